@@ -1,0 +1,253 @@
+//! Handles to buffers.
+//!
+//! A buffer lives as long as one strong handle ([`DmaBuf`]) or guard ([`CpuAccess`]) does; each guard holds
+//! a handle of its own, so that the order in which they go does not matter. Then its exporter is released, once.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::num::NonZeroU64;
+use std::ops::RangeBounds;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::contain::contain;
+use crate::cpu_access::{self, CpuAccess, CpuAccessError};
+use crate::export::{self, CheckedExport, ExportError, ExportInfo};
+use crate::{AccessMode, BufferName, DataDirection, Exporter};
+
+/// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BufferId(NonZeroU64);
+
+impl BufferId {
+    /// Returns the number.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: only uniqueness matters, and that is the read-modify-write's own.
+        let previous = LAST.fetch_add(1, Ordering::Relaxed);
+        // A counter of 64 bits does not come round: a million exports a second take 580 000 years.
+        Self(NonZeroU64::MIN.saturating_add(previous))
+    }
+}
+
+impl fmt::Display for BufferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A strong handle to a buffer. Cloning is cheap and gives the same buffer with the same access.
+///
+/// Handles are equal if they mean the same buffer, whatever access they allow.
+///
+/// # References
+/// include/linux/dma-buf.h `struct dma_buf`, `dma_buf_export`, `get_dma_buf`.
+#[derive(Clone)]
+pub struct DmaBuf {
+    shared: Arc<Shared>,
+    access: AccessMode,
+}
+
+/// A handle that does not keep its buffer alive.
+#[derive(Clone)]
+pub struct WeakDmaBuf {
+    shared: Weak<Shared>,
+    access: AccessMode,
+}
+
+/// What all handles of a buffer have in common.
+struct Shared {
+    id: BufferId,
+    size_bytes: u64,
+    exporter_name: Box<str>,
+    name: Mutex<Option<BufferName>>,
+    exporter: Box<dyn Exporter>,
+}
+
+impl Shared {
+    fn name(&self) -> MutexGuard<'_, Option<BufferName>> {
+        // Nothing can panic while this lock is held, so a poisoned one still protects a whole name.
+        self.name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the exporter's place once it is released.
+struct Released;
+
+impl Exporter for Released {
+    fn name(&self) -> &str {
+        "released"
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut exporter = mem::replace(&mut self.exporter, Box::new(Released));
+        // The panic hook has already reported a panic here, and there is nobody left to tell. Two steps: an exporter
+        // that panics in release is still dropped, and so gives back the memory it owns.
+        let _ = contain(|| exporter.release());
+        let _ = contain(|| drop(exporter));
+    }
+}
+
+impl DmaBuf {
+    /// Makes a buffer out of an exporter's memory.
+    ///
+    /// # Errors
+    /// The exporter comes back inside the error, not released. EINVAL when the size is zero or not page-granular
+    /// or the exporter's name is unusable; EOVERFLOW when the size is above what a file can have; EIO when the
+    /// exporter panics. Contract: B1, B2, B5.
+    pub fn export(info: ExportInfo) -> Result<Self, ExportError> {
+        let CheckedExport { info, exporter_name } = export::check(info)?;
+        let shared = Shared {
+            id: BufferId::next(),
+            size_bytes: info.size_bytes,
+            exporter_name,
+            name: Mutex::new(info.name),
+            exporter: info.exporter,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            access: info.access,
+        })
+    }
+
+    /// Returns the buffer's number.
+    pub fn id(&self) -> BufferId {
+        self.shared.id
+    }
+
+    /// Returns the size in bytes, which never changes. Contract: B1.
+    pub fn size_bytes(&self) -> u64 {
+        self.shared.size_bytes
+    }
+
+    /// Returns what this handle allows.
+    pub fn access(&self) -> AccessMode {
+        self.access
+    }
+
+    /// Returns the name that the exporter had at export.
+    pub fn exporter_name(&self) -> &str {
+        &self.shared.exporter_name
+    }
+
+    /// Returns the buffer's name, if it has one.
+    pub fn name(&self) -> Option<BufferName> {
+        self.shared.name().clone()
+    }
+
+    /// Changes the name for all handles, as `DMA_BUF_SET_NAME` does; `None` takes it away.
+    pub fn set_name(&self, name: Option<BufferName>) {
+        *self.shared.name() = name;
+    }
+
+    /// Returns the exporter if it is an `E`: the kernel's `dmabuf->ops == &my_ops` followed by `dmabuf->priv`.
+    pub fn exporter<E: Exporter>(&self) -> Option<&E> {
+        let exporter: &dyn Any = self.exporter_dyn();
+        exporter.downcast_ref()
+    }
+
+    /// Makes a handle to the same buffer that does not allow writing.
+    ///
+    /// ```
+    /// # use wharf_core::{AccessMode, DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
+    /// # struct Scratch;
+    /// # impl Exporter for Scratch {
+    /// #     fn name(&self) -> &str {
+    /// #         "scratch"
+    /// #     }
+    /// # }
+    /// # let info = ExportInfo {
+    /// #     exporter: Box::new(Scratch),
+    /// #     size_bytes: 4096,
+    /// #     name: None,
+    /// #     access: AccessMode::ReadWrite,
+    /// # };
+    /// let buffer = DmaBuf::export(info)?;
+    /// let viewer = buffer.to_read_only();
+    /// assert_eq!(viewer, buffer);
+    /// let refused = viewer.begin_cpu_access(.., DataDirection::ToDevice);
+    /// assert_eq!(refused.map_err(|error| error.errno()).err(), Some(Errno::EACCES));
+    /// # Ok::<(), wharf_core::ExportError>(())
+    /// ```
+    pub fn to_read_only(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            access: AccessMode::ReadOnly,
+        }
+    }
+
+    /// Makes a handle that does not keep the buffer alive and allows the same access.
+    pub fn downgrade(&self) -> WeakDmaBuf {
+        WeakDmaBuf {
+            shared: Arc::downgrade(&self.shared),
+            access: self.access,
+        }
+    }
+
+    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard. Contract: C3.
+    ///
+    /// The direction is the device's, as in the kernel: `FromDevice` to read, `ToDevice` to write, `Bidirectional`
+    /// for both. Windows may overlap; this orders nobody's accesses.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes; memory that is always coherent takes no time.
+    ///
+    /// # Errors
+    /// [`CpuAccessError::Range`]: EINVAL when the range is empty or ends behind the buffer, EOVERFLOW when its end does
+    /// not fit in 64 bits. [`CpuAccessError::ReadOnly`]: EACCES when the CPU would write and this handle does not allow
+    /// it. [`CpuAccessError::Exporter`]: the exporter's own number, or EIO when it panics.
+    pub fn begin_cpu_access(
+        &self,
+        range: impl RangeBounds<u64>,
+        direction: DataDirection,
+    ) -> Result<CpuAccess, CpuAccessError> {
+        cpu_access::begin(self, range, direction)
+    }
+
+    pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
+        self.shared.exporter.as_ref()
+    }
+}
+
+impl PartialEq for DmaBuf {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for DmaBuf {}
+
+impl fmt::Debug for DmaBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaBuf")
+            .field("id", &self.id().get())
+            .field("name", &self.name())
+            .field("exporter", &self.exporter_name())
+            .field("size_bytes", &self.size_bytes())
+            .field("access", &self.access)
+            .finish()
+    }
+}
+
+impl WeakDmaBuf {
+    /// Returns a strong handle, or `None` if the buffer has been released or is just being released.
+    pub fn upgrade(&self) -> Option<DmaBuf> {
+        Some(DmaBuf {
+            shared: self.shared.upgrade()?,
+            access: self.access,
+        })
+    }
+}
+
+impl fmt::Debug for WeakDmaBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakDmaBuf")
+    }
+}

@@ -1,0 +1,78 @@
+//! Error numbers without the system they come from.
+
+use std::fmt;
+
+/// A Linux error number, as in `asm-generic/errno.h` (x86, Arm, RISC-V).
+///
+/// Every error type of Wharf has an `errno()`: what the kernel answers for the same mistake.
+///
+/// ```
+/// use wharf_core::Errno;
+/// assert_eq!(Errno::EINVAL.to_string(), "EINVAL (22)");
+/// assert_eq!(Errno::new(7).to_string(), "error 7");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Errno(i32);
+
+/// The largest number that the kernel can return as an error.
+const MAX_ERRNO: i32 = 4095;
+
+macro_rules! errnos {
+    ($($name:ident = $number:literal, $meaning:literal;)*) => {
+        impl Errno {
+            $(#[doc = $meaning] pub const $name: Self = Self($number);)*
+
+            fn name(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$name => Some(stringify!($name)),)*
+                    Self(_) => None,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    EIO = 5, "Input or output failed.";
+    ENOMEM = 12, "Out of memory.";
+    EACCES = 13, "Permission denied.";
+    EBUSY = 16, "In use by others.";
+    ENODEV = 19, "The device is gone.";
+    EINVAL = 22, "Invalid argument.";
+    ENOSPC = 28, "No space left.";
+    ERANGE = 34, "Number out of range.";
+    EOVERFLOW = 75, "Number too large.";
+    EOPNOTSUPP = 95, "Not supported.";
+}
+
+impl Errno {
+    /// Wraps any number; see [`Errno::is_error`] for those that mean an error.
+    pub const fn new(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// Returns the positive number.
+    pub const fn raw(self) -> i32 {
+        self.0
+    }
+
+    /// Says whether the number is one the kernel can report: from 1 to 4095, both inclusive.
+    pub const fn is_error(self) -> bool {
+        self.0 >= 1 && self.0 <= MAX_ERRNO
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => write!(f, "error {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

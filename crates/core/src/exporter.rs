@@ -1,0 +1,134 @@
+//! Who provides the memory of a buffer.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::contain::contain;
+use crate::{DataDirection, Errno};
+
+/// Provides a buffer's memory and keeps CPU access to it coherent: the kernel's `struct dma_buf_ops`.
+///
+/// Implementing it is safe, and nothing it does is trusted: its answers are checked again, its panics are contained,
+/// and a wrong exporter may fail its own buffers only. All methods may be called from several threads at once, except
+/// [`Exporter::release`]. No lock of the framework is held during any of them. An exporter that needs its own buffer keeps
+/// a [`WeakDmaBuf`](crate::WeakDmaBuf); with a strong handle the buffer would never be released. Contract: B5.
+///
+/// # Blocking
+/// The methods may block; the caller of the framework waits meanwhile.
+///
+/// # Examples
+/// An exporter of ordinary memory, found again from the buffer as the kernel does with `dmabuf->ops == &my_ops`:
+/// ```
+/// use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+///
+/// struct Heap {
+///     base: u64,
+/// }
+/// impl Exporter for Heap {
+///     fn name(&self) -> &str {
+///         "example-heap"
+///     }
+/// }
+///
+/// let buffer = DmaBuf::export(ExportInfo {
+///     exporter: Box::new(Heap { base: 0x1000 }),
+///     size_bytes: 4096,
+///     name: None,
+///     access: AccessMode::ReadWrite,
+/// })?;
+/// assert_eq!(buffer.exporter::<Heap>().map(|heap| heap.base), Some(0x1000));
+/// # Ok::<(), wharf_core::ExportError>(())
+/// ```
+///
+/// # References
+/// include/linux/dma-buf.h `struct dma_buf_ops`.
+pub trait Exporter: Any + Send + Sync {
+    /// Returns the exporter's name: 1 to 31 bytes without control characters, equal for all its buffers.
+    ///
+    /// Asked once, at export. Contract: B2.
+    fn name(&self) -> &str;
+
+    /// Makes `range` (in bytes, within the buffer, not empty) right for CPU access in `direction`.
+    ///
+    /// When it fails there is no access, and `end_cpu_access` is not called. The default does nothing, which is
+    /// right for memory that is always coherent. Contract: C3.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; it reaches the caller of [`DmaBuf::begin_cpu_access`](crate::DmaBuf::begin_cpu_access).
+    fn begin_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
+        let _ = (range, direction);
+        Ok(())
+    }
+
+    /// Makes what the CPU did in `range` visible to devices; called once for each successful begin, with its arguments.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; the access is over all the same.
+    fn end_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
+        let _ = (range, direction);
+        Ok(())
+    }
+
+    /// Lets go of the buffer: called exactly once, when the last strong handle and the last guard are gone, whatever their
+    /// order; the exporter is dropped right after. The default leaves everything to that drop.
+    fn release(&mut self) {}
+}
+
+/// The answer of an exporter that cannot or will not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} ({errno})")]
+pub struct Refusal {
+    /// The error number; one that is no error (see [`Errno::is_error`]) is replaced by EIO.
+    pub errno: Errno,
+    /// Why, in words: lower case, with the numbers that matter.
+    pub reason: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// Makes a refusal.
+    pub fn new(errno: Errno, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            errno,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How a call of an exporter went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExporterFault {
+    /// It said no.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// It panicked.
+    #[error("panicked: {message}; this is a bug of the exporter")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+impl ExporterFault {
+    /// Returns the exporter's own error number, or EIO when it panicked.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Refused(refusal) => refusal.errno,
+            Self::Panicked { .. } => Errno::EIO,
+        }
+    }
+}
+
+/// Calls an exporter and checks its answer.
+pub(crate) fn call<T>(foreign: impl FnOnce() -> Result<T, Refusal>) -> Result<T, ExporterFault> {
+    match contain(foreign) {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refusal)) if refusal.errno.is_error() => Err(ExporterFault::Refused(refusal)),
+        Ok(Err(refusal)) => Err(ExporterFault::Refused(Refusal {
+            errno: Errno::EIO,
+            ..refusal
+        })),
+        Err(message) => Err(ExporterFault::Panicked { message }),
+    }
+}

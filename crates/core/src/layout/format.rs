@@ -1,0 +1,147 @@
+//! Pixel formats and their modifiers, numbered as in DRM.
+
+use std::fmt;
+
+/// A pixel format by its four-character code, as in `drm_fourcc.h`.
+///
+/// ```
+/// use wharf_core::layout::Fourcc;
+/// assert_eq!(Fourcc::YUV420, Fourcc::from_bytes(*b"YU12"));
+/// assert_eq!(Fourcc::YUV420.to_string(), "YU12");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fourcc(u32);
+
+impl Fourcc {
+    /// Planar Y, U, V with chroma halved both ways; also called I420.
+    #[doc(alias = "I420")]
+    pub const YUV420: Self = Self::from_bytes(*b"YU12");
+    /// Planar Y, U, V with chroma halved horizontally; also called I422.
+    #[doc(alias = "I422")]
+    pub const YUV422: Self = Self::from_bytes(*b"YU16");
+    /// Planar Y, U, V with full chroma; also called I444.
+    #[doc(alias = "I444")]
+    pub const YUV444: Self = Self::from_bytes(*b"YU24");
+    /// Plane of Y and plane of U and V in turn, chroma halved both ways.
+    pub const NV12: Self = Self::from_bytes(*b"NV12");
+    /// One plane of 8 bits per pixel: luma only. V4L2 calls it `GREY`.
+    #[doc(alias = "GREY")]
+    pub const R8: Self = Self::from_bytes(*b"R8  ");
+    /// Blue, green, red and an unused byte per pixel, in this order in memory.
+    pub const XRGB8888: Self = Self::from_bytes(*b"XR24");
+
+    /// Makes the code of four characters.
+    pub const fn from_bytes(characters: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(characters))
+    }
+
+    /// Takes any number, for example from a shared page; whether the format is known shows when it is used.
+    pub const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// Returns the number.
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn format(self) -> Option<&'static [PlaneFormat]> {
+        FORMATS
+            .iter()
+            .find(|(fourcc, _)| *fourcc == self)
+            .map(|(_, planes)| *planes)
+    }
+}
+
+impl fmt::Display for Fourcc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let characters = self.0.to_le_bytes();
+        match str::from_utf8(&characters) {
+            Ok(text) if characters.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
+                f.write_str(text.trim_end())
+            }
+            _ => write!(f, "{:#010x}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Fourcc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How pixels are arranged in memory beyond their format, as in `drm_fourcc.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Modifier(u64);
+
+impl Modifier {
+    /// Row after row, each pixel after its left neighbour.
+    pub const LINEAR: Self = Self(0);
+
+    /// Takes any number; all but [`Modifier::LINEAR`] are refused by layouts.
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    /// Returns the number.
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Modifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#018x}", self.0)
+    }
+}
+
+/// What one plane of a format holds.
+pub(super) struct PlaneFormat {
+    /// How many pixels of a row share one sample.
+    pub(super) pixels_across: u32,
+    /// How many rows share one row of samples.
+    pub(super) rows_down: u32,
+    /// Size of one sample.
+    pub(super) sample_bytes: u32,
+}
+
+impl PlaneFormat {
+    /// Bytes of a row that hold samples. Cannot overflow for widths up to the longest side.
+    pub(super) fn row_bytes(&self, width: u32) -> u32 {
+        width.div_ceil(self.pixels_across) * self.sample_bytes
+    }
+
+    pub(super) fn rows(&self, height: u32) -> u32 {
+        height.div_ceil(self.rows_down)
+    }
+}
+
+const fn plane(pixels_across: u32, rows_down: u32, sample_bytes: u32) -> PlaneFormat {
+    PlaneFormat {
+        pixels_across,
+        rows_down,
+        sample_bytes,
+    }
+}
+
+const FORMATS: &[(Fourcc, &[PlaneFormat])] = &[
+    (Fourcc::YUV420, &[plane(1, 1, 1), plane(2, 2, 1), plane(2, 2, 1)]),
+    (Fourcc::YUV422, &[plane(1, 1, 1), plane(2, 1, 1), plane(2, 1, 1)]),
+    (Fourcc::YUV444, &[plane(1, 1, 1), plane(1, 1, 1), plane(1, 1, 1)]),
+    (Fourcc::NV12, &[plane(1, 1, 1), plane(2, 2, 2)]),
+    (Fourcc::R8, &[plane(1, 1, 1)]),
+    (Fourcc::XRGB8888, &[plane(1, 1, 4)]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_codes_are_shown_as_text_and_others_as_numbers() {
+        assert_eq!(Fourcc::R8.to_string(), "R8");
+        assert_eq!(Fourcc::from_raw(0x0a1b_5b32).to_string(), "0x0a1b5b32");
+        assert_eq!(Fourcc::from_raw(0xff).to_string(), "0x000000ff");
+    }
+}

@@ -1,0 +1,61 @@
+//! The dma-buf framework in one process: buffers, the exporters behind them, and bracketed CPU access.
+//!
+//! | Type | Kernel | What it is |
+//! |---|---|---|
+//! | [`DmaBuf`], [`WeakDmaBuf`] | `struct dma_buf` | a counted handle to a buffer, with the access it grants |
+//! | [`Exporter`] | `struct dma_buf_ops` | who provides the memory; safe to implement and not trusted |
+//! | [`CpuAccess`] | `dma_buf_begin_cpu_access` … `end` | the window in which the CPU may touch the contents |
+//! | [`layout::FrameLayout`] | `struct drm_mode_fb_cmd2` | where the planes of a picture are in a buffer |
+//! | [`Errno`] | error numbers | what Linux answers for the same mistake |
+//!
+//! What it does not do: it makes no system call, knows no file descriptor and maps no memory. Exporters do, in
+//! `wharf-linux` and `wharf`. Contracts: B1, B2, B5, C3.
+//!
+//! # Examples
+//! ```
+//! use wharf_core::{AccessMode, BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
+//!
+//! struct Scratch;
+//! impl Exporter for Scratch {
+//!     fn name(&self) -> &str {
+//!         "scratch"
+//!     }
+//! }
+//!
+//! let buffer = DmaBuf::export(ExportInfo {
+//!     exporter: Box::new(Scratch),
+//!     size_bytes: 8192,
+//!     name: Some(BufferName::new("preview")?),
+//!     access: AccessMode::ReadWrite,
+//! })?;
+//! let access = buffer.begin_cpu_access(0..4096, DataDirection::ToDevice)?;
+//! // … write the first page …
+//! access.end()?;
+//! assert!(buffer.exporter::<Scratch>().is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod contain;
+mod cpu_access;
+mod dmabuf;
+mod errno;
+mod export;
+mod exporter;
+pub mod layout;
+mod name;
+mod range;
+
+pub use access::{AccessMode, DataDirection};
+pub use cpu_access::{CpuAccess, CpuAccessError};
+pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
+pub use errno::Errno;
+pub use export::{ExportError, ExportFault, ExportInfo};
+pub use exporter::{Exporter, ExporterFault, Refusal};
+pub use name::{BufferName, NameError};
+pub use range::RangeError;
+
+/// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
+pub const PAGE_BYTES: u64 = 4096;

@@ -1,0 +1,24 @@
+//! Exporters and process handles on Linux.
+//!
+//! What it does:
+//! - [`Memfd`]: shared memory with a fixed size, and the seals that make it unwritable for everybody who has
+//!   not mapped it yet.
+//! - [`MemfdHeap`] and [`MemfdExporter`]: buffers (`wharf_core::DmaBuf`) made of such memory.
+//! - [`PidFd`]: a process handle that says whether the process is dead.
+//!
+//! What it does not do: it reads and writes no memory (`wharf-memory` does) and passes no descriptors to other processes
+//! (`wharf-protocol` does).
+
+#![forbid(unsafe_code)]
+
+mod heap;
+mod memfd;
+mod memfd_error;
+mod pidfd;
+
+pub use heap::{HeapError, MemfdExporter, MemfdHeap};
+pub use memfd::{Memfd, MemfdId, MemfdInfo};
+pub use memfd_error::{ImportError, MemfdError};
+pub use pidfd::{NotAPidFd, PidFd, PidFdError};
+pub use rustix::fs::SealFlags;
+pub use rustix::process::Pid;

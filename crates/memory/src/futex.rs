@@ -1,0 +1,173 @@
+//! Sleeping on words that other processes change.
+//!
+//! A wait compares: it sleeps only while the word still has the value the caller saw, and the kernel makes that comparison and the
+//! falling asleep one step. A wake-up between looking and sleeping therefore cannot be lost, and nothing has to be drained.
+
+use crate::clock::Deadline;
+use crate::sync::{AtomicU32, Ordering};
+
+/// A 32-bit word of a shared page to sleep on or to wake. It can be loaded but not stored through.
+#[derive(Debug, Clone, Copy)]
+pub struct FutexWord<'a> {
+    word: &'a AtomicU32,
+}
+
+impl<'a> FutexWord<'a> {
+    pub(crate) fn new(word: &'a AtomicU32) -> Self {
+        Self { word }
+    }
+
+    /// The word's value now, to be compared by a later wait.
+    pub fn load(&self, ordering: Ordering) -> u32 {
+        self.word.load(ordering)
+    }
+}
+
+/// Why a wait ended. None of them says that the word changed: the caller looks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitOutcome {
+    /// Woken, or a word already differed, or a signal arrived.
+    Retry,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// Sleeps until one of `words` is woken, while each still has the value given beside it.
+///
+/// At most 128 words; more is a mistake of the caller and only the first 128 are watched.
+///
+/// # Blocking
+///
+/// Until a wake-up on one of the words, a signal, or `deadline`; for ever without one. Returns at once when a word already
+/// differs.
+///
+/// # References
+///
+/// `futex_waitv` (Linux 5.16); where the kernel or a sandbox lacks it, `FUTEX_WAIT` on the first word in short slices.
+pub fn wait_any(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+    imp::wait_any(words, deadline)
+}
+
+/// Wakes everybody who sleeps on `word`, in any process. A system call: skip it when nobody can be sleeping.
+pub fn wake(word: FutexWord<'_>) {
+    imp::wake(word);
+}
+
+#[cfg(not(loom))]
+mod imp {
+    use super::{AtomicU32, Deadline, FutexWord, Ordering, WaitOutcome};
+    use rustix::io::Errno;
+    use rustix::thread::{ClockId, futex};
+    use std::time::Duration;
+
+    /// Most words one `futex_waitv` takes.
+    const MAX_WORDS: usize = 128;
+    /// How long a wait on the first word alone may overlook the others.
+    const FALLBACK_SLICE: Duration = Duration::from_millis(1);
+
+    pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+        let waiters: Vec<futex::Wait> = words.iter().take(MAX_WORDS).map(waiter).collect();
+        let timeout = deadline.map(Deadline::to_timespec);
+        let flags = futex::WaitvFlags::empty();
+        match futex::waitv(&waiters, flags, timeout.as_ref(), ClockId::Monotonic) {
+            Err(Errno::TIMEDOUT) => WaitOutcome::TimedOut,
+            Err(Errno::NOSYS | Errno::PERM) => wait_in_slices(words, deadline),
+            // EAGAIN: a word differed. EINTR: a signal. Either way the caller looks again.
+            _ => WaitOutcome::Retry,
+        }
+    }
+
+    fn waiter((word, expected): &(FutexWord<'_>, u32)) -> futex::Wait {
+        let mut wait = futex::Wait::new();
+        wait.val = u64::from(*expected);
+        wait.uaddr = futex::WaitPtr::new(std::ptr::from_ref::<AtomicU32>(word.word).cast_mut().cast());
+        // Without the private flag: the word is shared between processes.
+        wait.flags = futex::WaitFlags::SIZE_U32;
+        wait
+    }
+
+    pub(super) fn wait_in_slices(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+        let slice = Deadline::after(FALLBACK_SLICE);
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        let changed = |(word, expected): &(FutexWord<'_>, u32)| word.load(Ordering::Acquire) != *expected;
+        if words.iter().any(changed) {
+            return WaitOutcome::Retry;
+        }
+        let Some((first, expected)) = words.first() else {
+            std::thread::sleep(until.remaining());
+            return outcome(deadline);
+        };
+        // FUTEX_WAIT takes a time-out relative to now.
+        let remaining = until.remaining();
+        let timeout = rustix::time::Timespec {
+            tv_sec: i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: remaining.subsec_nanos().into(),
+        };
+        match futex::wait(first.word, futex::Flags::empty(), *expected, Some(&timeout)) {
+            Err(Errno::TIMEDOUT) => outcome(deadline),
+            _ => WaitOutcome::Retry,
+        }
+    }
+
+    fn outcome(deadline: Option<Deadline>) -> WaitOutcome {
+        if deadline.is_some_and(Deadline::has_passed) {
+            WaitOutcome::TimedOut
+        } else {
+            WaitOutcome::Retry
+        }
+    }
+
+    pub(super) fn wake(word: FutexWord<'_>) {
+        // The kernel reads the count as a signed number: more than i32::MAX wakes one.
+        const EVERYBODY: u32 = i32::MAX as u32;
+        let woken = futex::wake(word.word, futex::Flags::empty(), EVERYBODY);
+        debug_assert!(woken.is_ok(), "futex wake on a mapped word failed: {woken:?}");
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
+    //! who sleep on that very word. Deadlines never pass, so that a lost wake-up shows as a deadlock.
+
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome};
+    use loom::sync::{Condvar, Mutex};
+    use std::collections::HashMap;
+
+    loom::lazy_static! {
+        static ref WAKES: Mutex<HashMap<usize, u64>> = Mutex::new(HashMap::new());
+        static ref WOKEN: Condvar = Condvar::new();
+    }
+
+    fn key(word: &FutexWord<'_>) -> usize {
+        std::ptr::from_ref(word.word) as usize
+    }
+
+    pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], _deadline: Option<Deadline>) -> WaitOutcome {
+        let mut wakes = WAKES.lock().unwrap();
+        let seen: Vec<u64> = words
+            .iter()
+            .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
+            .collect();
+        // The kernel compares with what memory holds now, under a lock; for loom only a read-modify-write sees that.
+        let now = |word: &FutexWord<'_>| word.word.fetch_add(0, Ordering::AcqRel);
+        if words.iter().any(|(word, expected)| now(word) != *expected) {
+            return WaitOutcome::Retry;
+        }
+        let unchanged = |wakes: &HashMap<usize, u64>| {
+            words
+                .iter()
+                .zip(&seen)
+                .all(|((word, _), seen)| wakes.get(&key(word)).copied().unwrap_or(0) == *seen)
+        };
+        while unchanged(&wakes) {
+            wakes = WOKEN.wait(wakes).unwrap();
+        }
+        WaitOutcome::Retry
+    }
+
+    pub(super) fn wake(word: FutexWord<'_>) {
+        *WAKES.lock().unwrap().entry(key(&word)).or_insert(0) += 1;
+        WOKEN.notify_all();
+    }
+}

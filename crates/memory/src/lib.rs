@@ -1,0 +1,59 @@
+//! Shared memory for Wharf: the only crate of the house that says `unsafe`.
+//!
+//! Memory that another process can write is never a Rust slice (contract C7). It is reached in two ways only:
+//!
+//! * as bytes, through [`View`] and [`ViewMut`]: bounds-checked copies in and out that the compiler can neither
+//!   split, merge nor assume stable;
+//! * as words, through [`ReadWords`] and [`WriteWords`]: atomic loads and stores, and futex waits and wakes.
+//!   Every shared page of Wharf has exactly one writing process (contract S3).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
+//! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
+//! | `copy` | the raw copies under the views |
+//! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
+//! | `futex` | [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
+//! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
+//! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
+//!
+//! Built with `--cfg loom`, the words are loom's and the futex is a model of the kernel's, so that the code above
+//! this crate is model-checked unchanged; mappings and views do not exist in such a build.
+
+mod clock;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "copies to and from memory that other processes write")]
+mod copy;
+mod futex;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "mmap and munmap")]
+mod mapping;
+mod sync;
+#[cfg(loom)]
+#[allow(unsafe_code, reason = "an empty cell shared between modelled threads")]
+mod tracked;
+mod traffic;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "calls of the raw copies after the bounds check")]
+mod view;
+mod words;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "atomics at addresses inside a mapping")]
+mod words_mapped;
+
+pub use clock::{Deadline, now_ns};
+pub use futex::{FutexWord, WaitOutcome, wait_any, wake};
+#[cfg(not(loom))]
+pub use mapping::{Access, MapError, Mapping};
+pub use sync::{Ordering, fence};
+#[cfg(loom)]
+pub use tracked::TrackedCell;
+pub use traffic::bytes_moved;
+#[cfg(not(loom))]
+pub use view::{NotWritable, OutOfBounds, View, ViewMut};
+pub use words::{HeapWords, ReadWords, WriteWords};
+#[cfg(not(loom))]
+pub use words_mapped::{OwnedWords, ReadOnlyWords, WordsError};
+
+/// Size in bytes of one cell of a shared page: every word, 32- or 64-bit, has a cell of its own.
+pub const CELL_BYTES: usize = 8;

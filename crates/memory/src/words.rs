@@ -1,0 +1,102 @@
+//! Pages as arrays of atomic cells.
+//!
+//! A shared page is an array of [`CELL_BYTES`](crate::CELL_BYTES)-byte cells; each holds one 64-bit or one 32-bit word and is
+//! always used with the same width. Pages have one writing process (contract S3), so there is no compare-and-swap: a page that
+//! needed one would have two writers.
+
+use crate::futex::FutexWord;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+
+/// Loads from the cells of a page.
+///
+/// # Panics
+///
+/// All methods panic when `cell` is not inside the page. Cell numbers are constants of the caller, never a peer's word.
+pub trait ReadWords {
+    /// Loads the 64-bit word of `cell`.
+    fn load_u64(&self, cell: usize, ordering: Ordering) -> u64;
+    /// Loads the 32-bit word of `cell`.
+    fn load_u32(&self, cell: usize, ordering: Ordering) -> u32;
+    /// The 32-bit word of `cell` as something to sleep on or wake. Waking needs no right to write.
+    fn futex(&self, cell: usize) -> FutexWord<'_>;
+}
+
+/// Stores to the cells of a page that this process alone writes (contract S3).
+///
+/// # Panics
+///
+/// As [`ReadWords`].
+pub trait WriteWords: ReadWords {
+    /// Stores the 64-bit word of `cell`.
+    fn store_u64(&self, cell: usize, value: u64, ordering: Ordering);
+    /// Stores the 32-bit word of `cell`.
+    fn store_u32(&self, cell: usize, value: u32, ordering: Ordering);
+    /// Adds 1 to the 32-bit word of `cell`, wrapping, in one step: for words that several threads of the writing process count up.
+    fn increment_u32(&self, cell: usize, ordering: Ordering);
+}
+
+impl<W: ReadWords + ?Sized> ReadWords for std::sync::Arc<W> {
+    fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
+        (**self).load_u64(cell, ordering)
+    }
+    fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
+        (**self).load_u32(cell, ordering)
+    }
+    fn futex(&self, cell: usize) -> FutexWord<'_> {
+        (**self).futex(cell)
+    }
+}
+
+impl<W: WriteWords + ?Sized> WriteWords for std::sync::Arc<W> {
+    fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
+        (**self).store_u64(cell, value, ordering);
+    }
+    fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
+        (**self).store_u32(cell, value, ordering);
+    }
+    fn increment_u32(&self, cell: usize, ordering: Ordering) {
+        (**self).increment_u32(cell, ordering);
+    }
+}
+
+/// Cells on this process's heap: a page for tests and models, where threads stand in for processes.
+#[derive(Debug)]
+pub struct HeapWords {
+    wide: BTreeMap<usize, AtomicU64>,
+    narrow: BTreeMap<usize, AtomicU32>,
+}
+
+impl HeapWords {
+    /// A page with exactly the cells named, all zero: 64-bit ones in `wide`, 32-bit ones in `narrow`.
+    pub fn new(wide: impl IntoIterator<Item = usize>, narrow: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            wide: wide.into_iter().map(|cell| (cell, AtomicU64::new(0))).collect(),
+            narrow: narrow.into_iter().map(|cell| (cell, AtomicU32::new(0))).collect(),
+        }
+    }
+}
+
+impl ReadWords for HeapWords {
+    fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
+        self.wide[&cell].load(ordering)
+    }
+    fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
+        self.narrow[&cell].load(ordering)
+    }
+    fn futex(&self, cell: usize) -> FutexWord<'_> {
+        FutexWord::new(&self.narrow[&cell])
+    }
+}
+
+impl WriteWords for HeapWords {
+    fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
+        self.wide[&cell].store(value, ordering);
+    }
+    fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
+        self.narrow[&cell].store(value, ordering);
+    }
+    fn increment_u32(&self, cell: usize, ordering: Ordering) {
+        self.narrow[&cell].fetch_add(1, ordering);
+    }
+}

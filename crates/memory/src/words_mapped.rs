@@ -1,0 +1,132 @@
+//! The cells of a mapping.
+
+use crate::CELL_BYTES;
+use crate::futex::FutexWord;
+use crate::mapping::{Access, Mapping};
+use crate::words::{ReadWords, WriteWords};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// A mapping that cannot serve as a page of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WordsError {
+    /// The mapping has fewer cells than the page's layout.
+    #[error("a page of {needed} cells does not fit a mapping of {available}")]
+    TooFewCells {
+        /// Cells of the layout.
+        needed: usize,
+        /// Whole cells in the mapping.
+        available: usize,
+    },
+    /// The page is to be written but the mapping is read-only.
+    #[error("a page to be written needs a writable mapping")]
+    NotWritable,
+}
+
+/// A page that another process writes and this one only reads.
+#[derive(Debug)]
+pub struct ReadOnlyWords {
+    mapping: Mapping,
+}
+
+/// A page that this process writes.
+///
+/// # Invariants
+///
+/// The mapping is writable.
+#[derive(Debug)]
+pub struct OwnedWords {
+    page: ReadOnlyWords,
+}
+
+impl ReadOnlyWords {
+    /// Takes a mapping as a page of at least `cells` cells.
+    ///
+    /// # Errors
+    ///
+    /// [`WordsError::TooFewCells`] when the mapping is too short.
+    pub fn new(mapping: Mapping, cells: usize) -> Result<Self, WordsError> {
+        let available = mapping.len_bytes() / CELL_BYTES;
+        if available < cells {
+            return Err(WordsError::TooFewCells {
+                needed: cells,
+                available,
+            });
+        }
+        Ok(Self { mapping })
+    }
+
+    fn address(&self, cell: usize) -> *mut u8 {
+        let available = self.mapping.len_bytes() / CELL_BYTES;
+        assert!(cell < available, "cell {cell} of a page of {available} cells");
+        self.mapping.base().as_ptr().wrapping_add(cell * CELL_BYTES)
+    }
+
+    fn word_u64(&self, cell: usize) -> &AtomicU64 {
+        // SAFETY:
+        // * `address` proved that the eight bytes lie inside the live mapping that `self` owns.
+        // * Mappings start at a page boundary and cells are eight bytes, so the address is aligned.
+        // * The mapping is reached as atomics only, because this type owns it and hands out no view. Other processes
+        //   are outside this program; what they store is some u64. Where the mapping is read-only, only the private
+        //   `load`s of this file use the reference: stores go through `OwnedWords`, whose mapping is writable.
+        unsafe { AtomicU64::from_ptr(self.address(cell).cast()) }
+    }
+
+    fn word_u32(&self, cell: usize) -> &AtomicU32 {
+        // SAFETY:
+        // * As for `word_u64`; a cell is used with one width only.
+        unsafe { AtomicU32::from_ptr(self.address(cell).cast()) }
+    }
+}
+
+impl ReadWords for ReadOnlyWords {
+    fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
+        self.word_u64(cell).load(ordering)
+    }
+    fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
+        self.word_u32(cell).load(ordering)
+    }
+    fn futex(&self, cell: usize) -> FutexWord<'_> {
+        FutexWord::new(self.word_u32(cell))
+    }
+}
+
+impl OwnedWords {
+    /// Takes a writable mapping as a page of at least `cells` cells.
+    ///
+    /// # Errors
+    ///
+    /// [`WordsError`] when the mapping is too short or read-only.
+    pub fn new(mapping: Mapping, cells: usize) -> Result<Self, WordsError> {
+        if mapping.access() != Access::ReadWrite {
+            return Err(WordsError::NotWritable);
+        }
+        Ok(Self {
+            page: ReadOnlyWords::new(mapping, cells)?,
+        })
+    }
+}
+
+impl ReadWords for OwnedWords {
+    fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
+        self.page.load_u64(cell, ordering)
+    }
+    fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
+        self.page.load_u32(cell, ordering)
+    }
+    fn futex(&self, cell: usize) -> FutexWord<'_> {
+        self.page.futex(cell)
+    }
+}
+
+impl WriteWords for OwnedWords {
+    fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
+        self.page.word_u64(cell).store(value, ordering);
+    }
+    fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
+        self.page.word_u32(cell).store(value, ordering);
+    }
+    fn increment_u32(&self, cell: usize, ordering: Ordering) {
+        self.page.word_u32(cell).fetch_add(1, ordering);
+    }
+}

@@ -1,0 +1,251 @@
+//! What a frame is, in the words that travel with it.
+
+use wharf_core::layout::{Fourcc, FrameLayout, LayoutError, MAX_PLANES, Modifier, Plane};
+use wharf_memory::{CELL_BYTES, Ordering, ReadWords, WriteWords, now_ns};
+
+/// Most bytes of user data a frame carries.
+pub const MAX_USER_BYTES: usize = 64;
+
+// Cells of a descriptor, counted from its first one.
+const TIMESTAMP: usize = 0;
+const PUBLISHED: usize = 1;
+const GENERATION: usize = 2;
+const USED_BYTES: usize = 3;
+/// Fourcc in the low half, number of planes above; 0 means that the frame is not a picture.
+const FORMAT: usize = 4;
+const MODIFIER: usize = 5;
+/// Width in the low half, height above.
+const SIDES: usize = 6;
+/// One cell a plane: offset in the low half, stride above.
+const PLANES: usize = 7;
+const USER_LEN: usize = PLANES + MAX_PLANES;
+const USER: usize = USER_LEN + 1;
+const USER_CELLS: usize = MAX_USER_BYTES / CELL_BYTES;
+
+const _: () = assert!(USER + USER_CELLS <= crate::layout::ring::DESCRIPTOR_CELLS);
+
+/// Up to [`MAX_USER_BYTES`] bytes of the producer's own that travel with a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UserData {
+    bytes: [u8; MAX_USER_BYTES],
+    len: usize,
+}
+
+/// More user data than a frame carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{len_bytes} bytes of user data do not fit a frame, which carries {MAX_USER_BYTES}")]
+pub struct TooMuchUserData {
+    /// Bytes offered.
+    pub len_bytes: usize,
+}
+
+impl UserData {
+    /// Takes a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMuchUserData`] above [`MAX_USER_BYTES`] bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, TooMuchUserData> {
+        let mut data = Self::default();
+        let room = data.bytes.get_mut(..bytes.len()).ok_or(TooMuchUserData {
+            len_bytes: bytes.len(),
+        })?;
+        room.copy_from_slice(bytes);
+        data.len = bytes.len();
+        Ok(data)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Default for UserData {
+    fn default() -> Self {
+        Self {
+            bytes: [0; MAX_USER_BYTES],
+            len: 0,
+        }
+    }
+}
+
+impl std::fmt::Debug for UserData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UserData").field(&self.as_bytes()).finish()
+    }
+}
+
+/// What a frame is, besides its contents and its sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FrameInfo {
+    /// When the contents were captured: `CLOCK_MONOTONIC` nanoseconds, or the producer's own time base.
+    pub timestamp_ns: u64,
+    /// Generation of the buffer set the frame lies in (contract N5).
+    pub generation: u64,
+    /// Bytes of the buffer that the frame uses, from its start.
+    pub used_bytes: u64,
+    /// How the picture lies in the buffer; `None` when the frame is not a picture.
+    pub layout: Option<FrameLayout>,
+    /// The producer's own bytes.
+    pub user: UserData,
+}
+
+/// Something the producer wrote that makes no sense: its bug or its malice. Blame: the producer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corrupt {
+    /// The ring does not have a frame that the producer must keep.
+    #[error("the producer's ring has no frame {seq}, which it must keep for a blocking consumer")]
+    MissingFrame {
+        /// The frame's sequence number.
+        seq: u64,
+    },
+    /// More bytes used than the buffer has.
+    #[error("the producer says that frame {seq} uses {used_bytes} bytes of a buffer of {size_bytes}")]
+    UsedBytes {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What the producer says.
+        used_bytes: u64,
+        /// What the buffer has.
+        size_bytes: u64,
+    },
+    /// A layout that cannot be, or that does not fit the buffer.
+    #[error("the producer's layout of frame {seq} is impossible: {reason}")]
+    Layout {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What is wrong with it.
+        reason: LayoutError,
+    },
+    /// More planes than any format has.
+    #[error("the producer says that frame {seq} has {planes} planes; {MAX_PLANES} is the most there can be")]
+    Planes {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What the producer says.
+        planes: u32,
+    },
+    /// More user data than a frame carries.
+    #[error(
+        "the producer says that frame {seq} carries {len_bytes} bytes of user data; {MAX_USER_BYTES} is the most"
+    )]
+    UserData {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What the producer says.
+        len_bytes: u64,
+    },
+}
+
+fn pack(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+fn unpack(word: u64) -> (u32, u32) {
+    // CAST: the two halves are meant.
+    (word as u32, (word >> 32) as u32)
+}
+
+/// Writes a descriptor from `first` on, stamped with the time of publication.
+///
+/// ORDERING: relaxed throughout; the store that makes the frame valid publishes them.
+pub(crate) fn store<W: WriteWords>(words: &W, first: usize, info: &FrameInfo) {
+    let put = |cell: usize, value: u64| words.store_u64(first + cell, value, Ordering::Relaxed);
+    put(TIMESTAMP, info.timestamp_ns);
+    put(PUBLISHED, now_ns());
+    put(GENERATION, info.generation);
+    put(USED_BYTES, info.used_bytes);
+    put(FORMAT, 0);
+    if let Some(layout) = &info.layout {
+        let planes = layout.planes();
+        // CAST: a format has at most MAX_PLANES planes.
+        put(FORMAT, pack(layout.fourcc().raw(), planes.len() as u32));
+        put(MODIFIER, layout.modifier().raw());
+        put(SIDES, pack(layout.width(), layout.height()));
+        for (index, plane) in planes.iter().enumerate() {
+            put(PLANES + index, pack(plane.offset_bytes, plane.stride_bytes));
+        }
+    }
+    // CAST: at most MAX_USER_BYTES.
+    put(USER_LEN, info.user.len as u64);
+    for (index, bytes) in info.user.bytes.as_chunks::<CELL_BYTES>().0.iter().enumerate() {
+        put(USER + index, u64::from_le_bytes(*bytes));
+    }
+}
+
+/// Reads the descriptor of frame `seq` from `first` on and checks it against a buffer of `size_bytes`: the frame's
+/// description and the time of its publication. Words are copied first and judged afterwards.
+pub(crate) fn load<W: ReadWords>(
+    words: &W,
+    first: usize,
+    seq: u64,
+    size_bytes: u64,
+) -> Result<(FrameInfo, u64), Corrupt> {
+    let get = |cell: usize| words.load_u64(first + cell, Ordering::Relaxed);
+    let used_bytes = get(USED_BYTES);
+    if used_bytes > size_bytes {
+        return Err(Corrupt::UsedBytes {
+            seq,
+            used_bytes,
+            size_bytes,
+        });
+    }
+    let info = FrameInfo {
+        timestamp_ns: get(TIMESTAMP),
+        generation: get(GENERATION),
+        used_bytes,
+        layout: load_layout(get, seq, size_bytes)?,
+        user: load_user(get, seq)?,
+    };
+    Ok((info, get(PUBLISHED)))
+}
+
+fn load_layout(
+    get: impl Fn(usize) -> u64,
+    seq: u64,
+    size_bytes: u64,
+) -> Result<Option<FrameLayout>, Corrupt> {
+    let (fourcc, plane_count) = unpack(get(FORMAT));
+    if fourcc == 0 {
+        return Ok(None);
+    }
+    let mut planes = [Plane::default(); MAX_PLANES];
+    for (index, plane) in planes.iter_mut().enumerate() {
+        let (offset_bytes, stride_bytes) = unpack(get(PLANES + index));
+        *plane = Plane {
+            offset_bytes,
+            stride_bytes,
+        };
+    }
+    let planes = usize::try_from(plane_count)
+        .ok()
+        .and_then(|count| planes.get(..count));
+    let planes = planes.ok_or(Corrupt::Planes {
+        seq,
+        planes: plane_count,
+    })?;
+    let (width, height) = unpack(get(SIDES));
+    let modifier = Modifier::from_raw(get(MODIFIER));
+    FrameLayout::from_planes(Fourcc::from_raw(fourcc), modifier, width, height, planes)
+        .and_then(|layout| layout.validate(size_bytes).map(|()| Some(layout)))
+        .map_err(|reason| Corrupt::Layout { seq, reason })
+}
+
+fn load_user(get: impl Fn(usize) -> u64, seq: u64) -> Result<UserData, Corrupt> {
+    let len_bytes = get(USER_LEN);
+    let len = usize::try_from(len_bytes)
+        .ok()
+        .filter(|len| *len <= MAX_USER_BYTES);
+    let len = len.ok_or(Corrupt::UserData { seq, len_bytes })?;
+    let mut user = UserData {
+        bytes: [0; MAX_USER_BYTES],
+        len,
+    };
+    for (index, bytes) in user.bytes.as_chunks_mut::<CELL_BYTES>().0.iter_mut().enumerate() {
+        *bytes = get(USER + index).to_le_bytes();
+    }
+    user.bytes[len..].fill(0);
+    Ok(user)
+}

@@ -1,0 +1,55 @@
+//! Ownership-passing streams of frames in shared memory: V4L2's queue and dequeue as an idea, between processes.
+//!
+//! One producer hands frames to up to [`MAX_CONSUMERS`] consumers. A frame lives in one of up to [`MAX_BUFFERS`] buffers; what
+//! travels is the right to read it. No broker and, while nobody sleeps, no system call takes part.
+//!
+//! # Pages
+//!
+//! Three kinds of page are shared, each written by exactly one process and read by the others (contract S3):
+//!
+//! | page | written by | says |
+//! |---|---|---|
+//! | ring | producer | which frame is where, which consumers were admitted and from which frame on |
+//! | consumer | that consumer | how far it has come, which frames it holds |
+//! | status | broker | which consumers live, whether the stream does |
+//!
+//! # Life of a frame
+//!
+//! The producer *acquires* a buffer nobody uses, fills it and *publishes* it under the next sequence number. Each consumer
+//! *claims* frames in order and *releases* them. A consumer with [`Policy::Block`] gets every frame; the producer waits for
+//! it. One with [`Policy::Latest`] gets the newest ones; the producer takes back what it has not claimed.
+//!
+//! # Why no frame is ever torn (contract S2)
+//!
+//! To take a buffer back the producer first revokes its frame (`frame_seq = 0`), then looks at every consumer's hold; a consumer
+//! first announces its hold, then looks whether the frame is still valid. With a sequentially consistent fence between the two
+//! steps on both sides at least one sees the other: either the producer finds the hold and keeps the frame, or the consumer
+//! finds the frame revoked and lets go.
+//!
+//! # Why nobody sleeps for ever
+//!
+//! A sleeper first announces that it sleeps, then looks once more, then sleeps on a word *compared with the value seen before
+//! looking*. Who changes something first changes the word, then looks for sleepers. The models in `tests/loom.rs`
+//! check both arguments on this very code.
+//!
+//! # Trust
+//!
+//! What others write is checked before use: a buffer index, a sequence number or a descriptor that makes no sense is
+//! [`Corrupt`]. A consumer that writes nonsense into its own page can only harm its own view; one that never releases is named
+//! by [`Blocked`], and leaves with its process (contract S4).
+
+mod consumer;
+mod descriptor;
+pub mod layout;
+mod member;
+mod producer;
+pub mod status;
+
+pub use consumer::{Claim, ClaimError, Consumer, leave, release};
+pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, TooMuchUserData, UserData};
+pub use layout::{
+    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,
+    STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
+};
+pub use member::{Departure, Member, Policy};
+pub use producer::{Blocked, Blocker, Producer};

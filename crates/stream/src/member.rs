@@ -1,0 +1,93 @@
+//! What a producer knows of one of its consumers.
+
+use crate::layout::consumer as at;
+use wharf_memory::{FutexWord, Ordering, ReadWords};
+
+/// What the producer does when a consumer does not keep up (contract S1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// The consumer gets every frame; the producer waits for it.
+    Block,
+    /// The consumer gets the newest frames; older ones it has not claimed are taken back.
+    Latest,
+}
+
+/// Why a consumer is no longer a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// It said so in its own page.
+    Left,
+    /// The broker says that it is gone: it left, was cut off or died.
+    Gone,
+    /// The caller dropped it, having seen by its own means that it is dead.
+    Dropped,
+}
+
+/// A consumer as its producer sees it: its slot, its terms and its page.
+#[derive(Debug)]
+pub struct Member<W> {
+    pub(crate) slot: usize,
+    pub(crate) incarnation: u64,
+    pub(crate) depth: usize,
+    pub(crate) policy: Policy,
+    pub(crate) page: W,
+    /// First frame meant for it; set at admission.
+    pub(crate) first_seq: u64,
+}
+
+impl<W: ReadWords> Member<W> {
+    /// A consumer as the broker announced it: `slot` below [`MAX_CONSUMERS`](crate::MAX_CONSUMERS), its `incarnation`, and the
+    /// `depth` (most frames it may have queued and held together, at least 1) and `policy` it asked for. `page` is its page,
+    /// of [`CONSUMER_PAGE_CELLS`](crate::CONSUMER_PAGE_CELLS) cells.
+    pub fn new(slot: usize, incarnation: u64, depth: usize, policy: Policy, page: W) -> Self {
+        Self {
+            slot,
+            incarnation,
+            depth: depth.max(1),
+            policy,
+            page,
+            first_seq: u64::MAX,
+        }
+    }
+
+    /// Its slot in the status page.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Its incarnation: tells it from earlier users of the slot.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Whether frame `seq` in `buffer` was given to it and is not back: unclaimed, or held.
+    pub(crate) fn still_has(&self, seq: u64, buffer: usize) -> bool {
+        seq >= self.first_seq && (!self.has_passed(seq) || self.holds(buffer))
+    }
+
+    /// Whether it has claimed or passed over frame `seq`.
+    pub(crate) fn has_passed(&self, seq: u64) -> bool {
+        // ORDERING: Acquire pairs with the consumer's Release store of the cursor, which it makes after storing the hold:
+        // who sees the cursor beyond `seq` sees that hold, or what came after it.
+        self.page.load_u64(at::CURSOR, Ordering::Acquire) >= seq
+    }
+
+    /// Whether it announces a hold on `buffer`, on whichever frame.
+    pub(crate) fn holds(&self, buffer: usize) -> bool {
+        // ORDERING: Acquire pairs with the Release store of 0 at release: its reads of the frame are done.
+        self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.page.load_u32(at::LEFT, Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        // ORDERING: the caller's SeqCst fence orders this load after its store of the bell.
+        self.page.load_u32(at::WAITING, Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn release_word(&self) -> FutexWord<'_> {
+        self.page.futex(at::RELEASES)
+    }
+}

@@ -1,0 +1,260 @@
+//! Models of the hand-over, of falling asleep and of waking up, on the real code with loom's atomics.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p wharf-stream --test loom`. A torn frame fails an assertion;
+//! a lost wake-up leaves a thread asleep, which loom reports as a deadlock.
+#![cfg(loom)]
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+use std::sync::Arc;
+use wharf_memory::{HeapWords, TrackedCell};
+use wharf_stream::layout::{self, consumer, ring, status};
+use wharf_stream::status::{SlotState, StatusWriter, StreamState};
+use wharf_stream::{Claim, Consumer, Member, Policy, Producer};
+
+const SLOT: usize = 0;
+const INCARNATION: u64 = 7;
+
+type Words = Arc<HeapWords>;
+
+/// The pages of a stream of `buffers` buffers, one consumer and three frames at most.
+struct Pages {
+    ring: Words,
+    consumer: Words,
+    status: Words,
+    buffers: usize,
+}
+
+impl Pages {
+    fn new(buffers: usize) -> Self {
+        let slots = (1..=3).map(ring::slot);
+        let frames = (0..buffers).map(|buffer| ring::FRAME_SEQ + buffer);
+        let fixed = [
+            layout::MAGIC_CELL,
+            ring::HEAD,
+            ring::ADMISSIONS,
+            ring::ADMISSIONS + 1,
+        ];
+        let holds = (0..buffers).map(|buffer| consumer::HOLDS + buffer);
+        let pages = Self {
+            ring: words(slots.chain(frames).chain(fixed), [ring::BELL, ring::WAITING]),
+            consumer: words(
+                holds.chain([layout::MAGIC_CELL, consumer::CURSOR]),
+                [consumer::RELEASES, consumer::LEFT, consumer::WAITING],
+            ),
+            status: words(
+                [layout::MAGIC_CELL, status::SLOTS],
+                [status::VERSION, status::STREAM],
+            ),
+            buffers,
+        };
+        // The broker records a consumer before either side hears of the other.
+        StatusWriter::new(pages.status.clone()).set_slot(SLOT, INCARNATION, SlotState::Live);
+        pages
+    }
+
+    fn producer(&self, policy: Policy) -> Producer<Words, Words> {
+        let mut producer = Producer::new(self.ring.clone(), self.status.clone(), self.buffers);
+        producer.take_status_change();
+        producer.admit(Member::new(SLOT, INCARNATION, 1, policy, self.consumer.clone()));
+        producer
+    }
+
+    fn consumer(&self, policy: Policy) -> Consumer<Words, Words> {
+        let pages = (self.ring.clone(), self.status.clone());
+        Consumer::new(
+            self.consumer.clone(),
+            pages,
+            (SLOT, INCARNATION),
+            self.buffers,
+            (1, policy),
+        )
+    }
+}
+
+fn words(wide: impl IntoIterator<Item = usize>, narrow: impl IntoIterator<Item = usize>) -> Words {
+    Arc::new(HeapWords::new(wide, narrow))
+}
+
+/// One word per buffer stands for a frame's contents; a whole frame holds its own sequence number. The cell beside it lets loom
+/// check that reads and refills are ordered, not only that they happened to agree.
+#[derive(Clone)]
+struct Contents(Arc<Vec<(TrackedCell, AtomicU64)>>);
+
+impl Contents {
+    fn new(buffers: usize) -> Self {
+        Self(Arc::new((0..buffers).map(|_| Default::default()).collect()))
+    }
+
+    fn fill(&self, buffer: usize, seq: u64) {
+        let (accesses, value) = &self.0[buffer];
+        accesses.write();
+        value.store(seq, Ordering::Relaxed);
+    }
+
+    fn assert_whole(&self, claim: &Claim) {
+        let (accesses, value) = &self.0[claim.buffer];
+        accesses.read();
+        assert_eq!(value.load(Ordering::Relaxed), claim.seq, "torn frame");
+    }
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+fn publish(producer: &mut Producer<Words, Words>, contents: &Contents, buffer: usize) {
+    contents.fill(buffer, producer.head() + 1);
+    assert!(producer.publish_with(buffer, |_, _| ()).is_some());
+}
+
+/// The producer refills its only buffer as soon as it may while the consumer reads.
+fn refill_against_claims(policy: Policy) {
+    check(move || {
+        let pages = Pages::new(1);
+        let contents = Contents::new(1);
+        let mut producer = pages.producer(policy);
+        let mut consumer = pages.consumer(policy);
+        let seen = contents.clone();
+        let reader = thread::spawn(move || {
+            for _ in 0..2 {
+                if let Ok(Some(claim)) = consumer.try_claim() {
+                    seen.assert_whole(&claim);
+                    seen.assert_whole(&claim);
+                    consumer.release(claim.buffer);
+                }
+            }
+        });
+        for _ in 0..3 {
+            if let Ok(buffer) = producer.try_acquire() {
+                publish(&mut producer, &contents, buffer);
+            }
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn frame_taken_back_from_a_latest_consumer_is_never_read() {
+    refill_against_claims(Policy::Latest);
+}
+
+#[test]
+fn frame_owed_to_a_blocking_consumer_is_never_refilled() {
+    refill_against_claims(Policy::Block);
+}
+
+/// A consumer that sleeps whenever there is nothing gets every frame of a producer that sleeps whenever it is blocked.
+fn both_sides_sleep(policy: Policy, frames: u64) {
+    check(move || {
+        let pages = Pages::new(1);
+        let contents = Contents::new(1);
+        let mut producer = pages.producer(policy);
+        let mut consumer = pages.consumer(policy);
+        let seen = contents.clone();
+        let reader = thread::spawn(move || {
+            let mut last = 0;
+            while last < frames {
+                match consumer.try_claim().unwrap() {
+                    Some(claim) => {
+                        seen.assert_whole(&claim);
+                        last = claim.seq;
+                        consumer.release(claim.buffer);
+                    }
+                    None => {
+                        consumer.wait(None);
+                    }
+                }
+            }
+        });
+        for _ in 0..frames {
+            let buffer = loop {
+                if let Ok(buffer) = producer.try_acquire() {
+                    break buffer;
+                }
+                if let (Some(buffer), _) = producer.wait(None, |producer| producer.try_acquire().ok()) {
+                    break buffer;
+                }
+            };
+            publish(&mut producer, &contents, buffer);
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn no_wake_up_is_lost_between_publishing_and_falling_asleep() {
+    both_sides_sleep(Policy::Latest, 1);
+}
+
+#[test]
+fn no_wake_up_is_lost_between_releasing_and_a_blocked_producer() {
+    both_sides_sleep(Policy::Block, 2);
+}
+
+#[test]
+fn consumer_that_joins_while_the_producer_publishes_gets_its_first_frame() {
+    check(|| {
+        let pages = Pages::new(1);
+        let contents = Contents::new(1);
+        let mut consumer = pages.consumer(Policy::Block);
+        let seen = contents.clone();
+        let reader = thread::spawn(move || {
+            loop {
+                match consumer.try_claim().unwrap() {
+                    Some(claim) => break seen.assert_whole(&claim),
+                    None => {
+                        consumer.wait(None);
+                    }
+                }
+            }
+        });
+        let mut producer = pages.producer(Policy::Block);
+        let buffer = producer.try_acquire().unwrap();
+        publish(&mut producer, &contents, buffer);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn sleeping_consumer_learns_of_the_end() {
+    check(|| {
+        let pages = Pages::new(1);
+        let _producer = pages.producer(Policy::Latest);
+        let mut consumer = pages.consumer(Policy::Latest);
+        let broker = StatusWriter::new(pages.status.clone());
+        let ending = thread::spawn(move || broker.set_stream_state(StreamState::ProducerDied));
+        while consumer.stream_state() == StreamState::Running {
+            consumer.wait(None);
+        }
+        ending.join().unwrap();
+    });
+}
+
+#[test]
+fn blocked_producer_learns_that_its_consumer_died() {
+    check(|| {
+        let pages = Pages::new(1);
+        let contents = Contents::new(1);
+        let mut producer = pages.producer(Policy::Block);
+        let buffer = producer.try_acquire().unwrap();
+        publish(&mut producer, &contents, buffer);
+        let broker = StatusWriter::new(pages.status.clone());
+        let death = thread::spawn(move || broker.set_slot(SLOT, INCARNATION, SlotState::Gone));
+        let acquire = |producer: &mut Producer<Words, Words>| {
+            if producer.take_status_change() {
+                producer.drop_departed();
+            }
+            producer.try_acquire().ok()
+        };
+        while acquire(&mut producer).is_none() {
+            if producer.wait(None, acquire).0.is_some() {
+                break;
+            }
+        }
+        assert!(producer.members().is_empty());
+        death.join().unwrap();
+    });
+}
