@@ -1,0 +1,175 @@
+//! The one place where the ranges of a call's parameters are checked.
+
+use crate::limits::{
+    MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES, MAX_NAME_BYTES, MAX_TOKEN_USES,
+};
+use crate::{BrokerError, Call};
+
+impl Call {
+    /// Checks everything about the parameters that can be told without knowing the broker's state: ranges of
+    /// numbers, lengths and characters of names. Each parameter's range stands in its description.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](BrokerError::InvalidArgument), naming the first parameter out of range, what was given
+    /// and what is allowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wharf_protocol::{AllocateBuffers, Call};
+    ///
+    /// let call = Call::from(AllocateBuffers { name: String::new(), size_bytes: 4096, count: 0 });
+    /// let error = call.check().unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument count: 0 is not in 1..=64");
+    /// ```
+    pub fn check(&self) -> Result<(), BrokerError> {
+        match self {
+            Self::Register(call) => text("label", &call.label, 1, MAX_LABEL_BYTES),
+            Self::AllocateBuffers(call) => {
+                text("name", &call.name, 0, MAX_NAME_BYTES)?;
+                range("size_bytes", call.size_bytes, MAX_BUFFER_BYTES)?;
+                range("count", call.count.into(), MAX_BUFFERS.into())
+            }
+            Self::CreateStream(call) => {
+                text("name", &call.name, 0, MAX_NAME_BYTES)?;
+                range("max_consumers", call.max_consumers.into(), MAX_CONSUMERS.into())
+            }
+            Self::IssueToken(call) => range("uses", call.uses.into(), MAX_TOKEN_USES.into()),
+            Self::JoinStream(call) => range("depth", call.depth.into(), MAX_BUFFERS.into()),
+            Self::FreeBuffers(_)
+            | Self::ImportBuffers(_)
+            | Self::TakeChanges(_)
+            | Self::LeaveStream(_)
+            | Self::EndStream(_)
+            | Self::GetState(_)
+            | Self::GetInfo(_)
+            | Self::GetInterfaceDescription(_) => Ok(()),
+        }
+    }
+}
+
+/// Accepts 1 to `max`, inclusive.
+fn range(field: &str, value: u64, max: u64) -> Result<(), BrokerError> {
+    if (1..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(BrokerError::invalid(
+        field,
+        format!("{value} is not in 1..={max}"),
+    ))
+}
+
+/// Accepts `min` to `max` bytes, inclusive, that can be shown in a terminal.
+fn text(field: &str, value: &str, min: usize, max: usize) -> Result<(), BrokerError> {
+    if !(min..=max).contains(&value.len()) {
+        let reason = format!("its length of {} bytes is not in {min}..={max}", value.len());
+        return Err(BrokerError::invalid(field, reason));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(BrokerError::invalid(field, "it has control characters"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AllocateBuffers, CreateStream, IssueToken, JoinStream, ObjectKind, Policy, Register, SetId, Token,
+    };
+
+    /// The field that is out of range, if any.
+    fn refused_field(call: impl Into<Call>) -> Option<String> {
+        match call.into().check() {
+            Ok(()) => None,
+            Err(BrokerError::InvalidArgument { field, .. }) => Some(field),
+            Err(other) => panic!("unexpected error {other}"),
+        }
+    }
+
+    fn label(label: &str) -> Register {
+        Register {
+            label: label.to_owned(),
+        }
+    }
+
+    fn buffers(name: &str, size_bytes: u64, count: u32) -> AllocateBuffers {
+        AllocateBuffers {
+            name: name.to_owned(),
+            size_bytes,
+            count,
+        }
+    }
+
+    fn stream(name: &str, max_consumers: u32) -> CreateStream {
+        CreateStream {
+            set: SetId(1),
+            name: name.to_owned(),
+            max_consumers,
+        }
+    }
+
+    fn token(uses: u32) -> IssueToken {
+        IssueToken {
+            kind: ObjectKind::Set,
+            id: 1,
+            uses,
+        }
+    }
+
+    fn join(depth: u32) -> JoinStream {
+        JoinStream {
+            token: Token::new(""),
+            depth,
+            policy: Policy::Block,
+            stream: None,
+        }
+    }
+
+    #[test]
+    fn both_ends_of_each_range_are_accepted() {
+        for name in ["a", &"x".repeat(63)] {
+            assert_eq!(refused_field(label(name)), None);
+        }
+        assert_eq!(refused_field(buffers("", 1, 1)), None);
+        assert_eq!(refused_field(buffers(&"x".repeat(31), 1 << 40, 64)), None);
+        assert_eq!(refused_field(stream("", 1)), None);
+        assert_eq!(refused_field(stream(&"x".repeat(31), 64)), None);
+        assert_eq!(refused_field(token(1)), None);
+        assert_eq!(refused_field(token(1000)), None);
+        assert_eq!(refused_field(join(1)), None);
+        assert_eq!(refused_field(join(64)), None);
+    }
+
+    #[test]
+    fn values_beyond_a_range_are_refused_by_name() {
+        for bad in ["", &"x".repeat(64), "two\nlines", "bell\u{7}", "c1 \u{9b}31m"] {
+            assert_eq!(refused_field(label(bad)).as_deref(), Some("label"), "{bad:?}");
+        }
+        assert_eq!(
+            refused_field(buffers(&"x".repeat(32), 1, 1)).as_deref(),
+            Some("name")
+        );
+        assert_eq!(refused_field(buffers("\0", 1, 1)).as_deref(), Some("name"));
+        assert_eq!(refused_field(buffers("", 0, 1)).as_deref(), Some("size_bytes"));
+        assert_eq!(
+            refused_field(buffers("", u64::MAX, 1)).as_deref(),
+            Some("size_bytes")
+        );
+        assert_eq!(refused_field(buffers("", 1, 65)).as_deref(), Some("count"));
+        assert_eq!(refused_field(stream(&"x".repeat(32), 1)).as_deref(), Some("name"));
+        assert_eq!(refused_field(stream("", 0)).as_deref(), Some("max_consumers"));
+        assert_eq!(refused_field(stream("", 65)).as_deref(), Some("max_consumers"));
+        assert_eq!(refused_field(token(0)).as_deref(), Some("uses"));
+        assert_eq!(refused_field(token(1001)).as_deref(), Some("uses"));
+        assert_eq!(refused_field(join(0)).as_deref(), Some("depth"));
+        assert_eq!(refused_field(join(65)).as_deref(), Some("depth"));
+    }
+
+    #[test]
+    fn length_of_a_name_is_counted_in_bytes_not_characters() {
+        assert_eq!(refused_field(label(&"é".repeat(31))), None);
+        assert_eq!(refused_field(label(&"é".repeat(32))).as_deref(), Some("label"));
+    }
+}

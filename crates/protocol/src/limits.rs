@@ -1,0 +1,32 @@
+//! The ranges and sizes both sides of the protocol agree on.
+
+/// The largest call the broker reads, in bytes, its terminating NUL included.
+pub const MAX_CALL_BYTES: usize = 64 << 10;
+
+/// The largest reply a client reads, in bytes, its terminating NUL included.
+pub const MAX_REPLY_BYTES: usize = 1 << 20;
+
+/// The most file descriptors that may wait with the broker for the rest of one peer's message.
+pub const MAX_CALL_FDS: usize = 8;
+
+/// The most file descriptors one reply can carry: the kernel's own limit per message (`SCM_MAX_FD`).
+pub const MAX_REPLY_FDS: usize = 253;
+
+/// The longest session label, in bytes. The shortest is 1 byte.
+pub const MAX_LABEL_BYTES: usize = 63;
+
+/// The longest name of a buffer set or stream, in bytes (Contract: B2). It may be empty.
+pub const MAX_NAME_BYTES: usize = 31;
+
+/// The most buffers in one set. The fewest is 1.
+pub const MAX_BUFFERS: u32 = 64;
+
+/// The largest buffer that can be asked for, in bytes. Keeps every later sum far from overflow; what a user
+/// really gets is decided by quotas.
+pub const MAX_BUFFER_BYTES: u64 = 1 << 40;
+
+/// The most consumers of one stream. The fewest is 1.
+pub const MAX_CONSUMERS: u32 = 64;
+
+/// The most uses of one token. The fewest is 1.
+pub const MAX_TOKEN_USES: u32 = 1000;

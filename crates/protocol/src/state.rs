@@ -1,0 +1,135 @@
+//! What `GetState` answers: who is there, who holds what, and what each user may still have.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Member, SessionId, SetId, StreamId};
+
+/// Everything the caller may see. A caller that is neither root nor the broker's own user sees only the
+/// sessions, sets, streams and usage of its own user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::Type))]
+pub struct GetStateReply {
+    /// The broker itself.
+    pub broker: BrokerState,
+    /// The sessions, by ascending id.
+    pub sessions: Vec<SessionState>,
+    /// The buffer sets, by ascending id.
+    pub sets: Vec<SetState>,
+    /// The streams, by ascending id.
+    pub streams: Vec<StreamState>,
+    /// What each user has and may have, by ascending uid.
+    pub users: Vec<UserState>,
+}
+
+/// The broker itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct BrokerState {
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its version, as in the package.
+    pub version: String,
+}
+
+/// One session and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct SessionState {
+    /// The session.
+    pub session: SessionId,
+    /// Its label.
+    pub label: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// The sets it allocated and has not freed.
+    pub sets_owned: Vec<SetId>,
+    /// The sets of others it imported.
+    pub sets_imported: Vec<SetId>,
+    /// The streams it produces.
+    pub streams_produced: Vec<StreamId>,
+    /// The streams it consumes.
+    pub streams_joined: Vec<StreamId>,
+    /// The memory of the sets it owns, in bytes.
+    pub bytes: u64,
+    /// The file descriptors the broker holds for it.
+    pub fds: u64,
+}
+
+/// One buffer set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct SetState {
+    /// The set.
+    pub set: SetId,
+    /// Its name, perhaps empty.
+    pub name: String,
+    /// The session that allocated it.
+    pub owner: SessionId,
+    /// The user of that session.
+    pub uid: u32,
+    /// The generation of its memory, from 1.
+    pub generation: u64,
+    /// The size of each buffer, in bytes.
+    pub size_bytes: u64,
+    /// How many buffers it has.
+    pub count: u32,
+    /// Whether new writable mappings are already refused by the kernel.
+    pub sealed: bool,
+    /// The sessions that imported it.
+    pub importers: Vec<SessionId>,
+    /// The stream that uses it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamId>,
+}
+
+/// One stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct StreamState {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its name, perhaps empty.
+    pub name: String,
+    /// The session that produces it.
+    pub producer: SessionId,
+    /// The user of that session.
+    pub uid: u32,
+    /// The set its frames are in.
+    pub set: SetId,
+    /// How many consumers it may have at once.
+    pub max_consumers: u32,
+    /// Its consumers, by ascending slot.
+    pub members: Vec<Member>,
+}
+
+/// What one user has and may have (Contract: P3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct UserState {
+    /// The user.
+    pub uid: u32,
+    /// What it has now.
+    pub used: Amounts,
+    /// What it may have at most.
+    pub limit: Amounts,
+}
+
+/// An amount of each resource that is counted per user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct Amounts {
+    /// Memory of buffers, in bytes.
+    pub bytes: u64,
+    /// Buffers.
+    pub buffers: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Streams.
+    pub streams: u64,
+    /// File descriptors held by the broker.
+    pub fds: u64,
+}

@@ -1,0 +1,237 @@
+//! Makes one call at a time and waits for its answer.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::deadline::Deadline;
+use super::error::{CallError, ConnectError, SocketError};
+use super::socket::Socket;
+use crate::codec::{Decoder, Message, ReplyError, decode_reply, encode_call};
+use crate::limits::MAX_REPLY_FDS;
+use crate::{Call, Method};
+
+/// How much is read at once, in bytes. Most replies fit.
+const READ_BYTES: usize = 4096;
+
+/// A connection to the broker that makes one call at a time.
+///
+/// Its file descriptor (`AsFd`) can be polled for hang-up between calls.
+///
+/// # Invariants
+///
+/// Answers come in the order of the calls. `owed` counts those still to come, so that the answer to a call whose
+/// caller gave up is not taken for the answer to the next one.
+#[derive(Debug)]
+pub struct BlockingClient {
+    socket: Socket,
+    decoder: Decoder<OwnedFd>,
+    /// The end of the last call, if its caller gave up before all of it was written.
+    unsent: Vec<u8>,
+    owed: usize,
+    broken: bool,
+}
+
+/// Why an exchange stopped, before it is known which method it is about.
+#[derive(Debug)]
+enum Stop {
+    Timeout,
+    Gone,
+    Protocol(String),
+    DescriptorsLost,
+    Os(Errno),
+}
+
+impl BlockingClient {
+    /// Connects to the broker at `path`.
+    ///
+    /// # Blocking
+    ///
+    /// While the broker's queue of connections is full, up to `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn connect(path: &Path, deadline: Duration) -> Result<Self, ConnectError> {
+        Socket::connect(path, deadline).map(Self::new)
+    }
+
+    /// Uses a socket that is already connected to a broker.
+    pub fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            decoder: Decoder::for_replies(),
+            unsent: Vec::new(),
+            owed: 0,
+            broken: false,
+        }
+    }
+
+    /// Makes a call and returns its reply with the descriptors that came with it. How many must come is for the
+    /// caller to check.
+    ///
+    /// # Blocking
+    ///
+    /// Until the broker has answered, up to `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. After `Timeout`, `Broker` and `DescriptorsLost` the connection is as good as before; after
+    /// `BrokerGone` and where the broker's bytes make no sense, every further call gives `BrokerGone`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::time::Duration;
+    /// use wharf_protocol::transport::BlockingClient;
+    /// use wharf_protocol::{AllocateBuffers, Register};
+    ///
+    /// let patience = Duration::from_secs(5);
+    /// let mut client = BlockingClient::connect(Path::new("/run/user/1000/wharf-0"), patience)?;
+    /// client.call(Register { label: "camera".to_owned() }, &[], patience)?;
+    ///
+    /// let request = AllocateBuffers { name: "preview".to_owned(), size_bytes: 8 << 20, count: 4 };
+    /// let (reply, buffers) = client.call(request, &[], patience)?;
+    /// assert_eq!(buffers.len(), 4);
+    /// println!("{} with buffers of {} bytes", reply.set, reply.size_bytes);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call<M: Method>(
+        &mut self,
+        parameters: M,
+        fds: &[BorrowedFd<'_>],
+        deadline: Duration,
+    ) -> Result<(M::Reply, Vec<OwnedFd>), CallError> {
+        let method = M::NAME;
+        let message = self.exchange(&parameters.into(), fds, deadline)?;
+        match decode_reply(&message.bytes) {
+            Ok(reply) => Ok((reply, message.fds)),
+            Err(ReplyError::Broker(error)) => Err(error.into()),
+            Err(other) => Err(CallError::Protocol {
+                method,
+                reason: other.to_string(),
+            }),
+        }
+    }
+
+    /// Sends a call and waits for its answer, whatever it is.
+    fn exchange(
+        &mut self,
+        call: &Call,
+        fds: &[BorrowedFd<'_>],
+        deadline: Duration,
+    ) -> Result<Message<OwnedFd>, CallError> {
+        let method = call.method();
+        let message = encode_call(call).map_err(|source| CallError::Unsendable { method, source })?;
+        if self.broken {
+            return Err(CallError::BrokerGone { method });
+        }
+        let until = Deadline::after(deadline);
+        let outcome = self.send(message, fds, until).and_then(|()| self.receive(until));
+        outcome.map_err(|stop| {
+            self.broken = matches!(stop, Stop::Gone | Stop::Protocol(_));
+            match stop {
+                Stop::Timeout => CallError::Timeout { method, deadline },
+                Stop::Gone => CallError::BrokerGone { method },
+                Stop::Protocol(reason) => CallError::Protocol { method, reason },
+                Stop::DescriptorsLost => CallError::DescriptorsLost { method },
+                Stop::Os(errno) => CallError::Os { method, errno },
+            }
+        })
+    }
+
+    fn send(&mut self, mut message: Vec<u8>, fds: &[BorrowedFd<'_>], until: Deadline) -> Result<(), Stop> {
+        if self.owed == 0 && self.decoder.next_message().is_some() {
+            return Err(Stop::Protocol(
+                "the peer answered a call that was not made".to_owned(),
+            ));
+        }
+        self.flush(until)?;
+        let sent = self.write(&message, fds, until)?;
+        self.owed += 1;
+        message.drain(..sent);
+        self.unsent = message;
+        self.flush(until)
+    }
+
+    fn flush(&mut self, until: Deadline) -> Result<(), Stop> {
+        while !self.unsent.is_empty() {
+            let sent = self.write(&self.unsent, &[], until)?;
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8], fds: &[BorrowedFd<'_>], until: Deadline) -> Result<usize, Stop> {
+        loop {
+            match self.socket.send(bytes, fds) {
+                Ok(sent) => return Ok(sent),
+                Err(SocketError::WouldBlock) => self.wait(PollFlags::OUT, until)?,
+                Err(SocketError::Disconnected) => return Err(Stop::Gone),
+                Err(other) => return Err(Stop::Os(other.errno())),
+            }
+        }
+    }
+
+    /// Returns the answer to the last call; those to earlier calls, whose callers gave up, are dropped.
+    fn receive(&mut self, until: Deadline) -> Result<Message<OwnedFd>, Stop> {
+        let mut descriptors_lost = false;
+        loop {
+            match self.decoder.next_message() {
+                Some(Ok(message)) => {
+                    self.owed -= 1;
+                    match self.owed {
+                        0 if descriptors_lost => return Err(Stop::DescriptorsLost),
+                        0 => return Ok(message),
+                        _ => {}
+                    }
+                }
+                Some(Err(error)) => return Err(Stop::Protocol(error.to_string())),
+                None => descriptors_lost |= self.read(until)?,
+            }
+        }
+    }
+
+    /// Reads once; tells whether descriptors were lost.
+    fn read(&mut self, until: Deadline) -> Result<bool, Stop> {
+        let mut buffer = [0; READ_BYTES];
+        loop {
+            match self.socket.receive(&mut buffer, MAX_REPLY_FDS) {
+                Ok(received) => {
+                    self.decoder.push(&buffer[..received.bytes], received.fds);
+                    return Ok(false);
+                }
+                Err(SocketError::DescriptorsLost { bytes }) => {
+                    self.decoder.push(&buffer[..bytes], Vec::new());
+                    return Ok(true);
+                }
+                Err(SocketError::WouldBlock) => self.wait(PollFlags::IN, until)?,
+                Err(SocketError::Disconnected) => return Err(Stop::Gone),
+                Err(SocketError::Os(errno)) => return Err(Stop::Os(errno)),
+            }
+        }
+    }
+
+    /// Waits until the socket is ready or has hung up.
+    fn wait(&self, readiness: PollFlags, until: Deadline) -> Result<(), Stop> {
+        loop {
+            let mut fds = [PollFd::new(&self.socket, readiness)];
+            match poll(&mut fds, until.remaining_timespec().as_ref()) {
+                Ok(0) => return Err(Stop::Timeout),
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Stop::Os(errno)),
+            }
+        }
+    }
+}
+
+impl AsFd for BlockingClient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

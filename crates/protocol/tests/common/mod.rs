@@ -1,0 +1,164 @@
+//! Generators of every call, reply and error.
+//!
+//! Numbers stay below 2^63, as they must on the wire; texts are any text at all, control characters included.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use wharf_protocol::*;
+
+pub(crate) mod replies;
+
+prop_compose! {
+    pub(crate) fn number()(value in 0..=i64::MAX) -> u64 { value.unsigned_abs() }
+}
+
+pub(crate) fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,40}",
+        vec(any::<char>(), 0..40).prop_map(|chars| chars.into_iter().collect())
+    ]
+}
+
+pub(crate) fn token() -> impl Strategy<Value = Token> {
+    text().prop_map(Token::new)
+}
+
+pub(crate) fn kind() -> impl Strategy<Value = ObjectKind> {
+    prop_oneof![Just(ObjectKind::Stream), Just(ObjectKind::Set)]
+}
+
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(Policy::Block), Just(Policy::Latest)]
+}
+
+/// Any call, of any method.
+pub(crate) fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        text().prop_map(|label| Register { label }.into()),
+        (text(), number(), any::<u32>()).prop_map(|(name, size_bytes, count)| AllocateBuffers {
+            name,
+            size_bytes,
+            count
+        }
+        .into()),
+        number().prop_map(|set| FreeBuffers { set: SetId(set) }.into()),
+        (number(), text(), any::<u32>()).prop_map(|(set, name, max_consumers)| CreateStream {
+            set: SetId(set),
+            name,
+            max_consumers
+        }
+        .into()),
+        (kind(), number(), any::<u32>()).prop_map(|(kind, id, uses)| IssueToken { kind, id, uses }.into()),
+        token().prop_map(|token| ImportBuffers { token }.into()),
+        (
+            token(),
+            any::<u32>(),
+            policy(),
+            option::of(number().prop_map(StreamId))
+        )
+            .prop_map(|(token, depth, policy, stream)| JoinStream {
+                token,
+                depth,
+                policy,
+                stream
+            }
+            .into()),
+        number().prop_map(|stream| TakeChanges {
+            stream: StreamId(stream)
+        }
+        .into()),
+        (number(), any::<u32>(), number()).prop_map(|(stream, slot, incarnation)| {
+            let (slot, incarnation) = (Slot(slot), Incarnation(incarnation));
+            LeaveStream {
+                stream: StreamId(stream),
+                slot,
+                incarnation,
+            }
+            .into()
+        }),
+        number().prop_map(|stream| EndStream {
+            stream: StreamId(stream)
+        }
+        .into()),
+        Just(GetState {}.into()),
+        Just(GetInfo {}.into()),
+        text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    (kind(), option::of(number())).prop_map(|(kind, id)| Target { kind, id })
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
+    use Resource::*;
+    prop_oneof![
+        Just(Bytes),
+        Just(Buffers),
+        Just(Sessions),
+        Just(Streams),
+        Just(Fds)
+    ]
+}
+
+fn quota() -> impl Strategy<Value = BrokerError> {
+    (resource(), number(), number(), number(), any::<u32>()).prop_map(
+        |(resource, limit, used, requested, uid)| BrokerError::QuotaExceeded {
+            resource,
+            limit,
+            used,
+            requested,
+            uid,
+        },
+    )
+}
+
+/// Any error the broker answers with.
+pub(crate) fn broker_error() -> impl Strategy<Value = BrokerError> {
+    use BrokerError::*;
+    let plain = prop_oneof![
+        Just(NotRegistered),
+        Just(TokenUnknown),
+        Just(TokenUsedUp),
+        Just(OutOfDescriptors),
+        Just(StreamEnded {
+            reason: EndReason::Ended
+        }),
+        Just(StreamEnded {
+            reason: EndReason::ProducerDied
+        }),
+        quota(),
+    ];
+    let numbered = prop_oneof![
+        number().prop_map(|session| AlreadyRegistered {
+            session: SessionId(session)
+        }),
+        number().prop_map(|id| NoSuchSet { id: SetId(id) }),
+        number().prop_map(|id| NoSuchStream { id: StreamId(id) }),
+        (kind(), number()).prop_map(|(kind, id)| NotOwner { kind, id }),
+        (target(), target()).prop_map(|(expected, actual)| TokenForOther { expected, actual }),
+        any::<u32>().prop_map(|max| StreamFull { max }),
+        any::<[u32; 3]>().prop_map(|[buffers, promised, requested]| CountsExhausted {
+            buffers,
+            promised,
+            requested
+        }),
+        (number(), number()).prop_map(|(set, stream)| SetInUse {
+            set: SetId(set),
+            stream: StreamId(stream)
+        }),
+        number().prop_map(|limit_bytes| MessageTooLarge { limit_bytes }),
+    ];
+    let worded = prop_oneof![
+        (text(), text()).prop_map(|(field, reason)| BrokerError::invalid(field, reason)),
+        text().prop_map(|reason| BadPage { reason }),
+        (any::<i32>(), text()).prop_map(|(errno, reason)| AllocationFailed { errno, reason }),
+        text().prop_map(|reason| ProtocolViolation { reason }),
+        text().prop_map(|interface| InterfaceNotFound { interface }),
+        text().prop_map(|method| MethodNotFound { method }),
+        text().prop_map(|method| MethodNotImplemented { method }),
+        text().prop_map(|parameter| InvalidParameter { parameter }),
+    ];
+    prop_oneof![plain, numbered, worded]
+}

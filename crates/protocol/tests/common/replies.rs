@@ -1,0 +1,241 @@
+//! Generators of the replies.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use wharf_protocol::*;
+
+use super::{number, policy, text, token};
+
+pub(crate) fn register() -> impl Strategy<Value = RegisterReply> {
+    (number(), any::<u32>(), any::<u32>()).prop_map(|(session, pid, uid)| RegisterReply {
+        session: SessionId(session),
+        pid,
+        uid,
+    })
+}
+
+pub(crate) fn allocate_buffers() -> impl Strategy<Value = AllocateBuffersReply> {
+    (number(), number(), number()).prop_map(|(set, generation, size_bytes)| AllocateBuffersReply {
+        set: SetId(set),
+        generation,
+        size_bytes,
+    })
+}
+
+pub(crate) fn create_stream() -> impl Strategy<Value = CreateStreamReply> {
+    number().prop_map(|stream| CreateStreamReply {
+        stream: StreamId(stream),
+    })
+}
+
+pub(crate) fn issue_token() -> impl Strategy<Value = IssueTokenReply> {
+    token().prop_map(|token| IssueTokenReply { token })
+}
+
+pub(crate) fn import_buffers() -> impl Strategy<Value = ImportBuffersReply> {
+    (number(), number(), text(), number(), any::<u32>()).prop_map(
+        |(set, generation, name, size_bytes, count)| ImportBuffersReply {
+            set: SetId(set),
+            generation,
+            name,
+            size_bytes,
+            count,
+        },
+    )
+}
+
+pub(crate) fn join_stream() -> impl Strategy<Value = JoinStreamReply> {
+    (
+        [number(), number(), number(), number()],
+        any::<[u32; 3]>(),
+        text(),
+        text(),
+    )
+        .prop_map(
+            |(
+                [stream, incarnation, generation, size_bytes],
+                [slot, count, producer_pid],
+                name,
+                producer_label,
+            )| {
+                let (stream, slot, incarnation) = (StreamId(stream), Slot(slot), Incarnation(incarnation));
+                JoinStreamReply {
+                    stream,
+                    name,
+                    slot,
+                    incarnation,
+                    generation,
+                    size_bytes,
+                    count,
+                    producer_label,
+                    producer_pid,
+                }
+            },
+        )
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    (any::<[u32; 4]>(), number(), text(), policy()).prop_map(
+        |([slot, pid, uid, depth], incarnation, label, policy)| {
+            let (slot, incarnation) = (Slot(slot), Incarnation(incarnation));
+            Member {
+                slot,
+                incarnation,
+                label,
+                pid,
+                uid,
+                depth,
+                policy,
+            }
+        },
+    )
+}
+
+pub(crate) fn take_changes() -> impl Strategy<Value = TakeChangesReply> {
+    vec(member(), 0..4).prop_map(|joined| TakeChangesReply { joined })
+}
+
+fn sets() -> impl Strategy<Value = Vec<SetId>> {
+    vec(number().prop_map(SetId), 0..3)
+}
+
+fn streams() -> impl Strategy<Value = Vec<StreamId>> {
+    vec(number().prop_map(StreamId), 0..3)
+}
+
+fn session() -> impl Strategy<Value = SessionState> {
+    (
+        [number(), number(), number()],
+        text(),
+        any::<[u32; 2]>(),
+        [sets(), sets()],
+        [streams(), streams()],
+    )
+        .prop_map(
+            |(
+                [session, bytes, fds],
+                label,
+                [pid, uid],
+                [sets_owned, sets_imported],
+                [streams_produced, streams_joined],
+            )| {
+                let session = SessionId(session);
+                SessionState {
+                    session,
+                    label,
+                    pid,
+                    uid,
+                    sets_owned,
+                    sets_imported,
+                    streams_produced,
+                    streams_joined,
+                    bytes,
+                    fds,
+                }
+            },
+        )
+}
+
+fn set() -> impl Strategy<Value = SetState> {
+    let importers = vec(number().prop_map(SessionId), 0..3);
+    let stream = option::of(number().prop_map(StreamId));
+    let numbers = [number(), number(), number(), number()];
+    (
+        numbers,
+        text(),
+        any::<[u32; 2]>(),
+        any::<bool>(),
+        importers,
+        stream,
+    )
+        .prop_map(
+            |([set, owner, generation, size_bytes], name, [uid, count], sealed, importers, stream)| {
+                let (set, owner) = (SetId(set), SessionId(owner));
+                SetState {
+                    set,
+                    name,
+                    owner,
+                    uid,
+                    generation,
+                    size_bytes,
+                    count,
+                    sealed,
+                    importers,
+                    stream,
+                }
+            },
+        )
+}
+
+fn stream() -> impl Strategy<Value = StreamState> {
+    (
+        [number(), number(), number()],
+        text(),
+        any::<[u32; 2]>(),
+        vec(member(), 0..3),
+    )
+        .prop_map(|([stream, producer, set], name, [uid, max_consumers], members)| {
+            let (stream, producer, set) = (StreamId(stream), SessionId(producer), SetId(set));
+            StreamState {
+                stream,
+                name,
+                producer,
+                uid,
+                set,
+                max_consumers,
+                members,
+            }
+        })
+}
+
+fn amounts() -> impl Strategy<Value = Amounts> {
+    [number(), number(), number(), number(), number()].prop_map(|[bytes, buffers, sessions, streams, fds]| {
+        Amounts {
+            bytes,
+            buffers,
+            sessions,
+            streams,
+            fds,
+        }
+    })
+}
+
+fn user() -> impl Strategy<Value = UserState> {
+    (any::<u32>(), amounts(), amounts()).prop_map(|(uid, used, limit)| UserState { uid, used, limit })
+}
+
+pub(crate) fn get_state() -> impl Strategy<Value = GetStateReply> {
+    let broker =
+        (any::<[u32; 2]>(), text()).prop_map(|([pid, uid], version)| BrokerState { pid, uid, version });
+    (
+        broker,
+        vec(session(), 0..3),
+        vec(set(), 0..3),
+        vec(stream(), 0..3),
+        vec(user(), 0..3),
+    )
+        .prop_map(|(broker, sessions, sets, streams, users)| GetStateReply {
+            broker,
+            sessions,
+            sets,
+            streams,
+            users,
+        })
+}
+
+pub(crate) fn get_info() -> impl Strategy<Value = GetInfoReply> {
+    ([text(), text(), text(), text()], vec(text(), 0..3)).prop_map(
+        |([vendor, product, version, url], interfaces)| GetInfoReply {
+            vendor,
+            product,
+            version,
+            url,
+            interfaces,
+        },
+    )
+}
+
+pub(crate) fn description() -> impl Strategy<Value = GetInterfaceDescriptionReply> {
+    text().prop_map(|description| GetInterfaceDescriptionReply { description })
+}

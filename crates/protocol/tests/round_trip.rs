@@ -1,0 +1,88 @@
+//! Whatever is written is read back as it was.
+
+#![allow(clippy::expect_used, reason = "a step that fails fails the test")]
+
+mod common;
+
+use common::replies;
+use proptest::prelude::*;
+use wharf_protocol::codec::{
+    ReplyError, decode_call, decode_reply, encode_call, encode_error, encode_oneway_call, encode_reply,
+};
+use wharf_protocol::{Done, Reply};
+
+/// Checks that a message ends with its only NUL, and returns it without.
+fn body(message: &[u8]) -> &[u8] {
+    let (last, body) = message.split_last().expect("a message is never empty");
+    assert_eq!(*last, 0);
+    assert!(!body.contains(&0));
+    body
+}
+
+proptest! {
+    #[test]
+    fn call_is_read_as_it_was_written(call in common::call()) {
+        let incoming = decode_call(body(&encode_call(&call)?))?;
+
+        prop_assert_eq!(incoming.call, call);
+        prop_assert!(!incoming.oneway);
+        prop_assert!(!incoming.more);
+    }
+
+    #[test]
+    fn oneway_call_is_read_as_it_was_written(call in common::call()) {
+        let incoming = decode_call(body(&encode_oneway_call(&call)?))?;
+
+        prop_assert_eq!(incoming.call, call);
+        prop_assert!(incoming.oneway);
+    }
+
+    #[test]
+    fn error_is_read_as_it_was_written(error in common::broker_error()) {
+        let message = encode_error(&error)?;
+
+        prop_assert_eq!(decode_reply::<Done>(body(&message)), Err(ReplyError::Broker(error)));
+    }
+}
+
+/// One test per reply type.
+macro_rules! reply_round_trips {
+    ($($test:ident: $strategy:path => $variant:path),+ $(,)?) => {
+        proptest! {
+            $(
+                #[test]
+                fn $test(reply in $strategy()) {
+                    let message = encode_reply(&$variant(reply.clone()))?;
+
+                    prop_assert_eq!(decode_reply(body(&message)), Ok(reply));
+                }
+            )+
+        }
+    };
+}
+
+reply_round_trips! {
+    register_reply_is_read_as_it_was_written: replies::register => Reply::Register,
+    allocate_buffers_reply_is_read_as_it_was_written: replies::allocate_buffers => Reply::AllocateBuffers,
+    create_stream_reply_is_read_as_it_was_written: replies::create_stream => Reply::CreateStream,
+    issue_token_reply_is_read_as_it_was_written: replies::issue_token => Reply::IssueToken,
+    import_buffers_reply_is_read_as_it_was_written: replies::import_buffers => Reply::ImportBuffers,
+    join_stream_reply_is_read_as_it_was_written: replies::join_stream => Reply::JoinStream,
+    take_changes_reply_is_read_as_it_was_written: replies::take_changes => Reply::TakeChanges,
+    get_state_reply_is_read_as_it_was_written: replies::get_state => Reply::GetState,
+    get_info_reply_is_read_as_it_was_written: replies::get_info => Reply::GetInfo,
+    description_is_read_as_it_was_written: replies::description => Reply::GetInterfaceDescription,
+}
+
+#[test]
+fn empty_replies_are_read_as_they_were_written() {
+    for reply in [
+        Reply::FreeBuffers(Done {}),
+        Reply::LeaveStream(Done {}),
+        Reply::EndStream(Done {}),
+    ] {
+        let message = encode_reply(&reply).unwrap();
+        assert_eq!(body(&message), br#"{"parameters":{}}"#);
+        assert_eq!(decode_reply(body(&message)), Ok(Done {}));
+    }
+}

@@ -1,0 +1,208 @@
+//! Buffers that the broker allocated, as dma-bufs of this process.
+
+use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::error::{BufferError, SessionError};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use wharf_core::{AccessMode, BufferName, DmaBuf, ExportInfo, Exporter};
+use wharf_linux::{HeapError, Memfd, MemfdError, MemfdExporter};
+use wharf_memory::Mapping;
+use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, SetId, Token};
+
+/// What buffers to allocate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BufferSpec<'a> {
+    /// What people call them: 1 to 31 bytes.
+    pub name: &'a str,
+    /// Size of each in bytes, at least 1; rounded up to whole pages.
+    pub size_bytes: u64,
+    /// How many: 1..=64.
+    pub count: u32,
+}
+
+/// The exporter behind every buffer that came from the broker: a proxy for it in this process.
+///
+/// It holds the buffer's memory file and its one mapping. The kernel frees the memory when the last process has let go; the
+/// broker's own hold ends with the set.
+#[derive(Debug)]
+pub struct BrokerBuffer {
+    memory: MemfdExporter,
+    /// Keeps the broker's record of the set, or of the membership, until the last buffer is released.
+    _hold: Arc<dyn Hold>,
+}
+
+/// What keeps buffers valid at the broker: a set this session owns or imported, or its membership in a stream.
+pub(crate) trait Hold: Send + Sync + std::fmt::Debug {}
+
+impl BrokerBuffer {
+    /// The mapping of the whole buffer into this process.
+    pub fn mapping(&self) -> &Mapping {
+        self.memory.mapping()
+    }
+}
+
+impl AsFd for BrokerBuffer {
+    /// The buffer's descriptor, to pass to another process or API. With it goes the right to read the buffer for as long as the
+    /// descriptor lives, and to write it until a stream is made of it or it is first shared.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.memory.memfd().as_fd()
+    }
+}
+
+impl Exporter for BrokerBuffer {
+    fn name(&self) -> &str {
+        "wharf-broker"
+    }
+}
+
+/// Equal buffers that belong together: those of one stream.
+#[derive(Debug)]
+pub struct BufferSet {
+    name: String,
+    generation: u64,
+    buffers: Vec<DmaBuf>,
+    hold: Arc<SetHold>,
+}
+
+/// This session's hold on a set; tells the broker when it ends.
+#[derive(Debug)]
+pub(crate) struct SetHold {
+    connection: Arc<Connection>,
+    set: SetId,
+}
+
+impl Hold for SetHold {}
+
+impl Drop for SetHold {
+    fn drop(&mut self) {
+        // Nobody is left to tell of a failure, and none loses anything: the broker frees the set with the session.
+        let _ = self
+            .connection
+            .call_within(SHORT_PATIENCE, FreeBuffers { set: self.set }, &[]);
+    }
+}
+
+impl BufferSet {
+    /// Takes what the broker sent for `set`: one descriptor a buffer.
+    pub(crate) fn adopt(
+        connection: &Arc<Connection>,
+        (set, name, generation): (SetId, &str, u64),
+        (fds, size_bytes): (Vec<OwnedFd>, u64),
+        access: AccessMode,
+    ) -> Result<Self, SessionError> {
+        let hold = Arc::new(SetHold {
+            connection: Arc::clone(connection),
+            set,
+        });
+        let buffers = export_all(fds, size_bytes, name, access, &hold)?;
+        Ok(Self {
+            name: name.to_owned(),
+            generation,
+            buffers,
+            hold,
+        })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its generation: counts re-allocations, from 1 (contract N5).
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Its buffers.
+    pub fn buffers(&self) -> &[DmaBuf] {
+        &self.buffers
+    }
+
+    /// Makes a token with which `uses` (1..=1000) other sessions can import the set, to read it.
+    ///
+    /// The first import seals the buffers: map them for writing before, as this library does.
+    ///
+    /// # Blocking
+    ///
+    /// For the broker's answer, at most [`PATIENCE`](crate::PATIENCE).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EACCES` when the set was imported and not allocated by this session.
+    pub fn token(&self, uses: u32) -> Result<Token, SessionError> {
+        let request = IssueToken {
+            kind: ObjectKind::Set,
+            id: self.set().0,
+            uses,
+        };
+        Ok(self.hold.connection.call(request, &[], |_| 0)?.0.token)
+    }
+
+    pub(crate) fn set(&self) -> SetId {
+        self.hold.set
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.buffers
+            .iter()
+            .all(|buffer| buffer.access() == AccessMode::ReadWrite)
+    }
+
+    pub(crate) fn into_buffers(self) -> Vec<DmaBuf> {
+        self.buffers
+    }
+}
+
+/// Maps and exports descriptors the broker sent, each of which must be a sealed memory file of exactly `size_bytes`.
+pub(crate) fn export_all<H: Hold + 'static>(
+    fds: Vec<OwnedFd>,
+    size_bytes: u64,
+    name: &str,
+    access: AccessMode,
+    hold: &Arc<H>,
+) -> Result<Vec<DmaBuf>, SessionError> {
+    let export = |(index, fd)| {
+        let hold: Arc<dyn Hold> = Arc::<H>::clone(hold);
+        export_one(fd, size_bytes, name, access, hold).map_err(|source| SessionError::Buffer {
+            name: name.to_owned(),
+            index,
+            source,
+        })
+    };
+    fds.into_iter().enumerate().map(export).collect()
+}
+
+fn export_one(
+    fd: OwnedFd,
+    size_bytes: u64,
+    name: &str,
+    access: AccessMode,
+    hold: Arc<dyn Hold>,
+) -> Result<DmaBuf, BufferError> {
+    let memfd = Memfd::from_fd(fd).map_err(|error| HeapError::from(MemfdError::from(error)))?;
+    let actual_bytes = memfd.inspect().map_err(HeapError::from)?.size_bytes;
+    if actual_bytes != size_bytes {
+        return Err(BufferError::Size {
+            actual_bytes,
+            size_bytes,
+        });
+    }
+    let exporter = BrokerBuffer {
+        memory: MemfdExporter::map(memfd, access)?,
+        _hold: hold,
+    };
+    // A name from the broker that is no good as a name is not worth failing for.
+    let name = BufferName::new(name).ok();
+    let info = ExportInfo {
+        exporter: Box::new(exporter),
+        size_bytes,
+        name,
+        access,
+    };
+    Ok(DmaBuf::export(info).map_err(HeapError::from)?)
+}
+
+/// The mapping behind a buffer that this library exported.
+pub(crate) fn mapping(buffer: &DmaBuf) -> Option<&Mapping> {
+    buffer.exporter::<BrokerBuffer>().map(BrokerBuffer::mapping)
+}

@@ -1,0 +1,327 @@
+//! What can go wrong, by family of operations.
+
+use crate::socket_path::NoSocketPath;
+use rustix::io::Errno;
+use std::fmt;
+use std::time::Duration;
+use wharf_linux::{HeapError, MemfdError, NotAPidFd};
+use wharf_memory::{MapError, WordsError};
+use wharf_protocol::transport::{CallError, ConnectError};
+use wharf_stream::{Corrupt, TooMuchUserData};
+
+/// Why something could not be had from the broker: a session, buffers, a stream, a token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// It is not known where the broker is.
+    #[error(transparent)]
+    NoSocketPath(#[from] NoSocketPath),
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The broker refused, is gone, or did not answer in time.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The broker answered with another number of descriptors than it must. Blame: the broker.
+    #[error("{method} brought {got} file descriptors, not {expected}: the broker speaks another protocol")]
+    Descriptors {
+        /// The method called.
+        method: &'static str,
+        /// Descriptors the reply must bring.
+        expected: usize,
+        /// Descriptors it brought.
+        got: usize,
+    },
+    /// A shared page of this process could not be made.
+    #[error("cannot make the {page} page: {source}")]
+    Page {
+        /// Which page.
+        page: &'static str,
+        /// The cause.
+        source: PageError,
+    },
+    /// A buffer could not be mapped or is not what was promised.
+    #[error("cannot use buffer {index} of {name}: {source}")]
+    Buffer {
+        /// The set's or stream's name.
+        name: String,
+        /// Which buffer of it, from 0.
+        index: usize,
+        /// The cause.
+        source: BufferError,
+    },
+    /// The stream's pages follow another layout than this library: its producer is of another version.
+    #[error("{stream} is produced by an incompatible version of wharf: its pages are laid out differently")]
+    Incompatible {
+        /// The stream.
+        stream: String,
+    },
+    /// The stream has fewer bytes or buffers than this process can address, or none.
+    #[error("{name} has {count} buffers of {size_bytes} bytes, which this process cannot use")]
+    Shape {
+        /// The set's or stream's name.
+        name: String,
+        /// Number of buffers.
+        count: u32,
+        /// Size of each in bytes.
+        size_bytes: u64,
+    },
+    /// The buffers given to a stream are not writable here: they were imported.
+    #[error("a stream needs buffers that this process allocated; {name} was imported and is read-only")]
+    NotWritable {
+        /// The set's name.
+        name: String,
+    },
+}
+
+/// Why a buffer the broker sent could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BufferError {
+    /// Its memory could not be taken over.
+    #[error(transparent)]
+    Memory(#[from] HeapError),
+    /// It is not as large as the broker said. Blame: the broker.
+    #[error("it has {actual_bytes} bytes, not the {size_bytes} the broker promised")]
+    Size {
+        /// Bytes it has.
+        actual_bytes: u64,
+        /// Bytes promised.
+        size_bytes: u64,
+    },
+}
+
+impl BufferError {
+    fn errno(&self) -> Errno {
+        match self {
+            Self::Memory(error) => error.errno(),
+            Self::Size { .. } => Errno::PROTO,
+        }
+    }
+}
+
+/// Why a shared page could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// The broker did not send it.
+    #[error("the broker sent no descriptor for it")]
+    Missing,
+    /// The memory file could not be created or sealed.
+    #[error(transparent)]
+    Memfd(#[from] MemfdError),
+    /// It could not be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// It is too short for its layout.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// What the broker passed on as a process is none.
+    #[error(transparent)]
+    PidFd(#[from] NotAPidFd),
+}
+
+impl SessionError {
+    /// The error number for the cause: the broker's own, that of the failed system call, or `EPROTO` when the broker
+    /// broke the protocol.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NoSocketPath(_) => Errno::NOENT,
+            Self::Connect(error) => error.errno(),
+            Self::Call(error) => error.errno(),
+            Self::Descriptors { .. } | Self::Incompatible { .. } => Errno::PROTO,
+            Self::Page { source, .. } => source.errno(),
+            Self::Buffer { source, .. } => source.errno(),
+            Self::Shape { .. } => Errno::OVERFLOW,
+            Self::NotWritable { .. } => Errno::ACCESS,
+        }
+    }
+}
+
+impl PageError {
+    fn errno(&self) -> Errno {
+        match self {
+            Self::Memfd(error) => error.errno(),
+            Self::Missing => Errno::PROTO,
+            Self::Map(error) => error.errno(),
+            Self::Words(_) => Errno::PROTO,
+            Self::PidFd(error) => error.errno(),
+        }
+    }
+}
+
+/// A consumer that keeps the producer waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockingConsumer {
+    /// What it calls itself.
+    pub label: String,
+    /// Its process.
+    pub pid: u32,
+    /// Frames it has: queued for it or held by it.
+    pub frames: usize,
+}
+
+impl fmt::Display for BlockingConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {}) has {}", self.label, self.pid, self.frames)
+    }
+}
+
+fn list(consumers: &[BlockingConsumer]) -> String {
+    consumers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why the producer got no buffer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// Consumers had all buffers, or one that takes every frame had as many as it may, for the whole time.
+    #[error("no free buffer in {stream} within {waited:?}: {}", list(.consumers))]
+    TimedOut {
+        /// The stream.
+        stream: String,
+        /// How long the call waited.
+        waited: Duration,
+        /// Who has frames.
+        consumers: Vec<BlockingConsumer>,
+    },
+    /// Only the caller can end the wait: it has buffers in hand and consumers have none.
+    #[error(
+        "the producer itself has {in_hand} of the {count} buffers of {stream} in hand, as many as it may: publish or drop one"
+    )]
+    AllInHand {
+        /// The stream.
+        stream: String,
+        /// Buffers acquired and not yet published.
+        in_hand: usize,
+        /// The stream's number of buffers.
+        count: usize,
+    },
+    /// The broker's news could not be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl AcquireError {
+    /// `EAGAIN` for a time-out, as a non-blocking `VIDIOC_DQBUF`; `EBUSY` when all buffers are in hand.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::TimedOut { .. } => Errno::AGAIN,
+            Self::AllInHand { .. } => Errno::BUSY,
+            Self::Session(error) => error.errno(),
+        }
+    }
+}
+
+/// Why a frame could not be published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The frame was acquired from another stream.
+    #[error("the frame belongs to another stream than {stream}")]
+    ForeignFrame {
+        /// The stream asked to publish it.
+        stream: String,
+    },
+    /// The frame claims more bytes than its buffer has.
+    #[error("the frame is said to use {used_bytes} bytes of a buffer of {size_bytes}")]
+    UsedBytes {
+        /// Bytes claimed.
+        used_bytes: u64,
+        /// Bytes there are.
+        size_bytes: u64,
+    },
+    /// The layout does not fit the buffer.
+    #[error(transparent)]
+    Layout(#[from] wharf_core::layout::LayoutError),
+    /// Too much user data.
+    #[error(transparent)]
+    UserData(#[from] TooMuchUserData),
+    /// The broker's news could not be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl PublishError {
+    /// `EINVAL` for what the caller got wrong; the broker's otherwise.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Session(error) => error.errno(),
+            _ => Errno::INVAL,
+        }
+    }
+}
+
+/// Why a consumer got no frame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// No frame came within the time the caller gave.
+    #[error("no frame of {stream} within {waited:?}")]
+    TimedOut {
+        /// The stream.
+        stream: String,
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// The producer ended the stream in order, and every frame was received.
+    #[error("{stream} has ended")]
+    Ended {
+        /// The stream.
+        stream: String,
+    },
+    /// The producer died, and every frame it had published was received.
+    #[error("the producer of {stream}, {label} (pid {pid}), died: the stream is over")]
+    ProducerDied {
+        /// The stream.
+        stream: String,
+        /// What the producer called itself.
+        label: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// The broker no longer counts this consumer as a member.
+    #[error("this consumer was cut off from {stream}")]
+    CutOff {
+        /// The stream.
+        stream: String,
+    },
+    /// The caller holds as many frames as it asked for: it must drop one.
+    #[error("{depth} frames of {stream} are held, as many as this consumer joined for: drop one first")]
+    HoldsTooMany {
+        /// The stream.
+        stream: String,
+        /// The depth it joined with.
+        depth: usize,
+    },
+    /// The producer published something that makes no sense. Later frames may be fine.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+impl ReceiveError {
+    /// Whether no frame can come any more: the stream is over for this consumer.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Ended { .. } | Self::ProducerDied { .. } | Self::CutOff { .. }
+        )
+    }
+
+    /// `EAGAIN` for a time-out; `EPIPE` at the end; `EOWNERDEAD` when the producer died; `ECONNRESET` when cut off; `EBUSY` when too
+    /// many frames are held; `EBADMSG` for nonsense.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::TimedOut { .. } => Errno::AGAIN,
+            Self::Ended { .. } => Errno::PIPE,
+            Self::ProducerDied { .. } => Errno::OWNERDEAD,
+            Self::CutOff { .. } => Errno::CONNRESET,
+            Self::HoldsTooMany { .. } => Errno::BUSY,
+            Self::Corrupt(_) => Errno::BADMSG,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Frames: the right to fill a buffer, and the right to read one.
+
+use crate::buffers::mapping;
+use crate::membership::Membership;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wharf_core::DmaBuf;
+use wharf_core::layout::FrameLayout;
+use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut};
+use wharf_stream::FrameInfo;
+
+/// Buffers whose frames were dropped unpublished, one bit each: the producer takes them up at its next call.
+#[derive(Debug, Default)]
+pub(crate) struct Returned(AtomicU64);
+
+impl Returned {
+    fn put(&self, index: usize) {
+        // ORDERING: Release: what the dropping thread wrote into the buffer comes before its next use.
+        self.0.fetch_or(1 << index, Ordering::Release);
+    }
+
+    pub(crate) fn take(&self) -> impl Iterator<Item = usize> {
+        let bits = self.0.swap(0, Ordering::Acquire);
+        (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
+    }
+}
+
+/// A buffer to fill. Publish it with [`Producer::publish`](crate::Producer::publish); dropped instead, it goes back unseen.
+#[derive(Debug)]
+pub struct FrameMut {
+    pub(crate) buffer: DmaBuf,
+    pub(crate) index: usize,
+    pub(crate) returned: Arc<Returned>,
+    pub(crate) published: bool,
+}
+
+impl FrameMut {
+    /// The bytes, for writing. They are what the last frame in this buffer left, or zero.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWritable`] (`EACCES`): not for a frame that came from [`Producer::acquire`](crate::Producer::acquire).
+    pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
+        mapping(&self.buffer).ok_or(NotWritable)?.view_mut()
+    }
+
+    /// The buffer the frame will lie in.
+    pub fn buffer(&self) -> &DmaBuf {
+        &self.buffer
+    }
+}
+
+impl Drop for FrameMut {
+    fn drop(&mut self) {
+        if !self.published {
+            self.returned.put(self.index);
+        }
+    }
+}
+
+/// A frame this consumer holds: nobody refills it until it is dropped (contract S2).
+///
+/// It may be sent to another thread and outlive its [`Consumer`](crate::Consumer).
+#[derive(Debug)]
+pub struct Frame {
+    pub(crate) seq: u64,
+    pub(crate) skipped: u64,
+    pub(crate) info: FrameInfo,
+    pub(crate) published_ns: u64,
+    pub(crate) received_ns: u64,
+    pub(crate) index: usize,
+    pub(crate) buffer: DmaBuf,
+    pub(crate) membership: Arc<Membership>,
+}
+
+impl Frame {
+    /// Its number in the stream, from 1, without gaps between frames published.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Frames this consumer passed over since the one before.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// What the producer says of it. Sizes and layout were checked against the buffer.
+    pub fn info(&self) -> &FrameInfo {
+        &self.info
+    }
+
+    /// How the picture lies in the buffer, if it is one.
+    pub fn layout(&self) -> Option<&FrameLayout> {
+        self.info.layout.as_ref()
+    }
+
+    /// When the producer published it, in nanoseconds of `CLOCK_MONOTONIC`, as the producer says.
+    pub fn published_ns(&self) -> u64 {
+        self.published_ns
+    }
+
+    /// When this consumer received it, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub fn received_ns(&self) -> u64 {
+        self.received_ns
+    }
+
+    /// Time from publication to receipt in nanoseconds; 0 when the producer's stamp lies ahead.
+    pub fn latency_ns(&self) -> u64 {
+        self.received_ns.saturating_sub(self.published_ns)
+    }
+
+    /// The bytes the frame uses.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`]: not for a frame that was received, whose length was checked.
+    pub fn view(&self) -> Result<View<'_>, OutOfBounds> {
+        let used = usize::try_from(self.info.used_bytes).unwrap_or(usize::MAX);
+        let out_of_bounds = OutOfBounds {
+            offset_bytes: 0,
+            len_bytes: used,
+            window_bytes: 0,
+        };
+        mapping(&self.buffer)
+            .ok_or(out_of_bounds)?
+            .view()
+            .subview(0, used)
+    }
+
+    /// The buffer it lies in.
+    pub fn buffer(&self) -> &DmaBuf {
+        &self.buffer
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        wharf_stream::release(&self.membership.page, &self.membership.ring, self.index);
+    }
+}

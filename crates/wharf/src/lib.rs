@@ -1,0 +1,83 @@
+//! Share buffers and streams of frames between processes without copying.
+//!
+//! A [`Session`] connects a process to the broker. It allocates a [`BufferSet`], turns it into a stream as its [`Producer`], or
+//! joins the stream of another process as a [`Consumer`] with a [`Token`]. Frames then pass from process to process through shared
+//! memory alone: the broker takes no part, no byte of a frame is copied, and nobody makes a system call unless somebody sleeps.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use wharf::{BufferSpec, FrameInfo, Session};
+//!
+//! // The producer's process.
+//! let session = Session::connect("camera")?;
+//! let buffers = session.allocate(&BufferSpec { name: "preview", size_bytes: 1 << 20, count: 4 })?;
+//! let mut producer = session.create_stream("preview", buffers, 8)?;
+//! println!("{}", producer.token(1)?.reveal());
+//! let frame = producer.acquire(Some(Duration::from_secs(1)))?;
+//! frame.view_mut()?.copy_from(0, b"hello")?;
+//! producer.publish(frame, &FrameInfo { used_bytes: 5, ..FrameInfo::default() })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ```no_run
+//! use wharf::{JoinOptions, Session, Token};
+//!
+//! // The consumer's process.
+//! let session = Session::connect("viewer")?;
+//! let token = Token::new(std::env::args().nth(1).unwrap_or_default());
+//! let mut consumer = session.join(&token, JoinOptions::latest(1))?;
+//! let frame = consumer.receive(None)?;
+//! let mut text = [0; 5];
+//! frame.view()?.copy_to(0, &mut text)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Blocking
+//!
+//! Calls on [`Session`] ask the broker and block for its answer, some tens of microseconds, at most
+//! [`PATIENCE`]. [`Producer::acquire`] and [`Consumer::receive`] block as long as the caller says, asleep. Everything else never
+//! blocks. No thread is started and no async runtime is needed.
+//!
+//! # Who may die
+//!
+//! Anybody, at any moment. A consumer's death gives back what it held; the producer's is
+//! [`ReceiveError::ProducerDied`], after the frames it had published; the broker's leaves running streams as they are, and only new
+//! sessions, streams and joins fail (contracts S4, P6).
+//!
+//! # Read-only for consumers
+//!
+//! A buffer is sealed when its stream is created: from then on nobody can map it for writing, not even root, and only the
+//! producer's earlier mapping still writes (contract S5). A frame is readable while it is held; its producer should not, but could,
+//! change it, so its bytes come as volatile copies, never as a slice (contract C7).
+#![forbid(unsafe_code)]
+
+mod buffers;
+mod connection;
+mod consumer;
+mod error;
+mod frame;
+mod membership;
+mod options;
+mod page;
+mod producer;
+mod session;
+mod socket_path;
+
+pub use buffers::{BrokerBuffer, BufferSet, BufferSpec};
+pub use connection::PATIENCE;
+pub use consumer::{Consumer, ConsumerStats, Frames};
+pub use error::{
+    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReceiveError, SessionError,
+};
+pub use frame::{Frame, FrameMut};
+pub use options::JoinOptions;
+pub use producer::{ConsumerInfo, Producer, ProducerStats};
+pub use session::Session;
+pub use socket_path::{NoSocketPath, SOCKET_ENV, socket_path};
+pub use wharf_core as core;
+pub use wharf_core::layout;
+pub use wharf_core::{AccessMode, DmaBuf};
+pub use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut, now_ns};
+pub use wharf_protocol::transport::{CallError, ConnectError};
+pub use wharf_protocol::{BrokerError, GetStateReply, Token, state};
+pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};

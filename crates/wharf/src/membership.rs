@@ -1,0 +1,44 @@
+//! A consumer's place in a stream.
+
+use crate::buffers::Hold;
+use crate::connection::{Connection, SHORT_PATIENCE};
+use std::sync::Arc;
+use wharf_memory::{OwnedWords, ReadOnlyWords};
+use wharf_protocol::{Incarnation, LeaveStream, Slot, StreamId};
+
+/// What a consumer and its frames share: the place in the stream. It is left when the consumer and the last frame are dropped, so
+/// that no frame is refilled while it can be read.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) page: Arc<OwnedWords>,
+    pub(crate) ring: Arc<ReadOnlyWords>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        wharf_stream::leave(&self.page, &self.ring);
+    }
+}
+
+/// The broker's record of the place. The buffers keep it, and it goes with the last of them.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) stream: StreamId,
+    pub(crate) slot: Slot,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl Hold for Place {}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let request = LeaveStream {
+            stream: self.stream,
+            slot: self.slot,
+            incarnation: self.incarnation,
+        };
+        // The producer has been told through the page; the broker hears it at the latest when the session ends.
+        let _ = self.connection.call_within(SHORT_PATIENCE, request, &[]);
+    }
+}

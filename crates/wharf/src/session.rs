@@ -1,0 +1,134 @@
+//! A process's session with the broker.
+
+use crate::buffers::{BufferSet, BufferSpec};
+use crate::connection::Connection;
+use crate::consumer::Consumer;
+use crate::error::SessionError;
+use crate::options::JoinOptions;
+use crate::producer::Producer;
+use crate::socket_path::socket_path;
+use std::path::Path;
+use std::sync::Arc;
+use wharf_core::AccessMode;
+use wharf_protocol::{AllocateBuffers, GetState, GetStateReply, ImportBuffers, Register, Token};
+
+/// A session with the broker: the root of everything a process shares.
+///
+/// Clones are the same session. It ends when the last clone and everything made from it are dropped, or when the process dies;
+/// the broker then takes back what it held (contract P5). All calls may come from any thread; they take turns.
+#[derive(Debug, Clone)]
+pub struct Session {
+    connection: Arc<Connection>,
+}
+
+impl Session {
+    /// Connects to the broker that `$WHARF_SOCKET` names, or the user's own at `$XDG_RUNTIME_DIR/wharf-0`. `label` (1 to 63 bytes,
+    /// no control characters) is what others see of this process: `wharf info` and refusals name it.
+    ///
+    /// # Blocking
+    ///
+    /// For the broker's answer, at most [`PATIENCE`](crate::PATIENCE), as every call of this type.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NoSocketPath`] and [`SessionError::Connect`] when there is no broker; [`SessionError::Call`] when it refuses:
+    /// `EINVAL` for the label, `EDQUOT` when this user has too many sessions.
+    pub fn connect(label: &str) -> Result<Self, SessionError> {
+        Self::connect_to(&socket_path()?, label)
+    }
+
+    /// Connects to the broker at `path`; otherwise as [`Session::connect`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::connect`].
+    pub fn connect_to(path: &Path, label: &str) -> Result<Self, SessionError> {
+        let connection = Connection::open(path)?;
+        connection.call(
+            Register {
+                label: label.to_owned(),
+            },
+            &[],
+            |_| 0,
+        )?;
+        Ok(Self {
+            connection: Arc::new(connection),
+        })
+    }
+
+    /// Allocates equal buffers, zeroed, and maps them for writing.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EINVAL` for a size, count or name out of range, `EDQUOT` when it exceeds this user's share, `ENOMEM`
+    /// or `EMFILE` when the machine or the broker has no more. [`SessionError::Buffer`] when this process cannot map them.
+    pub fn allocate(&self, spec: &BufferSpec<'_>) -> Result<BufferSet, SessionError> {
+        let request = AllocateBuffers {
+            name: spec.name.to_owned(),
+            size_bytes: spec.size_bytes,
+            count: spec.count,
+        };
+        // CAST: at most 64.
+        let (reply, fds) = self.connection.call(request, &[], |_| spec.count as usize)?;
+        let identity = (reply.set, spec.name, reply.generation);
+        BufferSet::adopt(
+            &self.connection,
+            identity,
+            (fds, reply.size_bytes),
+            AccessMode::ReadWrite,
+        )
+    }
+
+    /// Imports the buffers that `token` stands for, to read them.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a stream.
+    pub fn import(&self, token: &Token) -> Result<BufferSet, SessionError> {
+        let request = ImportBuffers { token: token.clone() };
+        // CAST: a set that comes with another number of descriptors is refused just below.
+        let (reply, fds) = self.connection.call(request, &[], |reply| reply.count as usize)?;
+        let identity = (reply.set, reply.name.as_str(), reply.generation);
+        BufferSet::adopt(
+            &self.connection,
+            identity,
+            (fds, reply.size_bytes),
+            AccessMode::ReadOnly,
+        )
+    }
+
+    /// Starts a stream over `buffers`, which are sealed by this: nobody can map them for writing any more. Up to `max_consumers`
+    /// (1..=64) can be in it at a time. Each sets as many buffers aside as its depth, and one is the producer's.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotWritable`] (`EACCES`) when the buffers were imported; [`SessionError::Call`]: `EINVAL` for a name or number
+    /// out of range, `EBUSY` when the set has a stream, `EDQUOT` when this user has too many streams.
+    pub fn create_stream(
+        &self,
+        name: &str,
+        buffers: BufferSet,
+        max_consumers: u32,
+    ) -> Result<Producer, SessionError> {
+        Producer::create(&self.connection, name, buffers, max_consumers)
+    }
+
+    /// Joins the stream that `token` stands for; the next frame published is the first received.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a buffer set; `EUSERS` when the stream is full;
+    /// `EBUSY` when its buffers are promised to others; `EPIPE` when it has ended.
+    pub fn join(&self, token: &Token, options: JoinOptions) -> Result<Consumer, SessionError> {
+        Consumer::join(&self.connection, token, options)
+    }
+
+    /// What the broker knows: sessions, buffers, streams and use of quotas, of this user or, for root, of all.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`] when the broker does not answer.
+    pub fn state(&self) -> Result<GetStateReply, SessionError> {
+        Ok(self.connection.call(GetState {}, &[], |_| 0)?.0)
+    }
+}

@@ -1,0 +1,248 @@
+//! Streams through a real broker, producer and consumers as sessions of one process.
+
+use std::time::Duration;
+use wharf::layout::{Fourcc, FrameLayout};
+use wharf::{
+    AcquireError, BufferSpec, Consumer, FrameInfo, JoinOptions, Producer, PublishError, ReceiveError, Session,
+    UserData,
+};
+use wharf_broker::Embedded;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
+const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+struct Fixture {
+    broker: Embedded,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self { broker: Embedded::start().unwrap() }
+    }
+
+    fn session(&self, label: &str) -> Session {
+        Session::connect_to(self.broker.socket_path(), label).unwrap()
+    }
+
+    fn producer(&self, buffers: u32) -> Producer {
+        let session = self.session("camera");
+        let spec = BufferSpec { name: "frames", size_bytes: 10_000, count: buffers };
+        let set = session.allocate(&spec).unwrap();
+        session.create_stream("preview", set, 8).unwrap()
+    }
+
+    fn join(&self, producer: &mut Producer, options: JoinOptions) -> Consumer {
+        let token = producer.token(1).unwrap();
+        let consumer = self.session("viewer").join(&token, options).unwrap();
+        let present = producer.consumers().count() + 1;
+        assert!(producer.wait_for_consumers(present, PATIENCE).unwrap());
+        consumer
+    }
+}
+
+fn publish(producer: &mut Producer, byte: u8) -> u64 {
+    let frame = producer.acquire(PATIENCE).unwrap();
+    frame.view_mut().unwrap().fill(0, 100, byte).unwrap();
+    producer.publish(frame, &FrameInfo { used_bytes: 100, ..FrameInfo::default() }).unwrap()
+}
+
+fn first_byte(frame: &wharf::Frame) -> u8 {
+    let mut byte = [0];
+    frame.view().unwrap().copy_to(0, &mut byte).unwrap();
+    byte[0]
+}
+
+#[test]
+fn frame_arrives_with_everything_said_of_it() -> Outcome {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(4);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    let layout = FrameLayout::linear(Fourcc::YUV420, 64, 48, 16)?;
+    let info = FrameInfo {
+        timestamp_ns: 77,
+        used_bytes: layout.size_bytes(),
+        layout: Some(layout),
+        user: UserData::new(b"exposure 1/50")?,
+        ..FrameInfo::default()
+    };
+    let frame = producer.acquire(PATIENCE)?;
+    frame.view_mut()?.copy_from(5, b"pixels")?;
+    assert_eq!(producer.publish(frame, &info)?, 1);
+
+    let frame = consumer.receive(PATIENCE)?;
+    assert_eq!((frame.seq(), frame.skipped()), (1, 0));
+    assert_eq!(frame.info(), &FrameInfo { generation: 1, ..info });
+    let mut pixels = [0; 6];
+    frame.view()?.copy_to(5, &mut pixels)?;
+    assert_eq!(&pixels, b"pixels");
+    assert_eq!(frame.buffer().exporter_name(), "wharf-broker");
+    Ok(())
+}
+
+#[test]
+fn handing_over_copies_nothing() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(4);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    for byte in 0..50 {
+        publish(&mut producer, byte);
+        assert_eq!(first_byte(&consumer.receive(PATIENCE).unwrap()), byte);
+    }
+    assert_eq!(producer.stats().bytes_copied, 0);
+    assert_eq!(consumer.stats().bytes_copied, 0);
+    assert_eq!(consumer.stats().received, 50);
+}
+
+#[test]
+fn consumer_of_every_frame_blocks_the_producer_and_is_named() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(4);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    publish(&mut producer, 1);
+    publish(&mut producer, 2);
+    let error = producer.acquire(AT_ONCE).unwrap_err();
+    assert!(matches!(&error, AcquireError::TimedOut { consumers, .. } if consumers[0].frames == 2));
+    assert!(error.to_string().contains("viewer (pid"), "{error}");
+    drop(consumer.receive(PATIENCE).unwrap());
+    publish(&mut producer, 3);
+    assert_eq!(first_byte(&consumer.receive(PATIENCE).unwrap()), 2);
+    assert_eq!(first_byte(&consumer.receive(PATIENCE).unwrap()), 3);
+}
+
+#[test]
+fn consumer_of_the_latest_frame_never_blocks_and_counts_what_it_missed() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(3);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::latest(1));
+    for byte in 1..=9 {
+        publish(&mut producer, byte);
+    }
+    let frame = consumer.receive(PATIENCE).unwrap();
+    assert_eq!((frame.seq(), frame.skipped(), first_byte(&frame)), (9, 8, 9));
+    assert_eq!(consumer.stats().skipped, 8);
+}
+
+#[test]
+fn held_frame_is_not_refilled() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(3);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::latest(1));
+    publish(&mut producer, 1);
+    let held = consumer.receive(PATIENCE).unwrap();
+    for byte in 2..=20 {
+        publish(&mut producer, byte);
+    }
+    assert_eq!(first_byte(&held), 1);
+    assert!(matches!(consumer.receive(AT_ONCE), Err(ReceiveError::HoldsTooMany { depth: 1, .. })));
+    drop(consumer);
+    publish(&mut producer, 21);
+    assert_eq!(first_byte(&held), 1, "a frame outlives its consumer");
+}
+
+#[test]
+fn late_joiner_gets_the_next_frame() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(6);
+    let _early = fixture.join(&mut producer, JoinOptions::latest(1));
+    publish(&mut producer, 1);
+    publish(&mut producer, 2);
+    let mut late = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    assert!(matches!(late.receive(AT_ONCE), Err(ReceiveError::TimedOut { .. })));
+    publish(&mut producer, 3);
+    let frame = late.receive(PATIENCE).unwrap();
+    assert_eq!((frame.seq(), frame.skipped(), first_byte(&frame)), (3, 0, 3));
+}
+
+#[test]
+fn consumer_that_leaves_gives_everything_back() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(3);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    publish(&mut producer, 1);
+    publish(&mut producer, 2);
+    drop(consumer.receive(PATIENCE).unwrap());
+    drop(consumer);
+    for byte in 3..10 {
+        publish(&mut producer, byte);
+    }
+    let departed = producer.take_departed();
+    assert_eq!(departed.len(), 1);
+    assert!(departed[0].departure.is_some());
+    assert_eq!(producer.consumers().count(), 0);
+}
+
+#[test]
+fn finished_stream_is_drained_before_it_ends() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(4);
+    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(3));
+    publish(&mut producer, 1);
+    publish(&mut producer, 2);
+    assert_eq!(producer.finish().unwrap().published, 2);
+    let bytes: Vec<u8> = consumer.frames().map(|frame| first_byte(&frame.unwrap())).collect();
+    assert_eq!(bytes, [1, 2]);
+    assert!(matches!(consumer.receive(None), Err(ReceiveError::Ended { .. })));
+}
+
+#[test]
+fn frame_dropped_unpublished_goes_back() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(1);
+    drop(producer.acquire(AT_ONCE).unwrap());
+    let frame = producer.acquire(AT_ONCE).unwrap();
+    let error = producer.acquire(None).unwrap_err();
+    assert!(matches!(error, AcquireError::AllInHand { in_hand: 1, count: 1, .. }), "{error}");
+    drop(frame);
+    assert_eq!(publish(&mut producer, 1), 1);
+}
+
+#[test]
+fn impossible_frames_are_refused_and_lose_nothing() {
+    let fixture = Fixture::new();
+    let (mut producer, mut other) = (fixture.producer(1), fixture.producer(1));
+    let too_long = FrameInfo { used_bytes: u64::MAX, ..FrameInfo::default() };
+    let frame = producer.acquire(AT_ONCE).unwrap();
+    assert!(matches!(producer.publish(frame, &too_long), Err(PublishError::UsedBytes { .. })));
+    let layout = FrameLayout::linear(Fourcc::YUV420, 640, 480, 1).unwrap();
+    let too_large = FrameInfo { layout: Some(layout), ..FrameInfo::default() };
+    let frame = producer.acquire(AT_ONCE).unwrap();
+    assert!(matches!(producer.publish(frame, &too_large), Err(PublishError::Layout(_))));
+    let foreign = other.acquire(AT_ONCE).unwrap();
+    let refused = producer.publish(foreign, &FrameInfo::default());
+    assert!(matches!(refused, Err(PublishError::ForeignFrame { .. })));
+    assert_eq!(publish(&mut producer, 1), 1);
+    assert_eq!(publish(&mut other, 1), 1);
+}
+
+#[test]
+fn buffers_promised_to_consumers_are_not_promised_twice() {
+    let fixture = Fixture::new();
+    let mut producer = fixture.producer(4);
+    let _first = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    let token = producer.token(1).unwrap();
+    let error = fixture.session("greedy").join(&token, JoinOptions::latest(2)).unwrap_err();
+    assert_eq!(error.errno().raw_os_error(), 16, "EBUSY: {error}");
+    assert!(error.to_string().contains('4') && error.to_string().contains('2'), "{error}");
+}
+
+#[test]
+fn imported_buffers_can_be_read_and_not_streamed() -> Outcome {
+    let fixture = Fixture::new();
+    let session = fixture.session("owner");
+    let set = session.allocate(&BufferSpec { name: "plain", size_bytes: 1, count: 2 })?;
+    let memory = set.buffers()[1].exporter::<wharf::BrokerBuffer>().ok_or("foreign exporter")?;
+    memory.mapping().view_mut()?.copy_from(0, b"shared")?;
+    let reader = fixture.session("reader");
+    let imported = reader.import(&set.token(1)?)?;
+    assert_eq!((imported.name(), imported.buffers().len(), imported.generation()), ("plain", 2, 1));
+    let memory = imported.buffers()[1].exporter::<wharf::BrokerBuffer>().ok_or("foreign exporter")?;
+    let mut text = [0; 6];
+    memory.mapping().view().copy_to(0, &mut text)?;
+    assert_eq!(&text, b"shared");
+    assert!(memory.mapping().view_mut().is_err());
+    let refused = reader.create_stream("stolen", imported, 1).unwrap_err();
+    assert_eq!(refused.errno().raw_os_error(), 13, "EACCES: {refused}");
+    Ok(())
+}
