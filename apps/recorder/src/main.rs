@@ -1,0 +1,2 @@
+//! The recorder showcase.
+fn main() {}

@@ -1,0 +1,248 @@
+//! The report as a table for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{ConsumerReport, ProcessUse, Report, Role};
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let captured = self.camera.map_or(0, |camera| camera.frames_captured);
+        line(
+            f,
+            "video",
+            format_args!(
+                "{} at {} frames/s for {:.1} s",
+                self.size, self.frame_rate, self.seconds
+            ),
+        )?;
+        line(
+            f,
+            "frames",
+            format_args!(
+                "{captured} captured, {} shown, {} encoded, {} dropped",
+                self.frames_used(Role::Viewer),
+                self.frames_used(Role::Encoder),
+                self.frames_dropped()
+            ),
+        )?;
+        for dropped in &self.dropped {
+            line(
+                f,
+                "",
+                format_args!(
+                    "{} dropped by the {}: {}",
+                    dropped.frames,
+                    dropped.by.name(),
+                    dropped.why
+                ),
+            )?;
+        }
+        for (index, consumer) in self.consumers.iter().enumerate() {
+            line(f, if index == 0 { "latency" } else { "" }, LatencyLine(consumer))?;
+        }
+        line(
+            f,
+            "copied",
+            format_args!("{} bytes of frames by Wharf", self.wharf_copied_bytes()),
+        )?;
+        for (index, process) in self.processes.iter().enumerate() {
+            line(f, if index == 0 { "in use" } else { "" }, UseLine(process))?;
+        }
+        self.fmt_files(f)
+    }
+}
+
+impl Report {
+    fn fmt_files(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for recording in &self.recordings {
+            let (path, bytes) = (recording.path.display(), Bytes(recording.bytes));
+            line(
+                f,
+                "file",
+                format_args!(
+                    "{path}: {} frames, {:.1} s, {bytes}",
+                    recording.frames, recording.seconds
+                ),
+            )?;
+        }
+        if self.recordings.is_empty() {
+            line(f, "file", "nothing was recorded")?;
+        }
+        for problem in &self.problems {
+            line(f, "problem", problem)?;
+        }
+        Ok(())
+    }
+}
+
+fn line(f: &mut Formatter<'_>, title: &str, text: impl Display) -> fmt::Result {
+    writeln!(f, "{title:<9}{text}")
+}
+
+struct LatencyLine<'a>(&'a ConsumerReport);
+
+impl Display for LatencyLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let ConsumerReport {
+            role,
+            pid,
+            frames_received,
+            latency,
+            ..
+        } = self.0;
+        let (p50, p99, max) = (
+            Nanoseconds(latency.p50_ns),
+            Nanoseconds(latency.p99_ns),
+            Nanoseconds(latency.max_ns),
+        );
+        write!(
+            f,
+            "{:<9}p50 {p50}, p99 {p99}, max {max} from publish to receive ({frames_received} frames, process {pid})",
+            role.name()
+        )
+    }
+}
+
+struct UseLine<'a>(&'a ProcessUse);
+
+impl Display for UseLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let ProcessUse {
+            role,
+            pid,
+            resident_bytes,
+            proportional_bytes,
+            open_fds,
+            ..
+        } = self.0;
+        write!(f, "{:<9}{} resident", role.name(), Bytes(*resident_bytes))?;
+        if let Some(bytes) = proportional_bytes {
+            write!(f, " ({} as its share)", Bytes(*bytes))?;
+        }
+        write!(f, ", {open_fds} file descriptors (process {pid})")
+    }
+}
+
+/// A number of bytes for people.
+struct Bytes(u64);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // CAST: three digits are shown.
+        let bytes = self.0 as f64;
+        match self.0 {
+            0..1024 => write!(f, "{} B", self.0),
+            1024..0x10_0000 => write!(f, "{:.1} KiB", bytes / 1024.0),
+            0x10_0000..0x4000_0000 => write!(f, "{:.1} MiB", bytes / f64::from(1 << 20)),
+            _ => write!(f, "{:.1} GiB", bytes / f64::from(1 << 30)),
+        }
+    }
+}
+
+/// A time for people.
+struct Nanoseconds(u64);
+
+impl Display for Nanoseconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // CAST: three digits are shown.
+        let ns = self.0 as f64;
+        match self.0 {
+            0..1000 => write!(f, "{} ns", self.0),
+            1000..1_000_000 => write!(f, "{:.1} µs", ns / 1e3),
+            1_000_000..1_000_000_000 => write!(f, "{:.1} ms", ns / 1e6),
+            _ => write!(f, "{:.1} s", ns / 1e9),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CameraReport, Dropped, Latency, RecordingReport};
+    use super::*;
+
+    fn report() -> Report {
+        let latency = Latency {
+            count: 297,
+            p50_ns: 45_200,
+            p99_ns: 1_250_000,
+            max_ns: 950,
+        };
+        let consumer = |role, pid, frames_used| ConsumerReport {
+            role,
+            pid,
+            frames_received: frames_used,
+            frames_used,
+            latency,
+        };
+        let usage = |role, pid, proportional_bytes| ProcessUse {
+            role,
+            pid,
+            resident_bytes: 12 << 20,
+            proportional_bytes,
+            open_fds: 14,
+            wharf_copied_bytes: 0,
+        };
+        Report {
+            size: "1280x720".into(),
+            frame_rate: "30".into(),
+            seconds: 10.0,
+            camera: Some(CameraReport { frames_captured: 300 }),
+            consumers: vec![consumer(Role::Viewer, 11, 297), consumer(Role::Encoder, 12, 210)],
+            recordings: vec![RecordingReport {
+                path: "recording.mp4".into(),
+                bytes: 1_500_000,
+                frames: 210,
+                seconds: 7.0,
+            }],
+            dropped: vec![Dropped {
+                by: Role::Viewer,
+                why: "a newer frame was there".into(),
+                frames: 3,
+            }],
+            processes: vec![
+                usage(Role::Camera, 10, Some(3 << 20)),
+                usage(Role::Viewer, 11, None),
+            ],
+            problems: vec![],
+        }
+    }
+
+    #[test]
+    fn table_says_everything_in_order() {
+        let expected = "\
+video    1280x720 at 30 frames/s for 10.0 s
+frames   300 captured, 297 shown, 210 encoded, 3 dropped
+         3 dropped by the viewer: a newer frame was there
+latency  viewer   p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (297 frames, process 11)
+         encoder  p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (210 frames, process 12)
+copied   0 bytes of frames by Wharf
+in use   camera   12.0 MiB resident (3.0 MiB as its share), 14 file descriptors (process 10)
+         viewer   12.0 MiB resident, 14 file descriptors (process 11)
+file     recording.mp4: 210 frames, 7.0 s, 1.4 MiB
+";
+        assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn table_of_a_failed_run_says_so() {
+        let failed = Report {
+            camera: None,
+            recordings: vec![],
+            problems: vec!["the camera was killed".into()],
+            ..report()
+        };
+        let text = failed.to_string();
+        assert!(
+            text.contains("0 captured")
+                && text.ends_with("file     nothing was recorded\nproblem  the camera was killed\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_comes_back_the_same() {
+        let text = serde_json::to_string(&report()).unwrap();
+        assert!(text.contains(r#""role":"viewer""#) && text.contains(r#""by":"viewer""#));
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
+    }
+}

@@ -1,0 +1,6 @@
+//! What several integration tests of the recorder need.
+#![allow(dead_code, reason = "each test binary uses its own part of this module")]
+
+pub(crate) mod card;
+pub(crate) mod ffmpeg;
+pub(crate) mod y4m;
