@@ -1,0 +1,1 @@
+//! Benchmarks of Wharf against its peers and limits. Each is a program: `cargo bench -p wharf-benches`.
