@@ -48,6 +48,11 @@ pub struct Cli {
     #[arg(long)]
     pub no_view: bool,
 
+    /// Start so many viewers, of which the first one draws
+    #[arg(long, value_name = "COUNT", default_value = "1", conflicts_with = "no_view",
+        value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub viewers: u32,
+
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -251,6 +256,8 @@ mod tests {
             (&["--colour"], "--colour"),
             (&["file.y4m"], "file.y4m"),
             (&["--output"], "--output"),
+            (&["--viewers", "0"], "1..=16"),
+            (&["--viewers", "2", "--no-view"], "--no-view"),
         ];
         for (words, reason) in cases {
             let error = understand(words).unwrap_err().to_string();

@@ -1,2 +1,7 @@
 //! The recorder showcase.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recorder::run()
+}

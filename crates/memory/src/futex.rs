@@ -4,22 +4,40 @@
 //! falling asleep one step. A wake-up between looking and sleeping therefore cannot be lost, and nothing has to be drained.
 
 use crate::clock::Deadline;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU64, Ordering, load};
+use crate::words::low_half;
+#[cfg(not(loom))]
+use std::sync::atomic::AtomicU32;
 
 /// A 32-bit word of a shared page to sleep on or to wake. It can be loaded but not stored through.
 #[derive(Debug, Clone, Copy)]
 pub struct FutexWord<'a> {
-    word: &'a AtomicU32,
+    cell: &'a AtomicU64,
 }
 
 impl<'a> FutexWord<'a> {
-    pub(crate) fn new(word: &'a AtomicU32) -> Self {
-        Self { word }
+    /// The 32-bit word of a cell.
+    pub(crate) fn new(cell: &'a AtomicU64) -> Self {
+        Self { cell }
     }
 
-    /// The word's value now, to be compared by a later wait.
+    /// The word's value now, to be compared by a later wait. `ordering` is `Relaxed` or `Acquire`.
     pub fn load(&self, ordering: Ordering) -> u32 {
-        self.word.load(ordering)
+        low_half(load(self.cell, ordering))
+    }
+
+    /// The word where the kernel finds it, in the low half of the cell.
+    #[cfg(not(loom))]
+    fn low_half(&self) -> &'a AtomicU32 {
+        let low = usize::from(cfg!(target_endian = "big"));
+        let low = std::ptr::from_ref(self.cell)
+            .cast::<AtomicU32>()
+            .wrapping_add(low);
+        // SAFETY:
+        // * Each half of a cell is four aligned bytes that live as long as the cell, and any bits are a u32.
+        // * Nothing in this program loads or stores through the reference, which would be an access of another width than
+        //   all others: it only carries the address to the kernel.
+        unsafe { &*low }
     }
 }
 
@@ -43,7 +61,7 @@ pub enum WaitOutcome {
 ///
 /// # References
 ///
-/// `futex_waitv` (Linux 5.16); where the kernel or a sandbox lacks it, `FUTEX_WAIT` on the first word in short slices.
+/// `futex_waitv` (Linux 5.16); where the kernel or a sandbox refuses it, `FUTEX_WAIT` on the first word in short slices.
 pub fn wait_any(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
     imp::wait_any(words, deadline)
 }
@@ -55,7 +73,7 @@ pub fn wake(word: FutexWord<'_>) {
 
 #[cfg(not(loom))]
 mod imp {
-    use super::{AtomicU32, Deadline, FutexWord, Ordering, WaitOutcome};
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome};
     use rustix::io::Errno;
     use rustix::thread::{ClockId, futex};
     use std::time::Duration;
@@ -71,16 +89,17 @@ mod imp {
         let flags = futex::WaitvFlags::empty();
         match futex::waitv(&waiters, flags, timeout.as_ref(), ClockId::Monotonic) {
             Err(Errno::TIMEDOUT) => WaitOutcome::TimedOut,
-            Err(Errno::NOSYS | Errno::PERM) => wait_in_slices(words, deadline),
             // EAGAIN: a word differed. EINTR: a signal. Either way the caller looks again.
-            _ => WaitOutcome::Retry,
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => WaitOutcome::Retry,
+            // No such call, or it takes no empty list, or it is out of memory: the caller must not spin all the same.
+            Err(_) => wait_in_slices(words, deadline),
         }
     }
 
     fn waiter((word, expected): &(FutexWord<'_>, u32)) -> futex::Wait {
         let mut wait = futex::Wait::new();
         wait.val = u64::from(*expected);
-        wait.uaddr = futex::WaitPtr::new(std::ptr::from_ref::<AtomicU32>(word.word).cast_mut().cast());
+        wait.uaddr = futex::WaitPtr::new(std::ptr::from_ref(word.low_half()).cast_mut().cast());
         // Without the private flag: the word is shared between processes.
         wait.flags = futex::WaitFlags::SIZE_U32;
         wait
@@ -103,7 +122,7 @@ mod imp {
             tv_sec: i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: remaining.subsec_nanos().into(),
         };
-        match futex::wait(first.word, futex::Flags::empty(), *expected, Some(&timeout)) {
+        match futex::wait(first.low_half(), futex::Flags::empty(), *expected, Some(&timeout)) {
             Err(Errno::TIMEDOUT) => outcome(deadline),
             _ => WaitOutcome::Retry,
         }
@@ -120,7 +139,7 @@ mod imp {
     pub(super) fn wake(word: FutexWord<'_>) {
         // The kernel reads the count as a signed number: more than i32::MAX wakes one.
         const EVERYBODY: u32 = i32::MAX as u32;
-        let woken = futex::wake(word.word, futex::Flags::empty(), EVERYBODY);
+        let woken = futex::wake(word.low_half(), futex::Flags::empty(), EVERYBODY);
         debug_assert!(woken.is_ok(), "futex wake on a mapped word failed: {woken:?}");
     }
 }
@@ -130,7 +149,7 @@ mod imp {
     //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
     //! who sleep on that very word. Deadlines never pass, so that a lost wake-up shows as a deadlock.
 
-    use super::{Deadline, FutexWord, Ordering, WaitOutcome};
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome, low_half};
     use loom::sync::{Condvar, Mutex};
     use std::collections::HashMap;
 
@@ -140,7 +159,7 @@ mod imp {
     }
 
     fn key(word: &FutexWord<'_>) -> usize {
-        std::ptr::from_ref(word.word) as usize
+        std::ptr::from_ref(word.cell) as usize
     }
 
     pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], _deadline: Option<Deadline>) -> WaitOutcome {
@@ -150,7 +169,7 @@ mod imp {
             .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
             .collect();
         // The kernel compares with what memory holds now, under a lock; for loom only a read-modify-write sees that.
-        let now = |word: &FutexWord<'_>| word.word.fetch_add(0, Ordering::AcqRel);
+        let now = |word: &FutexWord<'_>| low_half(word.cell.fetch_add(0, Ordering::AcqRel));
         if words.iter().any(|(word, expected)| now(word) != *expected) {
             return WaitOutcome::Retry;
         }
@@ -169,5 +188,68 @@ mod imp {
     pub(super) fn wake(word: FutexWord<'_>) {
         *WAKES.lock().unwrap().entry(key(&word)).or_insert(0) += 1;
         WOKEN.notify_all();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    //! The way that kernels without `futex_waitv` go; the other is tested from outside.
+
+    use super::imp::{wait_in_slices, wake};
+    use super::*;
+    use crate::words::{HeapWords, ReadWords, WriteWords};
+    use std::time::Duration;
+
+    const CELLS: [usize; 2] = [0, 1];
+
+    fn page() -> HeapWords {
+        HeapWords::new([], CELLS)
+    }
+
+    fn both(page: &HeapWords) -> [(FutexWord<'_>, u32); 2] {
+        CELLS.map(|cell| (page.futex(cell), 0))
+    }
+
+    #[test]
+    fn sliced_wait_returns_when_any_word_differs() {
+        for cell in CELLS {
+            let page = page();
+            page.store_u32(cell, 1, Ordering::Release);
+            assert_eq!(wait_in_slices(&both(&page), None), WaitOutcome::Retry);
+        }
+    }
+
+    #[test]
+    fn sliced_wait_ends_with_its_deadline() {
+        let page = page();
+        for words in [both(&page).as_slice(), &[]] {
+            let deadline = Deadline::after(Duration::from_millis(5));
+            while wait_in_slices(words, Some(deadline)) != WaitOutcome::TimedOut {}
+            assert!(deadline.has_passed());
+        }
+    }
+
+    #[test]
+    fn sliced_wait_looks_again_without_a_wake_up() {
+        assert_eq!(wait_in_slices(&both(&page()), None), WaitOutcome::Retry);
+        assert_eq!(wait_in_slices(&[], None), WaitOutcome::Retry);
+    }
+
+    #[test]
+    fn no_change_of_either_word_is_slept_through_for_ever_in_slices() {
+        for cell in CELLS {
+            let page = page();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while wait_in_slices(&both(&page), None) == WaitOutcome::Retry
+                        && CELLS
+                            .iter()
+                            .all(|cell| page.load_u32(*cell, Ordering::Acquire) == 0)
+                    {}
+                });
+                page.store_u32(cell, 1, Ordering::Release);
+                wake(page.futex(cell));
+            });
+        }
     }
 }

@@ -24,6 +24,7 @@ mod clock;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "copies to and from memory that other processes write")]
 mod copy;
+#[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "mmap and munmap")]

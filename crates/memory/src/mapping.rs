@@ -1,11 +1,14 @@
 //! A sealed memfd mapped into this process.
 
 use crate::view::{NotWritable, View, ViewMut};
-use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
+use rustix::fs::{SealFlags, fcntl_get_seals, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
+
+/// `f_type` of the file system that memfds of huge pages are in (`include/uapi/linux/magic.h`).
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 
 /// What a mapping may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,11 @@ pub enum MapError {
     /// The memfd can shrink, and a later touch of the mapping would be a SIGBUS.
     #[error("the memfd is not sealed against shrinking: its owner must add F_SEAL_SHRINK before sharing it")]
     NotSealed,
+    /// Huge pages come from a pool: once another process has punched a hole, a touch can be a SIGBUS.
+    #[error(
+        "the memfd is of huge pages, whose presence no seal can promise: it must be created without MFD_HUGETLB"
+    )]
+    HugePages,
     /// The object is smaller than the mapping asked for (contract C1).
     #[error("cannot map {wanted_bytes} bytes of a memfd of {size_bytes} bytes")]
     TooShort {
@@ -37,7 +45,7 @@ pub enum MapError {
         /// Bytes the memfd has.
         size_bytes: u64,
     },
-    /// `fstat` or `mmap` failed: `EACCES` and `EPERM` mean a writable mapping of memory shared read-only.
+    /// `fstat`, `fstatfs` or `mmap` failed: `EACCES` and `EPERM` mean a writable mapping of memory shared read-only.
     #[error("{call} of {wanted_bytes} bytes failed: {errno}")]
     Os {
         /// The system call.
@@ -53,7 +61,9 @@ impl MapError {
     /// The errno a kernel exporter would give for the same cause.
     pub fn errno(&self) -> Errno {
         match self {
-            Self::Empty | Self::NotMemfd(_) | Self::NotSealed | Self::TooShort { .. } => Errno::INVAL,
+            Self::Empty | Self::NotMemfd(_) | Self::NotSealed | Self::HugePages | Self::TooShort { .. } => {
+                Errno::INVAL
+            }
             Self::Os { errno, .. } => *errno,
         }
     }
@@ -87,59 +97,32 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`MapError`]: `EINVAL` when the descriptor is no sealed memfd or is too short; `EACCES` or `EPERM` when a writable
+    /// [`MapError`]: `EINVAL` when the descriptor is no sealed memfd of ordinary pages or is too short; `EACCES` or `EPERM` when a writable
     /// mapping is asked of memory shared read-only; `ENOMEM` when the address space or the mapping limit is used up.
     ///
     /// # References
     ///
     /// `mmap(2)`, `memfd_create(2)`, `fcntl(2)` F_GET_SEALS. Contract: C1, S5.
     pub fn map(fd: impl AsFd, len_bytes: usize, access: Access) -> Result<Self, MapError> {
-        let os = |call| {
-            move |errno| MapError::Os {
-                call,
-                wanted_bytes: len_bytes,
-                errno,
-            }
-        };
-        if len_bytes == 0 {
-            return Err(MapError::Empty);
-        }
-        let seals = fcntl_get_seals(fd.as_fd()).map_err(MapError::NotMemfd)?;
-        if !seals.contains(SealFlags::SHRINK) {
-            return Err(MapError::NotSealed);
-        }
-        let size_bytes = fstat(fd.as_fd()).map_err(os("fstat"))?.st_size;
-        let size_bytes = u64::try_from(size_bytes).unwrap_or(0);
-        if size_bytes < len_bytes as u64 {
-            return Err(MapError::TooShort {
-                wanted_bytes: len_bytes,
-                size_bytes,
-            });
-        }
+        // Asked for once: what is checked is what is mapped, whatever the type behind `fd` does.
+        let fd = fd.as_fd();
+        check_object(fd, len_bytes)?;
         let protection = match access {
             Access::ReadOnly => ProtFlags::READ,
             Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
+        let hint = std::ptr::null_mut();
         // SAFETY:
         // * The address hint is null, so the kernel picks a range that nothing else uses.
-        let base = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                len_bytes,
-                protection,
-                MapFlags::SHARED,
-                fd,
-                0,
-            )
-        }
-        .map_err(os("mmap"))?;
+        let base = unsafe { mmap(hint, len_bytes, protection, MapFlags::SHARED, fd, 0) };
+        let base = base.map_err(os_error("mmap", len_bytes))?;
         match NonNull::new(base.cast::<u8>()) {
             Some(base) => Ok(Self {
                 base,
                 len_bytes,
                 access,
             }),
-            None => Err(os("mmap")(Errno::NOMEM)),
+            None => Err(os_error("mmap", len_bytes)(Errno::NOMEM)),
         }
     }
 
@@ -170,6 +153,40 @@ impl Mapping {
     /// Start of the mapping; valid for `len_bytes` bytes while `self` lives.
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
+    }
+}
+
+/// Checks that the first `len_bytes` bytes of `fd` will stay where they are for as long as they are mapped.
+fn check_object(fd: BorrowedFd<'_>, len_bytes: usize) -> Result<(), MapError> {
+    if len_bytes == 0 {
+        return Err(MapError::Empty);
+    }
+    let seals = fcntl_get_seals(fd).map_err(MapError::NotMemfd)?;
+    if !seals.contains(SealFlags::SHRINK) {
+        return Err(MapError::NotSealed);
+    }
+    let file_system = fstatfs(fd).map_err(os_error("fstatfs", len_bytes))?;
+    // CAST: a magic number; the bits are meant.
+    if file_system.f_type as u64 == HUGETLBFS_MAGIC {
+        return Err(MapError::HugePages);
+    }
+    let size_bytes = fstat(fd).map_err(os_error("fstat", len_bytes))?.st_size;
+    let size_bytes = u64::try_from(size_bytes).unwrap_or(0);
+    // CAST: usize is at most 64 bits wide on Linux.
+    if size_bytes < len_bytes as u64 {
+        return Err(MapError::TooShort {
+            wanted_bytes: len_bytes,
+            size_bytes,
+        });
+    }
+    Ok(())
+}
+
+fn os_error(call: &'static str, wanted_bytes: usize) -> impl Fn(Errno) -> MapError {
+    move |errno| MapError::Os {
+        call,
+        wanted_bytes,
+        errno,
     }
 }
 

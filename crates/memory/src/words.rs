@@ -1,14 +1,15 @@
 //! Pages as arrays of atomic cells.
 //!
-//! A shared page is an array of [`CELL_BYTES`](crate::CELL_BYTES)-byte cells; each holds one 64-bit or one 32-bit word and is
-//! always used with the same width. Pages have one writing process (contract S3), so there is no compare-and-swap: a page that
-//! needed one would have two writers.
+//! A shared page is an array of [`CELL_BYTES`](crate::CELL_BYTES)-byte cells; each holds one 64-bit word, or one 32-bit word in its
+//! low half. Memory is always accessed a whole cell at a time, because atomic accesses of different widths to the same bytes must
+//! not race; only the kernel looks at a low half alone. Pages have one writing process (contract S3), so there is no
+//! compare-and-swap: a page that needed one would have two writers.
 
 use crate::futex::FutexWord;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 
-/// Loads from the cells of a page.
+/// Loads from the cells of a page, with `Relaxed` or `Acquire` ordering: more is not to be had on a page mapped read-only.
 ///
 /// # Panics
 ///
@@ -33,6 +34,7 @@ pub trait WriteWords: ReadWords {
     /// Stores the 32-bit word of `cell`.
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering);
     /// Adds 1 to the 32-bit word of `cell`, wrapping, in one step: for words that several threads of the writing process count up.
+    /// What overflows goes to the unused half of the cell.
     fn increment_u32(&self, cell: usize, ordering: Ordering);
 }
 
@@ -60,11 +62,17 @@ impl<W: WriteWords + ?Sized> WriteWords for std::sync::Arc<W> {
     }
 }
 
+/// The 32-bit word of a cell.
+pub(crate) fn low_half(cell: u64) -> u32 {
+    // CAST: the low half is meant.
+    cell as u32
+}
+
 /// Cells on this process's heap: a page for tests and models, where threads stand in for processes.
 #[derive(Debug)]
 pub struct HeapWords {
     wide: BTreeMap<usize, AtomicU64>,
-    narrow: BTreeMap<usize, AtomicU32>,
+    narrow: BTreeMap<usize, AtomicU64>,
 }
 
 impl HeapWords {
@@ -72,7 +80,7 @@ impl HeapWords {
     pub fn new(wide: impl IntoIterator<Item = usize>, narrow: impl IntoIterator<Item = usize>) -> Self {
         Self {
             wide: wide.into_iter().map(|cell| (cell, AtomicU64::new(0))).collect(),
-            narrow: narrow.into_iter().map(|cell| (cell, AtomicU32::new(0))).collect(),
+            narrow: narrow.into_iter().map(|cell| (cell, AtomicU64::new(0))).collect(),
         }
     }
 }
@@ -82,7 +90,7 @@ impl ReadWords for HeapWords {
         self.wide[&cell].load(ordering)
     }
     fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
-        self.narrow[&cell].load(ordering)
+        low_half(self.narrow[&cell].load(ordering))
     }
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         FutexWord::new(&self.narrow[&cell])
@@ -94,7 +102,7 @@ impl WriteWords for HeapWords {
         self.wide[&cell].store(value, ordering);
     }
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
-        self.narrow[&cell].store(value, ordering);
+        self.narrow[&cell].store(u64::from(value), ordering);
     }
     fn increment_u32(&self, cell: usize, ordering: Ordering) {
         self.narrow[&cell].fetch_add(1, ordering);

@@ -3,8 +3,13 @@
 use crate::CELL_BYTES;
 use crate::futex::FutexWord;
 use crate::mapping::{Access, Mapping};
-use crate::words::{ReadWords, WriteWords};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, load};
+use crate::words::{ReadWords, WriteWords, low_half};
+
+const _: () = assert!(
+    usize::BITS == 64,
+    "loads of a cell from read-only pages are promised on 64-bit machines only"
+);
 
 /// A mapping that cannot serve as a page of words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,32 +67,27 @@ impl ReadOnlyWords {
         self.mapping.base().as_ptr().wrapping_add(cell * CELL_BYTES)
     }
 
-    fn word_u64(&self, cell: usize) -> &AtomicU64 {
+    fn word(&self, cell: usize) -> &AtomicU64 {
         // SAFETY:
         // * `address` proved that the eight bytes lie inside the live mapping that `self` owns.
-        // * Mappings start at a page boundary and cells are eight bytes, so the address is aligned.
-        // * The mapping is reached as atomics only, because this type owns it and hands out no view. Other processes
-        //   are outside this program; what they store is some u64. Where the mapping is read-only, only the private
-        //   `load`s of this file use the reference: stores go through `OwnedWords`, whose mapping is writable.
-        unsafe { AtomicU64::from_ptr(self.address(cell).cast()) }
-    }
-
-    fn word_u32(&self, cell: usize) -> &AtomicU32 {
-        // SAFETY:
-        // * As for `word_u64`; a cell is used with one width only.
-        unsafe { AtomicU32::from_ptr(self.address(cell).cast()) }
+        // * Mappings start at a page boundary and cells are eight bytes, so the address is aligned; any bits are a u64.
+        // * The mapping is reached as atomics of this width only, because this type owns it and hands out no view. Other
+        //   processes are outside this program; what they store is some u64.
+        // * Where the mapping is read-only, the reference serves only relaxed loads of a machine word (`sync::load`), which
+        //   are promised to work there: stores go through `OwnedWords`, whose mapping is writable.
+        unsafe { &*self.address(cell).cast::<AtomicU64>() }
     }
 }
 
 impl ReadWords for ReadOnlyWords {
     fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
-        self.word_u64(cell).load(ordering)
+        load(self.word(cell), ordering)
     }
     fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
-        self.word_u32(cell).load(ordering)
+        low_half(load(self.word(cell), ordering))
     }
     fn futex(&self, cell: usize) -> FutexWord<'_> {
-        FutexWord::new(self.word_u32(cell))
+        FutexWord::new(self.word(cell))
     }
 }
 
@@ -121,12 +121,12 @@ impl ReadWords for OwnedWords {
 
 impl WriteWords for OwnedWords {
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
-        self.page.word_u64(cell).store(value, ordering);
+        self.page.word(cell).store(value, ordering);
     }
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
-        self.page.word_u32(cell).store(value, ordering);
+        self.page.word(cell).store(u64::from(value), ordering);
     }
     fn increment_u32(&self, cell: usize, ordering: Ordering) {
-        self.page.word_u32(cell).fetch_add(1, ordering);
+        self.page.word(cell).fetch_add(1, ordering);
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Incarnation, SetId, Slot, StreamId, Token};
+use crate::{EndReason, Incarnation, SetId, Slot, StreamId, Token};
 
 /// Introduces the caller. Must come before every method that makes, shares or changes something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,14 @@ pub struct ImportBuffers {
     pub token: Token,
 }
 
+/// Gives an imported buffer set back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::Type))]
+pub struct ReleaseImport {
+    /// The set, imported by the caller.
+    pub set: SetId,
+}
+
 /// Joins a stream as a consumer. Comes with one file descriptor: the consumer page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
@@ -92,6 +100,8 @@ pub struct JoinStream {
 pub struct TakeChanges {
     /// The stream, produced by the caller.
     pub stream: StreamId,
+    /// The newest consumer the caller knows: those that joined after it are told. 0 for all.
+    pub after: Incarnation,
 }
 
 /// Leaves a stream as a consumer.
@@ -112,6 +122,8 @@ pub struct LeaveStream {
 pub struct EndStream {
     /// The stream, produced by the caller.
     pub stream: StreamId,
+    /// What the consumers are told.
+    pub reason: EndReason,
 }
 
 /// Asks for everything there is to see: sessions, buffer sets, streams, quotas.

@@ -39,6 +39,7 @@ impl Call {
             Self::JoinStream(call) => range("depth", call.depth.into(), MAX_BUFFERS.into()),
             Self::FreeBuffers(_)
             | Self::ImportBuffers(_)
+            | Self::ReleaseImport(_)
             | Self::TakeChanges(_)
             | Self::LeaveStream(_)
             | Self::EndStream(_)

@@ -35,7 +35,7 @@ pub mod transport;
 
 pub use calls::{
     AllocateBuffers, CreateStream, EndStream, FreeBuffers, GetState, ImportBuffers, IssueToken, JoinStream,
-    LeaveStream, ObjectKind, Policy, Register, TakeChanges,
+    LeaveStream, ObjectKind, Policy, Register, ReleaseImport, TakeChanges,
 };
 pub use error::{BrokerError, EndReason, Fault, Resource, Target};
 pub use idl::{

@@ -104,6 +104,7 @@ methods! {
         CreateStream -> CreateStreamReply,
         IssueToken -> IssueTokenReply,
         ImportBuffers -> ImportBuffersReply,
+        ReleaseImport -> Done,
         JoinStream -> JoinStreamReply,
         TakeChanges -> TakeChangesReply,
         LeaveStream -> Done,

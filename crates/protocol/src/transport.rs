@@ -13,4 +13,4 @@ mod socket;
 
 pub use client::BlockingClient;
 pub use error::{CallError, ConnectError, SocketError};
-pub use socket::{Received, Socket};
+pub use socket::{PeerCredentials, Received, Socket};

@@ -245,7 +245,16 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
         (1, true)
     );
     assert_eq!(page(join.into()), (1, true));
-    assert_eq!(page(EndStream { stream: StreamId(1) }.into()), (0, true));
+    assert_eq!(
+        page(
+            EndStream {
+                stream: StreamId(1),
+                reason: EndReason::Ended
+            }
+            .into()
+        ),
+        (0, true)
+    );
     assert_eq!(page(Register { label: String::new() }.into()), (0, false));
     assert_eq!(page(GetState {}.into()), (0, false));
     assert_eq!(page(GetInfo {}.into()), (0, false));

@@ -1,19 +1,20 @@
 //! A consumer's side of the hand-over.
 
 use crate::descriptor::{Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
+use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, consumer as own, ring as at};
 use crate::member::Policy;
 use crate::status::{StatusPage, StreamState};
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
 
 /// A frame this consumer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claim {
     /// Its sequence number.
     pub seq: u64,
     /// The buffer it is in.
     pub buffer: usize,
-    /// Frames passed over since the one claimed before: lost to the `Latest` policy.
+    /// Frames passed over since the one claimed before: lost to the `Latest` policy, or reported as missing.
     pub skipped: u64,
 }
 
@@ -51,8 +52,9 @@ pub struct Consumer<O, R> {
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
-    /// Joins a stream with what the broker gave: `slot` and `incarnation`, the stream's ring and status pages, its number of
-    /// buffers, and the `depth` and `policy` asked for. `page` is this consumer's own, zeroed.
+    /// Joins a stream with what the broker gave: `slot` (below [`MAX_CONSUMERS`]; another is never admitted) and `incarnation`, the
+    /// stream's ring and status pages, its number of buffers, and the `depth` and `policy` asked for. `page` is this consumer's
+    /// own, zeroed.
     pub fn new(
         page: O,
         (ring, status): (R, R),
@@ -68,7 +70,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             slot,
             incarnation,
             buffer_count: buffer_count.clamp(1, MAX_BUFFERS),
-            depth: depth.max(1),
+            depth: depth.clamp(1, MAX_BUFFERS),
             policy,
             cursor: None,
             skipped: 0,
@@ -101,7 +103,13 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.status.is_live(self.slot, self.incarnation)
     }
 
-    /// Claims the next frame, if there is one: the following one under `Block`, one of the `depth` newest under `Latest`.
+    /// Whether the producer has let this consumer in: only then frames come.
+    pub fn is_admitted(&mut self) -> bool {
+        self.admitted_cursor().is_some()
+    }
+
+    /// Claims the next frame, if there is one: the following one under `Block`, one of the `depth` newest under `Latest`. There is
+    /// none for who is not a member any more.
     ///
     /// # Errors
     ///
@@ -115,6 +123,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let Some(cursor) = self.admitted_cursor() else {
             return Ok(None);
         };
+        // The producer minds only the holds of members: what others claim could be refilled while they read it.
+        if !self.is_member() {
+            return Ok(None);
+        }
         if self.held() >= self.depth {
             return Err(ClaimError::HoldsTooMany { depth: self.depth });
         }
@@ -124,14 +136,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             return Ok(None);
         }
         match self.policy {
-            Policy::Block => self.claim_exactly(cursor + 1, cursor).map(Some),
+            Policy::Block => self.claim_next(cursor).map(Some),
             Policy::Latest => self.claim_newest(head, cursor),
         }
     }
 
     /// The cursor, once the producer has said which frame is the first.
     fn admitted_cursor(&mut self) -> Option<u64> {
-        if self.cursor.is_none() {
+        if self.cursor.is_none() && self.slot < MAX_CONSUMERS {
             let cell = at::ADMISSIONS + 2 * self.slot;
             // ORDERING: Acquire pairs with the Release store of the incarnation: the first frame's number is there.
             if self.ring.load_u64(cell + 1, Ordering::Acquire) == self.incarnation {
@@ -148,22 +160,26 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         (0..self.buffer_count).filter(is_held).count()
     }
 
-    fn claim_exactly(&mut self, seq: u64, cursor: u64) -> Result<Claim, ClaimError> {
+    fn claim_next(&mut self, cursor: u64) -> Result<Claim, ClaimError> {
+        let seq = cursor + 1;
         let held = self.buffer_of(seq).filter(|buffer| self.try_hold(*buffer, seq));
         self.pass(seq);
         match held {
             Some(buffer) => Ok(Claim {
                 seq,
                 buffer,
-                skipped: seq - cursor - 1,
+                skipped: std::mem::take(&mut self.skipped),
             }),
             // The producer may not take a frame back from a blocking consumer.
-            None => Err(Corrupt::MissingFrame { seq }.into()),
+            None => {
+                self.skipped += 1;
+                Err(Corrupt::MissingFrame { seq }.into())
+            }
         }
     }
 
     fn claim_newest(&mut self, head: u64, cursor: u64) -> Result<Option<Claim>, ClaimError> {
-        // CAST: depth is at most MAX_BUFFERS in a stream that admits us.
+        // CAST: depth is at most MAX_BUFFERS, which also bounds the search whatever the head says.
         let oldest = head.saturating_sub(self.depth as u64 - 1).max(cursor + 1);
         for seq in oldest..=head {
             if let Some(buffer) = self.buffer_of(seq)
@@ -234,6 +250,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// # Blocking
     ///
     /// As said, or until a signal. Not at all while a frame waits.
+    ///
+    /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
+    /// Where not all participants trust each other, sleep in slices.
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
         let seen_bell = self.ring.load_u32(at::BELL, Ordering::Acquire);
         let seen_version = self.status.version();
@@ -270,10 +289,15 @@ pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
     notify_release(page, ring);
 }
 
+/// Says in a consumer's own `page` that it has left, before it ever knew the stream: a producer that admits it drops it at once.
+pub fn decline<O: WriteWords>(page: &O) {
+    page.store_u32(own::LEFT, 1, Ordering::Release);
+}
+
 /// Leaves a stream in order: says so in the consumer's own `page` and wakes the producer, who drops every hold at once. Frames not
 /// yet released must not be read any more.
 pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
-    page.store_u32(own::LEFT, 1, Ordering::Release);
+    decline(page);
     notify_release(page, ring);
 }
 

@@ -35,8 +35,10 @@
 //! # Trust
 //!
 //! What others write is checked before use: a buffer index, a sequence number or a descriptor that makes no sense is
-//! [`Corrupt`]. A consumer that writes nonsense into its own page can only harm its own view; one that never releases is named
-//! by [`Blocked`], and leaves with its process (contract S4).
+//! [`Corrupt`]. A consumer that writes nonsense into its own page can only harm its own view: a hold counts only on the very frame
+//! that is in the buffer, and who is in the producer's way with more frames than its depth is cut off
+//! ([`Departure::Misbehaved`]). One that keeps what it may is named by [`Blocked`], and leaves with its process (contract S4).
+//! A reader of a page can hinder the wake-ups of others there, so who does not trust them sleeps in slices.
 
 mod consumer;
 mod descriptor;
@@ -45,7 +47,7 @@ mod member;
 mod producer;
 pub mod status;
 
-pub use consumer::{Claim, ClaimError, Consumer, leave, release};
+pub use consumer::{Claim, ClaimError, Consumer, decline, leave, release};
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, TooMuchUserData, UserData};
 pub use layout::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,

@@ -19,6 +19,8 @@ pub enum Departure {
     Left,
     /// The broker says that it is gone: it left, was cut off or died.
     Gone,
+    /// It held more frames than it may. What it reads from then on is not protected any more.
+    Misbehaved,
     /// The caller dropped it, having seen by its own means that it is dead.
     Dropped,
 }
@@ -62,7 +64,7 @@ impl<W: ReadWords> Member<W> {
 
     /// Whether frame `seq` in `buffer` was given to it and is not back: unclaimed, or held.
     pub(crate) fn still_has(&self, seq: u64, buffer: usize) -> bool {
-        seq >= self.first_seq && (!self.has_passed(seq) || self.holds(buffer))
+        seq >= self.first_seq && (!self.has_passed(seq) || self.holds(buffer, seq))
     }
 
     /// Whether it has claimed or passed over frame `seq`.
@@ -72,10 +74,21 @@ impl<W: ReadWords> Member<W> {
         self.page.load_u64(at::CURSOR, Ordering::Acquire) >= seq
     }
 
-    /// Whether it announces a hold on `buffer`, on whichever frame.
-    pub(crate) fn holds(&self, buffer: usize) -> bool {
+    /// Whether it announces a hold on frame `seq` in `buffer`. A hold on any other frame that the buffer once had is void: the consumer
+    /// lets go as soon as it sees that.
+    pub(crate) fn holds(&self, buffer: usize, seq: u64) -> bool {
         // ORDERING: Acquire pairs with the Release store of 0 at release: its reads of the frame are done.
-        self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire) != 0
+        self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire) == seq
+    }
+
+    /// Whether it holds more of `frames`, pairs of buffer and number, than it may.
+    ///
+    /// One look at all buffers proves nothing, because the consumer may release one frame and claim another meanwhile. But it
+    /// never announces a hold on the same frame twice: those seen in two looks were all held at the moment between.
+    pub(crate) fn holds_too_many(&self, frames: &[(usize, u64)]) -> bool {
+        let holds = |(buffer, seq): &&(usize, u64)| self.holds(*buffer, *seq);
+        let held: Vec<_> = frames.iter().filter(holds).collect();
+        held.len() > self.depth && held.into_iter().filter(holds).count() > self.depth
     }
 
     pub(crate) fn has_left(&self) -> bool {
@@ -89,5 +102,57 @@ impl<W: ReadWords> Member<W> {
 
     pub(crate) fn release_word(&self) -> FutexWord<'_> {
         self.page.futex(at::RELEASES)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use wharf_memory::HeapWords;
+
+    /// A page whose holds are these words, one after the other, whichever buffer is asked for.
+    struct Moving {
+        holds: RefCell<Vec<u64>>,
+        rest: HeapWords,
+    }
+
+    impl ReadWords for Moving {
+        fn load_u64(&self, _: usize, _: Ordering) -> u64 {
+            self.holds.borrow_mut().remove(0)
+        }
+        fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
+            self.rest.load_u32(cell, ordering)
+        }
+        fn futex(&self, cell: usize) -> FutexWord<'_> {
+            self.rest.futex(cell)
+        }
+    }
+
+    /// Whether a member of depth 1 holds too many of frames 1, 2 and 3 in buffers 0, 1 and 2 when the looks at it show these.
+    fn holds_too_many(looks: &[[u64; 3]]) -> bool {
+        let page = Moving {
+            holds: RefCell::new(looks.concat()),
+            rest: HeapWords::new([], []),
+        };
+        let member = Member::new(0, 1, 1, Policy::Latest, page);
+        member.holds_too_many(&[(0, 1), (1, 2), (2, 3)])
+    }
+
+    #[test]
+    fn holds_seen_in_both_looks_are_held_at_once() {
+        // The second look is at those two buffers only.
+        assert!(holds_too_many(&[[1, 0, 3], [1, 3, 0]]));
+    }
+
+    #[test]
+    fn frame_released_between_the_looks_does_not_count() {
+        assert!(!holds_too_many(&[[1, 2, 3], [0, 0, 3]]));
+        assert!(!holds_too_many(&[[1, 2, 0], [0, 2, 0]]));
+    }
+
+    #[test]
+    fn depth_may_be_used_up() {
+        assert!(!holds_too_many(&[[0, 2, 0], [2, 0, 0]]));
     }
 }

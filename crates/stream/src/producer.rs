@@ -1,28 +1,14 @@
 //! The producer's side of the hand-over.
 
+mod acquire;
+
+pub use acquire::{Blocked, Blocker};
+
 use crate::descriptor::{FrameInfo, store};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, ring as at};
-use crate::member::{Departure, Member, Policy};
+use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
+use crate::member::{Departure, Member};
 use crate::status::StatusPage;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
-
-/// Why no buffer could be acquired: each consumer in the way, and how many buffers it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    /// The consumers that have frames the producer waits for; empty when the caller itself has all buffers.
-    pub by: Vec<Blocker>,
-}
-
-/// One consumer in the producer's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blocker {
-    /// Its slot.
-    pub slot: usize,
-    /// Its incarnation.
-    pub incarnation: u64,
-    /// Frames it has: queued for it or held by it.
-    pub frames: usize,
-}
 
 /// What the producer knows of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +29,8 @@ pub struct Producer<O, R> {
     ring: O,
     status: StatusPage<R>,
     members: Vec<Member<R>>,
+    /// Members forgotten for what they wrote, until the caller asks who departed.
+    cut_off: Vec<Member<R>>,
     buffers: Vec<BufferState>,
     head: u64,
     seen_version: u32,
@@ -59,6 +47,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             ring,
             status,
             members: Vec::new(),
+            cut_off: Vec::new(),
             buffers,
             head: 0,
             seen_version: 0,
@@ -90,8 +79,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         std::mem::replace(&mut self.seen_version, version) != version
     }
 
-    /// Admits a consumer: the next frame published is its first.
+    /// Admits a consumer: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
     pub fn admit(&mut self, mut member: Member<R>) {
+        if member.slot >= MAX_CONSUMERS {
+            return;
+        }
         member.first_seq = self.head + 1;
         let cell = at::ADMISSIONS + 2 * member.slot;
         self.ring.store_u64(cell, member.first_seq, Ordering::Relaxed);
@@ -101,10 +93,12 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.members.push(member);
     }
 
-    /// Forgets the consumers that left or that the broker calls gone; what they had is free again (contract S4).
+    /// Forgets the consumers that left or that the broker calls gone; what they had is free again (contract S4). Tells of those cut off
+    /// since the last call, too.
     pub fn drop_departed(&mut self) -> Vec<(Member<R>, Departure)> {
         let status = &self.status;
-        let mut departed = Vec::new();
+        let cut_off = self.cut_off.drain(..);
+        let mut departed: Vec<_> = cut_off.map(|member| (member, Departure::Misbehaved)).collect();
         let mut index = 0;
         while let Some(member) = self.members.get(index) {
             let departure = if member.has_left() {
@@ -125,124 +119,6 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         let is_it = |member: &Member<R>| member.slot == slot && member.incarnation == incarnation;
         let index = self.members.iter().position(is_it)?;
         Some(self.members.swap_remove(index))
-    }
-
-    /// Takes a buffer to fill: one that no live consumer has. Prefers the buffer released last (its cache lines are warm); takes
-    /// unclaimed frames back from [`Policy::Latest`] consumers, oldest first, only when there is no other.
-    ///
-    /// # Errors
-    ///
-    /// [`Blocked`] when consumers have all buffers, or one with [`Policy::Block`] has as many frames as its depth.
-    ///
-    /// # Blocking
-    ///
-    /// Never; see [`Producer::wait`].
-    pub fn try_acquire(&mut self) -> Result<usize, Blocked> {
-        if self.window_is_full() {
-            return Err(self.blocked());
-        }
-        for buffer in self.candidates() {
-            if self.take_back(buffer) {
-                self.buffers[buffer] = BufferState::InHand;
-                return Ok(buffer);
-            }
-        }
-        Err(self.blocked())
-    }
-
-    /// Whether some blocking consumer has as many frames as it may, counting those the producer is still filling.
-    fn window_is_full(&self) -> bool {
-        let in_hand = self.in_hand();
-        let is_full = |member: &Member<R>| self.frames_of(member) + in_hand >= member.depth;
-        self.members
-            .iter()
-            .any(|member| member.policy == Policy::Block && is_full(member))
-    }
-
-    /// How many published frames a consumer has.
-    fn frames_of(&self, member: &Member<R>) -> usize {
-        let has = |(buffer, state): (usize, &BufferState)| match state {
-            BufferState::Published(seq) => member.still_has(*seq, buffer),
-            BufferState::Free | BufferState::InHand => false,
-        };
-        self.buffers
-            .iter()
-            .enumerate()
-            .filter(|(buffer, state)| has((*buffer, state)))
-            .count()
-    }
-
-    /// Buffers worth trying, best first.
-    fn candidates(&self) -> Vec<usize> {
-        let mut spent = Vec::new();
-        let mut unclaimed = Vec::new();
-        let mut untouched = Vec::new();
-        for (buffer, state) in self.buffers.iter().enumerate() {
-            match *state {
-                BufferState::InHand => {}
-                BufferState::Free => untouched.push(buffer),
-                BufferState::Published(seq) if self.is_spent(seq) => spent.push((seq, buffer)),
-                BufferState::Published(seq) => unclaimed.push((seq, buffer)),
-            }
-        }
-        spent.sort_unstable_by(|a, b| b.cmp(a));
-        unclaimed.sort_unstable();
-        let by_frame = |(_, buffer)| buffer;
-        spent
-            .into_iter()
-            .map(by_frame)
-            .chain(untouched)
-            .chain(unclaimed.into_iter().map(by_frame))
-            .collect()
-    }
-
-    /// Whether every consumer the frame was meant for has claimed it or passed it over.
-    fn is_spent(&self, seq: u64) -> bool {
-        self.members
-            .iter()
-            .all(|member| seq < member.first_seq || member.has_passed(seq))
-    }
-
-    /// Takes a buffer back from everybody, or leaves it as it was.
-    fn take_back(&self, buffer: usize) -> bool {
-        let BufferState::Published(seq) = self.buffers[buffer] else {
-            return self.buffers[buffer] == BufferState::Free;
-        };
-        let is_owed = |member: &Member<R>| {
-            member.policy == Policy::Block && seq >= member.first_seq && !member.has_passed(seq)
-        };
-        let is_held = || self.members.iter().any(|member| member.holds(buffer));
-        // Looking at the holds before revoking keeps a frame that is in use valid for those who have not claimed it yet.
-        if self.members.iter().any(is_owed) || is_held() {
-            return false;
-        }
-        self.ring.store_u64(at::FRAME_SEQ + buffer, 0, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between revoking and looking at the holds; its counterpart is in `Consumer::try_hold`. At
-        // least one side sees the other's store.
-        fence(Ordering::SeqCst);
-        if is_held() {
-            // ORDERING: Release, as at publication: the frame is the same as before.
-            self.ring
-                .store_u64(at::FRAME_SEQ + buffer, seq, Ordering::Release);
-            return false;
-        }
-        true
-    }
-
-    fn blocked(&self) -> Blocked {
-        let blocker = |member: &Member<R>| Blocker {
-            slot: member.slot,
-            incarnation: member.incarnation,
-            frames: self.frames_of(member),
-        };
-        Blocked {
-            by: self
-                .members
-                .iter()
-                .map(blocker)
-                .filter(|blocker| blocker.frames > 0)
-                .collect(),
-        }
     }
 
     /// Gives an acquired buffer back without publishing it. A buffer not in hand is ignored.
@@ -291,14 +167,16 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         }
     }
 
-    /// Sleeps until a consumer releases a frame or the status page changes.
+    /// Sleeps until a consumer releases a frame or leaves, or the status page differs from what
+    /// [`Producer::take_status_change`] last saw.
     ///
     /// `try_again` is called once after the producer has announced that it sleeps; when it returns `Some` the producer does
     /// not sleep. Returns that value, or `None` when the caller is to look again itself.
     ///
     /// # Blocking
     ///
-    /// Until a release, a change by the broker, a signal or `deadline`.
+    /// Until a release, a departure, a change by the broker, a signal or `deadline`. Consumers that wish harm can hinder the
+    /// wake-up (see [`Consumer::wait`](crate::Consumer::wait)): sleep in slices.
     pub fn wait<T>(
         &mut self,
         deadline: Option<Deadline>,
@@ -311,10 +189,12 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // `Consumer::notify_release`.
         fence(Ordering::SeqCst);
         let found = try_again(self);
-        let outcome = if found.is_some() {
-            WaitOutcome::Retry
-        } else {
+        // One that left before its releases were looked at will not count another; it is for the caller to drop it.
+        let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
+        let outcome = if may_sleep {
             self.sleep(&seen, version, deadline)
+        } else {
+            WaitOutcome::Retry
         };
         self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
         (found, outcome)

@@ -114,9 +114,9 @@ impl<W: ReadWords> StatusPage<W> {
         }
     }
 
-    /// Whether the consumer `incarnation` still has `slot`.
+    /// Whether the consumer `incarnation` still has `slot`. Nobody has one outside `0..MAX_CONSUMERS`.
     pub(crate) fn is_live(&self, slot: usize, incarnation: u64) -> bool {
-        let word = self.words.load_u64(at::SLOTS + slot, Ordering::Acquire);
-        word == incarnation << 2 | SlotState::Live.bits()
+        let live = incarnation << 2 | SlotState::Live.bits();
+        slot < MAX_CONSUMERS && self.words.load_u64(at::SLOTS + slot, Ordering::Acquire) == live
     }
 }

@@ -258,3 +258,80 @@ fn blocked_producer_learns_that_its_consumer_died() {
         death.join().unwrap();
     });
 }
+
+#[test]
+fn blocked_producer_learns_that_its_consumer_left() {
+    check(|| {
+        let pages = Pages::new(1);
+        let contents = Contents::new(1);
+        let mut producer = pages.producer(Policy::Block);
+        let buffer = producer.try_acquire().unwrap();
+        publish(&mut producer, &contents, buffer);
+        let (page, ring) = (pages.consumer.clone(), pages.ring.clone());
+        let leaving = thread::spawn(move || wharf_stream::leave(&page, &ring));
+        loop {
+            producer.drop_departed();
+            if producer.try_acquire().is_ok() {
+                break;
+            }
+            // As its users do: departures are looked for outside.
+            if producer
+                .wait(None, |producer| producer.try_acquire().ok())
+                .0
+                .is_some()
+            {
+                break;
+            }
+        }
+        assert!(producer.members().is_empty());
+        leaving.join().unwrap();
+    });
+}
+
+#[test]
+fn frame_released_by_another_thread_wakes_a_blocked_producer() {
+    check(|| {
+        let pages = Pages::new(2);
+        let contents = Contents::new(2);
+        let mut producer = Producer::new(pages.ring.clone(), pages.status.clone(), 2);
+        producer.take_status_change();
+        producer.admit(Member::new(
+            SLOT,
+            INCARNATION,
+            2,
+            Policy::Block,
+            pages.consumer.clone(),
+        ));
+        let mut consumer = Consumer::new(
+            pages.consumer.clone(),
+            (pages.ring.clone(), pages.status.clone()),
+            (SLOT, INCARNATION),
+            2,
+            (2, Policy::Block),
+        );
+        for _ in 0..2 {
+            let buffer = producer.try_acquire().unwrap();
+            publish(&mut producer, &contents, buffer);
+        }
+        let releasing = [(); 2].map(|()| {
+            let claim = consumer.try_claim().unwrap().unwrap();
+            let (page, ring, seen) = (pages.consumer.clone(), pages.ring.clone(), contents.clone());
+            thread::spawn(move || {
+                seen.assert_whole(&claim);
+                wharf_stream::release(&page, &ring, claim.buffer);
+            })
+        });
+        let acquired = loop {
+            if let Ok(buffer) = producer.try_acquire() {
+                break buffer;
+            }
+            if let (Some(buffer), _) = producer.wait(None, |producer| producer.try_acquire().ok()) {
+                break buffer;
+            }
+        };
+        publish(&mut producer, &contents, acquired);
+        for thread in releasing {
+            thread.join().unwrap();
+        }
+    });
+}

@@ -1,13 +1,13 @@
 //! Buffers that the broker allocated, as dma-bufs of this process.
 
-use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::connection::Connection;
 use crate::error::{BufferError, SessionError};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use wharf_core::{AccessMode, BufferName, DmaBuf, ExportInfo, Exporter};
 use wharf_linux::{HeapError, Memfd, MemfdError, MemfdExporter};
 use wharf_memory::Mapping;
-use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, SetId, Token};
+use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, ReleaseImport, SetId, Token};
 
 /// What buffers to allocate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,31 +69,52 @@ pub struct BufferSet {
 pub(crate) struct SetHold {
     connection: Arc<Connection>,
     set: SetId,
+    origin: Origin,
+}
+
+/// How this session came by a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It allocated it, and may write it.
+    Allocated,
+    /// It imported it, to read.
+    Imported,
+}
+
+impl SetHold {
+    pub(crate) fn new(connection: &Arc<Connection>, set: SetId, origin: Origin) -> Arc<Self> {
+        let connection = Arc::clone(connection);
+        Arc::new(Self {
+            connection,
+            set,
+            origin,
+        })
+    }
 }
 
 impl Hold for SetHold {}
 
 impl Drop for SetHold {
     fn drop(&mut self) {
-        // Nobody is left to tell of a failure, and none loses anything: the broker frees the set with the session.
-        let _ = self
-            .connection
-            .call_within(SHORT_PATIENCE, FreeBuffers { set: self.set }, &[]);
+        let set = self.set;
+        match self.origin {
+            Origin::Allocated => self.connection.give_back(FreeBuffers { set }),
+            Origin::Imported => self.connection.give_back(ReleaseImport { set }),
+        }
     }
 }
 
 impl BufferSet {
-    /// Takes what the broker sent for `set`: one descriptor a buffer.
+    /// Takes what the broker sent for the set of `hold`: one descriptor a buffer.
     pub(crate) fn adopt(
-        connection: &Arc<Connection>,
-        (set, name, generation): (SetId, &str, u64),
+        hold: Arc<SetHold>,
+        (name, generation): (&str, u64),
         (fds, size_bytes): (Vec<OwnedFd>, u64),
-        access: AccessMode,
     ) -> Result<Self, SessionError> {
-        let hold = Arc::new(SetHold {
-            connection: Arc::clone(connection),
-            set,
-        });
+        let access = match hold.origin {
+            Origin::Allocated => AccessMode::ReadWrite,
+            Origin::Imported => AccessMode::ReadOnly,
+        };
         let buffers = export_all(fds, size_bytes, name, access, &hold)?;
         Ok(Self {
             name: name.to_owned(),
@@ -135,7 +156,7 @@ impl BufferSet {
             id: self.set().0,
             uses,
         };
-        Ok(self.hold.connection.call(request, &[], |_| 0)?.0.token)
+        Ok(self.hold.connection.ask(request)?.token)
     }
 
     pub(crate) fn set(&self) -> SetId {

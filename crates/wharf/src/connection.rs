@@ -1,18 +1,24 @@
 //! The connection that everything of one session shares.
 
 use crate::error::SessionError;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 use wharf_protocol::Method;
+use wharf_protocol::codec::decode_reply;
 use wharf_protocol::transport::{BlockingClient, CallError};
 
 /// How long a call on the broker may take before it counts as failed.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a call may take where the caller has something better to do: while frames flow, and when things are dropped.
-pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often a thread that waits for another's call looks again.
+const TURN_SLICE: Duration = Duration::from_micros(200);
 
 /// A registered connection to the broker. The session ends, and with it everything it holds, when this is dropped.
 #[derive(Debug)]
@@ -27,23 +33,46 @@ impl Connection {
         })
     }
 
-    /// Makes a call whose reply must bring exactly as many descriptors as `expected` says.
-    pub(crate) fn call<M: Method>(
+    /// Makes a call whose reply brings no descriptors.
+    pub(crate) fn ask<M: Method>(&self, request: M) -> Result<M::Reply, SessionError> {
+        Ok(self.call_within(PATIENCE, request, &[])?.0)
+    }
+
+    /// Makes a call whose reply must bring exactly as many descriptors as `expected` says. When they are lost on the way or are not
+    /// that many, `undo` gives back what the broker granted.
+    pub(crate) fn obtain<M: Method>(
         &self,
         request: M,
         fds: &[BorrowedFd<'_>],
         expected: impl FnOnce(&M::Reply) -> usize,
+        undo: impl FnOnce(&Self, &M::Reply),
     ) -> Result<(M::Reply, Vec<OwnedFd>), SessionError> {
-        let (reply, received) = self.call_within(PATIENCE, request, fds)?;
-        let expected = expected(&reply);
-        if received.len() != expected {
+        let (reply, received) = match self.call_within(PATIENCE, request, fds) {
+            Err(CallError::DescriptorsLost { method, reply }) => {
+                if let Ok(granted) = decode_reply(&reply) {
+                    undo(self, &granted);
+                }
+                return Err(CallError::DescriptorsLost { method, reply }.into());
+            }
+            answer => answer?,
+        };
+        let (expected, got) = (expected(&reply), received.len());
+        if got != expected {
+            undo(self, &reply);
+            let method = M::NAME;
             return Err(SessionError::Descriptors {
-                method: M::NAME,
+                method,
                 expected,
-                got: received.len(),
+                got,
             });
         }
         Ok((reply, received))
+    }
+
+    /// Makes a call whose failure changes nothing for the caller: something is given back, and the broker takes it back at the latest
+    /// with the session.
+    pub(crate) fn give_back<M: Method>(&self, request: M) {
+        let _ = self.call_within(SHORT_PATIENCE, request, &[]);
     }
 
     /// Makes a call with another patience; the reply's descriptors are for the caller to count.
@@ -53,8 +82,40 @@ impl Connection {
         request: M,
         fds: &[BorrowedFd<'_>],
     ) -> Result<(M::Reply, Vec<OwnedFd>), CallError> {
-        // A panic while calling leaves the client usable: it counts the answers it still owes.
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client.call(request, fds, patience)
+        let until = Instant::now() + patience;
+        let Some(mut client) = self.take_turn(until) else {
+            return Err(CallError::Timeout {
+                method: M::NAME,
+                deadline: patience,
+            });
+        };
+        client.call(request, fds, until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The client, once no other thread is calling; `None` when that takes too long.
+    fn take_turn(&self, until: Instant) -> Option<MutexGuard<'_, BlockingClient>> {
+        loop {
+            match self.client.try_lock() {
+                Ok(client) => return Some(client),
+                // A panic while calling leaves the client usable: it counts the answers it still owes.
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(TURN_SLICE),
+            }
+        }
+    }
+
+    /// Whether the broker has closed the connection or is gone. Not known, and taken as no, while another thread is calling.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let Ok(client) = self.client.try_lock() else {
+            return false;
+        };
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        let mut fds = [PollFd::new(&*client, PollFlags::RDHUP)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0) && fds[0].revents().intersects(gone)
     }
 }

@@ -4,17 +4,17 @@ use crate::buffers::export_all;
 use crate::connection::Connection;
 use crate::error::{PageError, ReceiveError, SessionError};
 use crate::frame::Frame;
+use crate::liveness::Liveness;
 use crate::membership::{Membership, Place};
 use crate::options::JoinOptions;
 use crate::page;
-use crate::producer::next_look;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_core::{AccessMode, DmaBuf};
 use wharf_linux::PidFd;
-use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, WaitOutcome, bytes_moved, now_ns};
-use wharf_protocol::{JoinStream, JoinStreamReply, Policy as WirePolicy, Token};
+use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
+use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Token};
 use wharf_stream::status::StreamState;
 use wharf_stream::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Claim, ClaimError, MAX_BUFFERS, MAX_CONSUMERS, Policy,
@@ -35,6 +35,17 @@ pub struct ConsumerStats {
     pub bytes_copied: u64,
 }
 
+/// What a consumer has seen of others by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// No death.
+    Nothing,
+    /// The producer's process is dead.
+    ProducerDead,
+    /// The broker died before the producer heard of this consumer.
+    Stranded,
+}
+
 /// A consumer of a stream: receives frames and holds each until it is dropped.
 #[derive(Debug)]
 pub struct Consumer {
@@ -42,6 +53,10 @@ pub struct Consumer {
     membership: Arc<Membership>,
     buffers: Vec<DmaBuf>,
     producer: PidFd,
+    connection: Arc<Connection>,
+    liveness: Liveness,
+    /// What was seen of others' deaths without the broker's help; final.
+    seen: Seen,
     name: String,
     producer_label: String,
     producer_pid: u32,
@@ -67,7 +82,16 @@ impl Consumer {
         };
         // CAST: u32 fits usize on Linux.
         let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
-        let (reply, fds) = connection.call(request, &[own.memfd.as_fd()], expected)?;
+        let undo = |connection: &Connection, reply: &JoinStreamReply| {
+            connection.give_back(LeaveStream {
+                stream: reply.stream,
+                slot: reply.slot,
+                incarnation: reply.incarnation,
+            });
+        };
+        let joined = connection.obtain(request, &[own.memfd.as_fd()], expected, undo);
+        // Should the broker let this consumer in all the same, the producer finds that it has left.
+        let (reply, fds) = joined.inspect_err(|_| wharf_stream::decline(&own.words))?;
         let place = Arc::new(Place {
             connection: Arc::clone(connection),
             stream: reply.stream,
@@ -117,6 +141,7 @@ impl Consumer {
             AccessMode::ReadOnly,
             &place,
         )?;
+        let connection = Arc::clone(&place.connection);
         let (page, ring) = (Arc::new(page), Arc::new(ring));
         let port = wharf_stream::Consumer::new(
             Arc::clone(&page),
@@ -134,6 +159,9 @@ impl Consumer {
             membership,
             buffers,
             producer,
+            connection,
+            liveness: Liveness::new(),
+            seen: Seen::Nothing,
             name: reply.name,
             producer_label: reply.producer_label,
             producer_pid: reply.producer_pid,
@@ -195,7 +223,6 @@ impl Consumer {
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
-        let mut producer_is_dead = false;
         loop {
             // The state is read before looking for a frame: what was published before the end is still received.
             let state = self.port.stream_state();
@@ -204,7 +231,11 @@ impl Consumer {
                 Ok(None) => {}
                 Err(error) => return Err(self.claim_error(error)),
             }
-            self.check_alive(state, producer_is_dead)?;
+            self.check_alive(state)?;
+            if self.liveness.is_due() && self.look() {
+                // A frame may have come before the death.
+                continue;
+            }
             if deadline.is_some_and(Deadline::has_passed) {
                 let waited = started.elapsed();
                 return Err(ReceiveError::TimedOut {
@@ -212,25 +243,35 @@ impl Consumer {
                     waited,
                 });
             }
-            if self.port.wait(Some(next_look(deadline))) == WaitOutcome::TimedOut {
-                producer_is_dead = self.producer.is_dead().unwrap_or(false);
-            }
+            self.port.wait(Some(self.liveness.until(deadline)));
         }
     }
 
-    fn check_alive(&self, state: StreamState, producer_is_dead: bool) -> Result<(), ReceiveError> {
+    /// Looks at the producer's process and at the broker's end of the connection; tells whether somebody is newly found dead.
+    fn look(&mut self) -> bool {
+        let before = self.seen;
+        if self.producer.is_dead().unwrap_or(false) {
+            self.seen = Seen::ProducerDead;
+        } else if !self.port.is_admitted() && self.connection.is_hung_up() {
+            self.seen = Seen::Stranded;
+        }
+        self.seen != before
+    }
+
+    fn check_alive(&self, state: StreamState) -> Result<(), ReceiveError> {
         let stream = || self.name.clone();
-        match state {
-            StreamState::Ended => Err(ReceiveError::Ended { stream: stream() }),
-            StreamState::Running if !producer_is_dead => match self.port.is_member() {
-                true => Ok(()),
-                false => Err(ReceiveError::CutOff { stream: stream() }),
-            },
-            StreamState::Running | StreamState::ProducerDied => Err(ReceiveError::ProducerDied {
+        match (state, self.seen) {
+            (StreamState::Ended, _) => Err(ReceiveError::Ended { stream: stream() }),
+            (StreamState::ProducerDied, _) | (_, Seen::ProducerDead) => Err(ReceiveError::ProducerDied {
                 stream: stream(),
                 label: self.producer_label.clone(),
                 pid: self.producer_pid,
             }),
+            (_, Seen::Stranded) => Err(ReceiveError::Stranded { stream: stream() }),
+            (StreamState::Running, Seen::Nothing) if !self.port.is_member() => {
+                Err(ReceiveError::CutOff { stream: stream() })
+            }
+            (StreamState::Running, Seen::Nothing) => Ok(()),
         }
     }
 
@@ -281,13 +322,17 @@ pub struct Frames<'a> {
 impl Iterator for Frames<'_> {
     type Item = Result<Frame, ReceiveError>;
 
-    /// Blocks for the next frame; `None` once the stream has ended in order or a final error was given out.
+    /// Blocks for the next frame; `None` once the stream has ended in order, or after a final error or one that only the
+    /// caller can lift.
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
             return None;
         }
         let received = self.consumer.receive(None);
-        self.over = received.as_ref().is_err_and(ReceiveError::is_final);
+        // Who holds too many frames gets none however often it asks.
+        let stops =
+            |error: &ReceiveError| error.is_final() || matches!(error, ReceiveError::HoldsTooMany { .. });
+        self.over = received.as_ref().is_err_and(stops);
         match received {
             Err(ReceiveError::Ended { .. }) => None,
             received => Some(received),

@@ -201,9 +201,6 @@ pub enum AcquireError {
         /// The stream's number of buffers.
         count: usize,
     },
-    /// The broker's news could not be used.
-    #[error(transparent)]
-    Session(#[from] SessionError),
 }
 
 impl AcquireError {
@@ -212,7 +209,6 @@ impl AcquireError {
         match self {
             Self::TimedOut { .. } => Errno::AGAIN,
             Self::AllInHand { .. } => Errno::BUSY,
-            Self::Session(error) => error.errno(),
         }
     }
 }
@@ -241,18 +237,12 @@ pub enum PublishError {
     /// Too much user data.
     #[error(transparent)]
     UserData(#[from] TooMuchUserData),
-    /// The broker's news could not be used.
-    #[error(transparent)]
-    Session(#[from] SessionError),
 }
 
 impl PublishError {
-    /// `EINVAL` for what the caller got wrong; the broker's otherwise.
+    /// `EINVAL`: the caller got it wrong.
     pub fn errno(&self) -> Errno {
-        match self {
-            Self::Session(error) => error.errno(),
-            _ => Errno::INVAL,
-        }
+        Errno::INVAL
     }
 }
 
@@ -284,6 +274,14 @@ pub enum ReceiveError {
         /// Its process.
         pid: u32,
     },
+    /// The broker died after it let this consumer in and before the producer heard of it: no frame will ever come.
+    #[error(
+        "the broker died before the producer of {stream} learned of this consumer: join again when a broker runs"
+    )]
+    Stranded {
+        /// The stream.
+        stream: String,
+    },
     /// The broker no longer counts this consumer as a member.
     #[error("this consumer was cut off from {stream}")]
     CutOff {
@@ -308,18 +306,18 @@ impl ReceiveError {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Ended { .. } | Self::ProducerDied { .. } | Self::CutOff { .. }
+            Self::Ended { .. } | Self::ProducerDied { .. } | Self::Stranded { .. } | Self::CutOff { .. }
         )
     }
 
-    /// `EAGAIN` for a time-out; `EPIPE` at the end; `EOWNERDEAD` when the producer died; `ECONNRESET` when cut off; `EBUSY` when too
+    /// `EAGAIN` for a time-out; `EPIPE` at the end; `EOWNERDEAD` when the producer died; `ECONNRESET` when cut off or stranded; `EBUSY` when too
     /// many frames are held; `EBADMSG` for nonsense.
     pub fn errno(&self) -> Errno {
         match self {
             Self::TimedOut { .. } => Errno::AGAIN,
             Self::Ended { .. } => Errno::PIPE,
             Self::ProducerDied { .. } => Errno::OWNERDEAD,
-            Self::CutOff { .. } => Errno::CONNRESET,
+            Self::CutOff { .. } | Self::Stranded { .. } => Errno::CONNRESET,
             Self::HoldsTooMany { .. } => Errno::BUSY,
             Self::Corrupt(_) => Errno::BADMSG,
         }

@@ -69,8 +69,9 @@ pub struct Frame {
     pub(crate) published_ns: u64,
     pub(crate) received_ns: u64,
     pub(crate) index: usize,
-    pub(crate) buffer: DmaBuf,
+    // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
     pub(crate) membership: Arc<Membership>,
+    pub(crate) buffer: DmaBuf,
 }
 
 impl Frame {

@@ -56,6 +56,7 @@ mod connection;
 mod consumer;
 mod error;
 mod frame;
+mod liveness;
 mod membership;
 mod options;
 mod page;

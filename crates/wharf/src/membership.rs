@@ -1,7 +1,7 @@
 //! A consumer's place in a stream.
 
 use crate::buffers::Hold;
-use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::connection::Connection;
 use std::sync::Arc;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_protocol::{Incarnation, LeaveStream, Slot, StreamId};
@@ -33,12 +33,11 @@ impl Hold for Place {}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let request = LeaveStream {
+        // The producer has been told through the page.
+        self.connection.give_back(LeaveStream {
             stream: self.stream,
             slot: self.slot,
             incarnation: self.incarnation,
-        };
-        // The producer has been told through the page; the broker hears it at the latest when the session ends.
-        let _ = self.connection.call_within(SHORT_PATIENCE, request, &[]);
+        });
     }
 }

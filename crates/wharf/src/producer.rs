@@ -4,9 +4,10 @@ mod changes;
 mod members;
 
 use crate::buffers::BufferSet;
-use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
 use crate::frame::{FrameMut, Returned};
+use crate::liveness::Liveness;
 use crate::page;
 use changes::News;
 pub use members::ConsumerInfo;
@@ -15,19 +16,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_core::DmaBuf;
-use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, WaitOutcome, bytes_moved};
-use wharf_protocol::{CreateStream, EndStream, IssueToken, ObjectKind, StreamId, Token};
-use wharf_stream::{FrameInfo, RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
-
-/// How long a producer or consumer sleeps before it looks whether those it waits for are still alive, in case the broker cannot
-/// say so any more.
-const LIVENESS_SLICE: Duration = Duration::from_millis(100);
-
-/// When to look next: at the deadline, or before it for signs of life.
-pub(crate) fn next_look(deadline: Option<Deadline>) -> Deadline {
-    let slice = Deadline::after(LIVENESS_SLICE);
-    deadline.map_or(slice, |deadline| deadline.min(slice))
-}
+use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved};
+use wharf_protocol::{
+    CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation, IssueToken, ObjectKind, StreamId,
+    Token,
+};
+use wharf_stream::{
+    Blocked, FrameInfo, RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
+};
 
 /// What a producer has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +51,10 @@ pub struct Producer {
     returned: Arc<Returned>,
     roster: Roster,
     news: News,
+    /// The newest consumer admitted.
+    admitted: Incarnation,
+    trouble: Option<SessionError>,
+    liveness: Liveness,
     stats: ProducerStats,
     ended: bool,
 }
@@ -77,8 +77,15 @@ impl Producer {
             name: name.to_owned(),
             max_consumers,
         };
-        let (reply, fds) = connection.call(request, &[ring.memfd.as_fd()], |_| 1)?;
-        let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)?;
+        let undo = |connection: &Connection, reply: &CreateStreamReply| {
+            connection.give_back(EndStream {
+                stream: reply.stream,
+                reason: EndReason::Ended,
+            });
+        };
+        let (reply, fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| 1, undo)?;
+        let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
+            .inspect_err(|_| undo(connection, &reply))?;
         let generation = buffers.generation();
         let buffers = buffers.into_buffers();
         Ok(Self {
@@ -91,6 +98,9 @@ impl Producer {
             returned: Arc::default(),
             roster: Roster::default(),
             news: News::default(),
+            admitted: Incarnation(0),
+            trouble: None,
+            liveness: Liveness::new(),
             stats: ProducerStats::default(),
             ended: false,
         })
@@ -121,6 +131,12 @@ impl Producer {
         self.roster.take_departed()
     }
 
+    /// Why a consumer that joined is not in the stream yet, if that went wrong since this was last asked: the broker did not answer, or
+    /// this process had no room for its page. It is tried again every second; frames go on meanwhile.
+    pub fn take_trouble(&mut self) -> Option<SessionError> {
+        self.trouble.take()
+    }
+
     /// Makes a token with which `uses` (1..=1000) consumers can join.
     ///
     /// # Blocking
@@ -136,7 +152,7 @@ impl Producer {
             id: self.stream.0,
             uses,
         };
-        Ok(self.connection.call(request, &[], |_| 0)?.0.token)
+        Ok(self.connection.ask(request)?.token)
     }
 
     /// Waits until at least `count` consumers are in the stream, so that none of them misses the first frame. Returns whether they are.
@@ -147,7 +163,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`SessionError`] when a consumer could not be admitted.
+    /// [`SessionError::Call`] (`EPIPE`) when the broker is gone, so that nobody can join any more.
     pub fn wait_for_consumers(
         &mut self,
         count: usize,
@@ -155,14 +171,19 @@ impl Producer {
     ) -> Result<bool, SessionError> {
         let deadline = timeout.map(Deadline::after);
         loop {
-            self.refresh()?;
+            self.refresh();
             if self.consumers().count() >= count {
                 return Ok(true);
+            }
+            if self.liveness.is_due() {
+                self.bury_dead();
+                self.check_broker()?;
             }
             if deadline.is_some_and(Deadline::has_passed) {
                 return Ok(false);
             }
-            self.ring.wait(Some(next_look(deadline)), |_| None::<()>);
+            let until = self.liveness.until(deadline);
+            self.ring.wait(Some(until), |_| None::<()>);
         }
     }
 
@@ -176,8 +197,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`AcquireError::TimedOut`] (`EAGAIN`) names who has frames; [`AcquireError::AllInHand`] (`EBUSY`) at once when only the caller
-    /// can end the wait; [`AcquireError::Session`] when a new consumer could not be admitted (it is left out, the next call goes
-    /// on).
+    /// can end the wait.
     pub fn acquire(&mut self, timeout: Option<Duration>) -> Result<FrameMut, AcquireError> {
         let copied_before = bytes_moved();
         let acquired = self.acquire_index(timeout);
@@ -196,7 +216,7 @@ impl Producer {
         let deadline = timeout.map(Deadline::after);
         let mut slept = false;
         loop {
-            self.refresh()?;
+            self.refresh();
             let blocked = match self.ring.try_acquire() {
                 Ok(index) => return Ok(index),
                 Err(blocked) => blocked,
@@ -204,23 +224,26 @@ impl Producer {
             if blocked.by.is_empty() {
                 return Err(self.all_in_hand());
             }
+            if self.liveness.is_due() && self.bury_dead() {
+                continue;
+            }
             if deadline.is_some_and(Deadline::has_passed) {
-                let consumers = blocked
-                    .by
-                    .iter()
-                    .filter_map(|blocker| self.roster.blame(blocker))
-                    .collect();
-                let waited = started.elapsed();
-                return Err(AcquireError::TimedOut {
-                    stream: self.name.clone(),
-                    waited,
-                    consumers,
-                });
+                return Err(self.timed_out(&blocked, started.elapsed()));
             }
             self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
-            if let Some(index) = self.sleep(deadline) {
+            let until = self.liveness.until(deadline);
+            if let (Some(index), _) = self.ring.wait(Some(until), |ring| ring.try_acquire().ok()) {
                 return Ok(index);
             }
+        }
+    }
+
+    fn timed_out(&self, blocked: &Blocked, waited: Duration) -> AcquireError {
+        let blame = |blocker| self.roster.blame(blocker);
+        AcquireError::TimedOut {
+            stream: self.name.clone(),
+            waited,
+            consumers: blocked.by.iter().filter_map(blame).collect(),
         }
     }
 
@@ -233,27 +256,18 @@ impl Producer {
         }
     }
 
-    /// Sleeps a while; a buffer that came free just before is returned instead.
-    fn sleep(&mut self, deadline: Option<Deadline>) -> Option<usize> {
-        let until = next_look(deadline);
-        let (found, outcome) = self.ring.wait(Some(until), |ring| ring.try_acquire().ok());
-        if found.is_none() && outcome == WaitOutcome::TimedOut {
-            self.bury_dead();
-        }
-        found
-    }
-
     /// Publishes a frame to every consumer and returns its number. `info.generation` is filled in.
     ///
     /// # Blocking
     ///
     /// Not on consumers. A consumer that has just joined is fetched from the broker first, so that this frame is its first:
-    /// some tens of microseconds, once a join, at most a quarter of a second.
+    /// some tens of microseconds, once a join. A broker that does not answer costs a tenth of a second, at most once a second; the
+    /// consumer then gets a later frame as its first (see [`Producer::take_trouble`]).
     ///
     /// # Errors
     ///
     /// [`PublishError`] (`EINVAL`) when the frame is of another stream or `info` does not fit the buffer; the buffer goes back
-    /// unseen. [`PublishError::Session`] when a new consumer could not be admitted; the frame is not published.
+    /// unseen.
     pub fn publish(&mut self, mut frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         let copied_before = bytes_moved();
         let published = self.publish_checked(&mut frame, info);
@@ -279,7 +293,7 @@ impl Producer {
         if let Some(layout) = &info.layout {
             layout.validate(size_bytes)?;
         }
-        self.refresh()?;
+        self.refresh();
         let info = FrameInfo {
             generation: self.generation,
             ..*info
@@ -303,19 +317,28 @@ impl Producer {
     /// [`SessionError::Call`] when the broker is gone: consumers then see the death of this process instead.
     pub fn finish(mut self) -> Result<ProducerStats, SessionError> {
         self.ended = true;
-        self.connection
-            .call(EndStream { stream: self.stream }, &[], |_| 0)?;
+        let reason = EndReason::Ended;
+        self.connection.ask(EndStream {
+            stream: self.stream,
+            reason,
+        })?;
         Ok(self.stats)
     }
 }
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        if !self.ended && !std::thread::panicking() {
-            // Nobody is left to tell of a failure: without the broker, consumers watch this process.
-            let _ = self
-                .connection
-                .call_within(SHORT_PATIENCE, EndStream { stream: self.stream }, &[]);
+        if !self.ended {
+            // A thread that panics has not finished: to its consumers that is a death.
+            let reason = match std::thread::panicking() {
+                true => EndReason::ProducerDied,
+                false => EndReason::Ended,
+            };
+            // Should the broker be gone, consumers watch this process.
+            self.connection.give_back(EndStream {
+                stream: self.stream,
+                reason,
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A process's session with the broker.
 
-use crate::buffers::{BufferSet, BufferSpec};
+use crate::buffers::{BufferSet, BufferSpec, Origin, SetHold};
 use crate::connection::Connection;
 use crate::consumer::Consumer;
 use crate::error::SessionError;
@@ -9,8 +9,10 @@ use crate::producer::Producer;
 use crate::socket_path::socket_path;
 use std::path::Path;
 use std::sync::Arc;
-use wharf_core::AccessMode;
-use wharf_protocol::{AllocateBuffers, GetState, GetStateReply, ImportBuffers, Register, Token};
+use wharf_protocol::{
+    AllocateBuffers, AllocateBuffersReply, FreeBuffers, GetState, GetStateReply, ImportBuffers,
+    ImportBuffersReply, Register, ReleaseImport, Token,
+};
 
 /// A session with the broker: the root of everything a process shares.
 ///
@@ -44,13 +46,9 @@ impl Session {
     /// As [`Session::connect`].
     pub fn connect_to(path: &Path, label: &str) -> Result<Self, SessionError> {
         let connection = Connection::open(path)?;
-        connection.call(
-            Register {
-                label: label.to_owned(),
-            },
-            &[],
-            |_| 0,
-        )?;
+        connection.ask(Register {
+            label: label.to_owned(),
+        })?;
         Ok(Self {
             connection: Arc::new(connection),
         })
@@ -68,15 +66,14 @@ impl Session {
             size_bytes: spec.size_bytes,
             count: spec.count,
         };
-        // CAST: at most 64.
-        let (reply, fds) = self.connection.call(request, &[], |_| spec.count as usize)?;
-        let identity = (reply.set, spec.name, reply.generation);
-        BufferSet::adopt(
-            &self.connection,
-            identity,
-            (fds, reply.size_bytes),
-            AccessMode::ReadWrite,
-        )
+        // CAST: u32 fits usize on Linux.
+        let count = spec.count as usize;
+        let undo = |connection: &Connection, reply: &AllocateBuffersReply| {
+            connection.give_back(FreeBuffers { set: reply.set });
+        };
+        let (reply, fds) = self.connection.obtain(request, &[], |_| count, undo)?;
+        let hold = SetHold::new(&self.connection, reply.set, Origin::Allocated);
+        BufferSet::adopt(hold, (spec.name, reply.generation), (fds, reply.size_bytes))
     }
 
     /// Imports the buffers that `token` stands for, to read them.
@@ -86,15 +83,14 @@ impl Session {
     /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a stream.
     pub fn import(&self, token: &Token) -> Result<BufferSet, SessionError> {
         let request = ImportBuffers { token: token.clone() };
-        // CAST: a set that comes with another number of descriptors is refused just below.
-        let (reply, fds) = self.connection.call(request, &[], |reply| reply.count as usize)?;
-        let identity = (reply.set, reply.name.as_str(), reply.generation);
-        BufferSet::adopt(
-            &self.connection,
-            identity,
-            (fds, reply.size_bytes),
-            AccessMode::ReadOnly,
-        )
+        // CAST: u32 fits usize on Linux.
+        let count = |reply: &ImportBuffersReply| reply.count as usize;
+        let undo = |connection: &Connection, reply: &ImportBuffersReply| {
+            connection.give_back(ReleaseImport { set: reply.set });
+        };
+        let (reply, fds) = self.connection.obtain(request, &[], count, undo)?;
+        let hold = SetHold::new(&self.connection, reply.set, Origin::Imported);
+        BufferSet::adopt(hold, (&reply.name, reply.generation), (fds, reply.size_bytes))
     }
 
     /// Starts a stream over `buffers`, which are sealed by this: nobody can map them for writing any more. Up to `max_consumers`
@@ -129,6 +125,6 @@ impl Session {
     ///
     /// [`SessionError::Call`] when the broker does not answer.
     pub fn state(&self) -> Result<GetStateReply, SessionError> {
-        Ok(self.connection.call(GetState {}, &[], |_| 0)?.0)
+        self.connection.ask(GetState {})
     }
 }

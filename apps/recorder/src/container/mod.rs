@@ -10,10 +10,12 @@
 
 mod boxes;
 mod error;
+mod inspect;
 mod output;
 mod recording;
 mod timeline;
 
 pub use error::{OutputError, RecordingError, Step};
-pub use output::{OutputFile, Storage};
+pub use inspect::inspect;
+pub use output::{NewFile, OutputFile, Storage};
 pub use recording::{Recording, Summary};

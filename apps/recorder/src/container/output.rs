@@ -1,9 +1,9 @@
 //! Where a recording goes.
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fstat};
@@ -41,6 +41,29 @@ pub struct OutputFile {
     path: PathBuf,
     /// A device such as `/dev/null` has no place to go back to, no length to cut and nothing to save.
     regular: bool,
+    /// Whether there was no file before.
+    is_new: bool,
+}
+
+/// A file that was made for a recording, to be removed if nothing gets into it.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
+    /// Kept open, so that no other file can get its inode number.
+    file: File,
+}
+
+impl NewFile {
+    /// Removes the file, unless another one has its name by now.
+    pub fn remove(self) {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let there = self.path.symlink_metadata().map(identity);
+        let ours = self.file.metadata().map(identity);
+        if matches!((there, ours), (Ok(there), Ok(ours)) if there == ours) {
+            // A file that cannot be removed is an empty one more: nothing is lost.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl OutputFile {
@@ -55,16 +78,8 @@ impl OutputFile {
     /// `input`.
     pub fn open(path: &Path, input: Option<BorrowedFd<'_>>) -> Result<Self, OutputError> {
         let path = path.to_path_buf();
-        // Without NONBLOCK, opening a pipe would wait for a reader.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .custom_flags(flags.bits().cast_signed())
-            .open(&path);
-        let file = match opened {
-            Ok(file) => file,
+        let (file, is_new) = match open_or_make(&path) {
+            Ok(opened) => opened,
             Err(source) => return Err(refusal(path, source)),
         };
         let kind = match file.metadata() {
@@ -84,7 +99,23 @@ impl OutputFile {
             file,
             path,
             regular: kind.is_file(),
+            is_new,
         })
+    }
+
+    /// The file, if there was none before.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new_file(&self) -> io::Result<Option<NewFile>> {
+        if !self.is_new {
+            return Ok(None);
+        }
+        Ok(Some(NewFile {
+            path: self.path.clone(),
+            file: self.file.try_clone()?,
+        }))
     }
 
     /// The path it was opened by.
@@ -130,6 +161,26 @@ impl Storage for OutputFile {
     }
 }
 
+/// Opens a file, or makes it; tells whether it was made.
+fn open_or_make(path: &Path) -> io::Result<(File, bool)> {
+    // Without NONBLOCK, opening a pipe would wait for a reader.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(flags.bits().cast_signed());
+    let is_there = |file| (file, false);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened.map(is_there),
+    }
+    match options.clone().create_new(true).open(path) {
+        // A link to nothing, or a file that somebody else has made just now.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create(true).truncate(false).open(path).map(is_there)
+        }
+        made => made.map(|file| (file, true)),
+    }
+}
+
 /// Says what is at `path` where the system only says that it cannot be opened.
 fn refusal(path: PathBuf, source: io::Error) -> OutputError {
     match path.metadata().map(|metadata| metadata.file_type()) {
@@ -163,91 +214,4 @@ fn same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::io::Errno;
-    use std::fs;
-
-    #[test]
-    fn existing_file_is_kept_until_recording_begins() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("old.mp4");
-        fs::write(&path, "precious").unwrap();
-        let mut output = OutputFile::open(&path, None).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"precious");
-        output.truncate(0).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"");
-    }
-
-    #[test]
-    fn input_is_never_overwritten_even_by_another_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("in.y4m"), folder.path().join("link"));
-        fs::write(&path, "pixels").unwrap();
-        fs::hard_link(&path, &link).unwrap();
-        let input = File::open(&path).unwrap();
-        for name in [&path, &link] {
-            let error = OutputFile::open(name, Some(input.as_fd())).unwrap_err();
-            assert!(matches!(error, OutputError::IsInput { .. }), "{error}");
-        }
-        assert!(OutputFile::open(&folder.path().join("out.mp4"), Some(input.as_fd())).is_ok());
-    }
-
-    #[test]
-    fn things_that_are_no_files_are_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let refused = |path: &Path| OutputFile::open(path, None).unwrap_err();
-        let error = refused(folder.path());
-        assert!(
-            matches!(
-                &error,
-                OutputError::NotAFile {
-                    what: "a directory",
-                    ..
-                }
-            ),
-            "{error}"
-        );
-        assert_eq!(error.errno(), Errno::ISDIR);
-        let pipe = folder.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
-        assert!(matches!(
-            refused(&pipe),
-            OutputError::NotAFile { what: "a pipe", .. }
-        ));
-        let _reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-        assert!(
-            matches!(refused(&pipe), OutputError::NotAFile { what: "a pipe", .. }),
-            "with a reader"
-        );
-        let socket = folder.path().join("socket");
-        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert!(matches!(
-            refused(&socket),
-            OutputError::NotAFile { what: "a socket", .. }
-        ));
-    }
-
-    #[test]
-    fn missing_folder_is_refused_with_the_path() {
-        let error = OutputFile::open(Path::new("/nonexistent/out.mp4"), None).unwrap_err();
-        assert_eq!(error.errno(), Errno::NOENT);
-        assert!(
-            error
-                .to_string()
-                .starts_with("cannot open /nonexistent/out.mp4 for recording: No such file"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn null_device_is_taken() {
-        let mut output = OutputFile::open(Path::new("/dev/null"), None).unwrap();
-        output.write_all(b"nothing").unwrap();
-        output
-            .overwrite(0, b"never")
-            .and_then(|()| output.truncate(0))
-            .and_then(|()| output.sync())
-            .unwrap();
-    }
-}
+mod tests;

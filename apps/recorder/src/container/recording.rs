@@ -222,7 +222,8 @@ fn frame_count(samples: &[Sample]) -> u64 {
     u64::try_from(samples.len()).unwrap_or(u64::MAX)
 }
 
-fn duration(ticks: u64) -> Duration {
+/// How long so many ticks are.
+pub(super) fn duration(ticks: u64) -> Duration {
     let per_second = u64::from(TICKS_PER_SECOND);
     Duration::from_secs(ticks / per_second) + Duration::from_secs(ticks % per_second) / TICKS_PER_SECOND
 }

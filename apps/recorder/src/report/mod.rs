@@ -4,9 +4,11 @@ mod latency;
 mod process;
 mod table;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::container::Summary;
 
 pub use latency::{Latency, LatencyRecorder};
 pub use process::ProcessUse;
@@ -41,6 +43,15 @@ impl Report {
         self.processes
             .iter()
             .map(|process| process.wharf_copied_bytes)
+            .sum()
+    }
+
+    /// Bytes that the processes themselves copied out of shared buffers, in all together.
+    #[must_use]
+    pub fn own_copied_bytes(&self) -> u64 {
+        self.processes
+            .iter()
+            .map(|process| process.own_copied_bytes)
             .sum()
     }
 
@@ -113,14 +124,30 @@ pub struct ConsumerReport {
 /// A file that was recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordingReport {
-    /// Where it is.
-    pub path: PathBuf,
+    /// Where it is; what is not UTF-8 in it has been replaced.
+    pub path: String,
+    /// Number of its first frame in the stream, counted from 0; `None` if its encoder died and could not tell.
+    pub first_frame: Option<u64>,
     /// Its length in bytes.
     pub bytes: u64,
     /// Frames in it.
     pub frames: u64,
     /// How long it plays, in seconds.
     pub seconds: f64,
+}
+
+impl RecordingReport {
+    /// Describes a file.
+    #[must_use]
+    pub fn new(path: &Path, first_frame: Option<u64>, summary: Summary) -> Self {
+        Self {
+            path: path.display().to_string(),
+            first_frame,
+            bytes: summary.bytes,
+            frames: summary.frames,
+            seconds: summary.duration.as_secs_f64(),
+        }
+    }
 }
 
 /// Frames that were dropped.

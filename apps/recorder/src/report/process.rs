@@ -21,8 +21,10 @@ pub struct ProcessUse {
     pub proportional_bytes: Option<u64>,
     /// Open file descriptors.
     pub open_fds: u64,
-    /// Bytes of frames that Wharf copied.
+    /// Bytes of frames that Wharf copied while handing them over.
     pub wharf_copied_bytes: u64,
+    /// Bytes of frames that the process itself copied out of shared buffers, to work on them.
+    pub own_copied_bytes: u64,
 }
 
 impl ProcessUse {
@@ -31,7 +33,7 @@ impl ProcessUse {
     /// # Errors
     ///
     /// What the system says if `/proc` is not there.
-    pub fn of_this_process(role: Role, wharf_copied_bytes: u64) -> io::Result<Self> {
+    pub fn of_this_process(role: Role, wharf_copied_bytes: u64, own_copied_bytes: u64) -> io::Result<Self> {
         let rollup = fs::read_to_string("/proc/self/smaps_rollup").ok();
         let field = |name| rollup.as_deref().and_then(|text| kibibytes(text, name));
         let resident_bytes = match field("Rss:") {
@@ -49,6 +51,7 @@ impl ProcessUse {
             proportional_bytes: field("Pss:"),
             open_fds,
             wharf_copied_bytes,
+            own_copied_bytes,
         })
     }
 }
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn this_process_uses_something() {
-        let usage = ProcessUse::of_this_process(Role::Camera, 0).unwrap();
+        let usage = ProcessUse::of_this_process(Role::Camera, 0, 0).unwrap();
         assert_eq!(usage.pid, std::process::id());
         assert!(usage.resident_bytes > 0 && usage.open_fds >= 3, "{usage:?}");
     }

@@ -6,7 +6,10 @@ use super::{ConsumerReport, ProcessUse, Report, Role};
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let captured = self.camera.map_or(0, |camera| camera.frames_captured);
+        let captured = match self.camera {
+            Some(camera) => camera.frames_captured.to_string(),
+            None => "unknown number".to_owned(),
+        };
         line(
             f,
             "video",
@@ -40,11 +43,7 @@ impl Display for Report {
         for (index, consumer) in self.consumers.iter().enumerate() {
             line(f, if index == 0 { "latency" } else { "" }, LatencyLine(consumer))?;
         }
-        line(
-            f,
-            "copied",
-            format_args!("{} bytes of frames by Wharf", self.wharf_copied_bytes()),
-        )?;
+        self.fmt_copies(f)?;
         for (index, process) in self.processes.iter().enumerate() {
             line(f, if index == 0 { "in use" } else { "" }, UseLine(process))?;
         }
@@ -53,9 +52,33 @@ impl Display for Report {
 }
 
 impl Report {
+    fn fmt_copies(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        line(
+            f,
+            "copied",
+            format_args!(
+                "{} bytes of frames by Wharf to hand them over",
+                self.wharf_copied_bytes()
+            ),
+        )?;
+        for process in self
+            .processes
+            .iter()
+            .filter(|process| process.own_copied_bytes > 0)
+        {
+            let (bytes, name) = (Bytes(process.own_copied_bytes), process.role.name());
+            line(
+                f,
+                "",
+                format_args!("{bytes} by the {name} itself, to work on them"),
+            )?;
+        }
+        Ok(())
+    }
+
     fn fmt_files(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for recording in &self.recordings {
-            let (path, bytes) = (recording.path.display(), Bytes(recording.bytes));
+            let (path, bytes) = (&recording.path, Bytes(recording.bytes));
             line(
                 f,
                 "file",
@@ -181,6 +204,7 @@ mod tests {
             proportional_bytes,
             open_fds: 14,
             wharf_copied_bytes: 0,
+            own_copied_bytes: if role == Role::Camera { 0 } else { 3 << 20 },
         };
         Report {
             size: "1280x720".into(),
@@ -190,6 +214,7 @@ mod tests {
             consumers: vec![consumer(Role::Viewer, 11, 297), consumer(Role::Encoder, 12, 210)],
             recordings: vec![RecordingReport {
                 path: "recording.mp4".into(),
+                first_frame: Some(90),
                 bytes: 1_500_000,
                 frames: 210,
                 seconds: 7.0,
@@ -215,7 +240,8 @@ frames   300 captured, 297 shown, 210 encoded, 3 dropped
          3 dropped by the viewer: a newer frame was there
 latency  viewer   p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (297 frames, process 11)
          encoder  p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (210 frames, process 12)
-copied   0 bytes of frames by Wharf
+copied   0 bytes of frames by Wharf to hand them over
+         3.0 MiB by the viewer itself, to work on them
 in use   camera   12.0 MiB resident (3.0 MiB as its share), 14 file descriptors (process 10)
          viewer   12.0 MiB resident, 14 file descriptors (process 11)
 file     recording.mp4: 210 frames, 7.0 s, 1.4 MiB
@@ -233,7 +259,7 @@ file     recording.mp4: 210 frames, 7.0 s, 1.4 MiB
         };
         let text = failed.to_string();
         assert!(
-            text.contains("0 captured")
+            text.contains("unknown number captured")
                 && text.ends_with("file     nothing was recorded\nproblem  the camera was killed\n"),
             "{text}"
         );

@@ -1,55 +1,46 @@
 //! The terminal itself: entered, left in every case, and asked for keys.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::OwnedFd;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, Once, PoisonError};
 
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use crossterm::terminal;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr};
+
+use super::keys::{Key, Keys};
 
 /// Alternate screen, no cursor, no line wrapping.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 /// Ends a picture that was being drawn, and undoes [`ENTER`].
 const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// Whether this process has the terminal in its hands.
-static ENTERED: AtomicBool = AtomicBool::new(false);
-
-/// What the user did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// Start or stop recording.
-    Record,
-    /// Leave.
-    Quit,
-    /// Change the size of the terminal to so many columns and rows.
-    Resize {
-        /// New number of columns.
-        columns: u16,
-        /// New number of rows.
-        rows: u16,
-    },
-}
+/// The terminal's state from before, while this process has it in its hands.
+static ENTERED: Mutex<Option<Rescue>> = Mutex::new(None);
 
 /// The terminal while it shows pictures. Dropping it, or a panic anywhere in the process, puts the terminal
 /// back as it was.
 #[derive(Debug)]
 pub struct Screen {
-    _only_open: (),
+    /// Where keys come from: a descriptor of its own, so that nobody else's buffer is in between.
+    input: OwnedFd,
+    keys: Keys,
 }
 
 impl Screen {
-    /// Whether there is a terminal to draw in: standard output is one, it has a size, and it claims to be
-    /// more than a typewriter.
+    /// Whether there is a terminal to draw in: standard output is one, it has a size, claims to be more than a
+    /// typewriter, and this process is not in its background.
     #[must_use]
     pub fn is_available() -> bool {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let stdout = rustix::stdio::stdout();
+        let has_size = || tcgetwinsize(stdout).is_ok_and(|size| size.ws_col > 0 && size.ws_row > 0);
         io::stdout().is_terminal()
             && !dumb
-            && terminal::size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0)
+            && has_size()
+            && tcgetpgrp(stdout).is_ok_and(|group| group == getpgrp())
     }
 
     /// Takes over the terminal of standard output; keys are read from standard input or, if that is something
@@ -60,9 +51,21 @@ impl Screen {
     /// What the system says; then the terminal is as it was.
     pub fn enter() -> io::Result<Self> {
         restore_on_panic();
-        terminal::enable_raw_mode()?;
-        ENTERED.store(true, Ordering::SeqCst);
-        let screen = Self { _only_open: () };
+        let stdin = rustix::stdio::stdin();
+        let input = if isatty(stdin) {
+            rustix::io::fcntl_dupfd_cloexec(stdin, 0)?
+        } else {
+            File::open("/dev/tty")?.into()
+        };
+        let rescue = Rescue::of(rustix::io::fcntl_dupfd_cloexec(&input, 0)?)?;
+        let mut raw = rescue.state.clone();
+        raw.make_raw();
+        tcsetattr(&input, OptionalActions::Drain, &raw)?;
+        *entered() = Some(rescue);
+        let screen = Self {
+            input,
+            keys: Keys::default(),
+        };
         send(ENTER)?;
         Ok(screen)
     }
@@ -73,7 +76,8 @@ impl Screen {
     ///
     /// What the system says.
     pub fn size(&self) -> io::Result<(u16, u16)> {
-        terminal::size()
+        let size = tcgetwinsize(rustix::stdio::stdout())?;
+        Ok((size.ws_col, size.ws_row))
     }
 
     /// Sends what a [`Renderer`](super::Renderer) made.
@@ -89,16 +93,23 @@ impl Screen {
         send(text)
     }
 
-    /// Waits up to `timeout` for the user to do something that means something here.
+    /// The keys of meaning that were pressed since the last call. Does not wait.
     ///
     /// # Errors
     ///
-    /// What the system says, for example that the terminal is gone.
-    pub fn poll(&mut self, timeout: Duration) -> io::Result<Option<Input>> {
-        if !event::poll(timeout)? {
-            return Ok(None);
+    /// What the system says, or `EIO` when the terminal is gone.
+    pub fn pressed(&mut self) -> io::Result<Vec<Key>> {
+        let mut pressed = Vec::new();
+        let mut buffer = [0; 256];
+        while is_readable(&self.input)? {
+            match rustix::io::read(&self.input, &mut buffer) {
+                Ok(0) => return Err(Errno::IO.into()),
+                Ok(bytes) => pressed.extend(self.keys.push(&buffer[..bytes])),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
-        Ok(meaning(&event::read()?))
+        Ok(pressed)
     }
 }
 
@@ -108,22 +119,16 @@ impl Drop for Screen {
     }
 }
 
-/// What an event means, if anything.
-fn meaning(event: &Event) -> Option<Input> {
-    match *event {
-        Event::Resize(columns, rows) => Some(Input::Resize { columns, rows }),
-        Event::Key(KeyEvent {
-            code,
-            modifiers,
-            kind: KeyEventKind::Press,
-            ..
-        }) => match code {
-            KeyCode::Char('c' | 'd') if modifiers.contains(KeyModifiers::CONTROL) => Some(Input::Quit),
-            KeyCode::Char('q' | 'Q') => Some(Input::Quit),
-            KeyCode::Char('r' | 'R') => Some(Input::Record),
-            _ => None,
-        },
-        _ => None,
+fn is_readable(fd: impl AsFd) -> io::Result<bool> {
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    match poll(&mut fds, Some(&at_once)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -133,11 +138,15 @@ fn send(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+fn entered() -> std::sync::MutexGuard<'static, Option<Rescue>> {
+    ENTERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Puts the terminal back, once; what fails cannot be helped.
 fn leave() {
-    if ENTERED.swap(false, Ordering::SeqCst) {
-        let _ = send(LEAVE);
-        let _ = terminal::disable_raw_mode();
+    let rescue = entered().take();
+    if let Some(rescue) = rescue {
+        let _ = rescue.restore();
     }
 }
 
@@ -153,8 +162,8 @@ fn restore_on_panic() {
     });
 }
 
-/// The terminal's state, kept by a parent to put it back when a child with a [`Screen`] was killed and could
-/// not.
+/// The terminal's state, kept to put it back: by a [`Screen`], and by the parent of a process with one, which
+/// may be killed and cannot then.
 #[derive(Debug)]
 pub struct Rescue {
     terminal: OwnedFd,
@@ -166,8 +175,12 @@ impl Rescue {
     #[must_use]
     pub fn new() -> Option<Self> {
         let terminal = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0).ok()?;
-        let state = tcgetattr(&terminal).ok()?;
-        Some(Self { terminal, state })
+        Self::of(terminal).ok()
+    }
+
+    fn of(terminal: OwnedFd) -> io::Result<Self> {
+        let state = tcgetattr(&terminal)?;
+        Ok(Self { terminal, state })
     }
 
     /// Puts the terminal back into the remembered state.
@@ -176,43 +189,8 @@ impl Rescue {
     ///
     /// What the system says.
     pub fn restore(&self) -> io::Result<()> {
-        send(LEAVE)?;
-        Ok(tcsetattr(&self.terminal, OptionalActions::Drain, &self.state)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
-        Event::Key(KeyEvent::new(code, modifiers))
-    }
-
-    #[test]
-    fn keys_have_their_meaning() {
-        let plain = |letter| meaning(&key(KeyCode::Char(letter), KeyModifiers::NONE));
-        assert_eq!(
-            (plain('r'), plain('q'), plain('x'), plain('c')),
-            (Some(Input::Record), Some(Input::Quit), None, None)
-        );
-        assert_eq!(
-            meaning(&key(KeyCode::Char('c'), KeyModifiers::CONTROL)),
-            Some(Input::Quit)
-        );
-        assert_eq!(
-            meaning(&Event::Resize(80, 24)),
-            Some(Input::Resize {
-                columns: 80,
-                rows: 24
-            })
-        );
-        assert_eq!(meaning(&Event::FocusLost), None);
-    }
-
-    #[test]
-    fn released_keys_mean_nothing() {
-        let released = KeyEvent::new_with_kind(KeyCode::Char('q'), KeyModifiers::NONE, KeyEventKind::Release);
-        assert_eq!(meaning(&Event::Key(released)), None);
+        let sent = send(LEAVE);
+        tcsetattr(&self.terminal, OptionalActions::Drain, &self.state)?;
+        sent
     }
 }

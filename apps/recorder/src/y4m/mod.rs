@@ -21,6 +21,6 @@ mod line;
 mod reader;
 mod tag;
 
-pub use error::Y4mError;
+pub use error::{Place, Y4mError};
 pub use header::{Chroma, Header, Warning};
 pub use reader::Reader;

@@ -12,7 +12,7 @@ pub(crate) fn available() -> bool {
             .stderr(Stdio::null())
             .status();
         if !status.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: this test needs {program}, which is not installed");
+            wharf_testkit::skip(&format!("the recorder's files are not checked: {program} is not installed"));
             return false;
         }
     }

@@ -3,4 +3,6 @@
 
 pub(crate) mod card;
 pub(crate) mod ffmpeg;
+pub(crate) mod processes;
+pub(crate) mod run;
 pub(crate) mod y4m;

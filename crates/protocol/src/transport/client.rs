@@ -41,7 +41,7 @@ enum Stop {
     Timeout,
     Gone,
     Protocol(String),
-    DescriptorsLost,
+    DescriptorsLost(Vec<u8>),
     Os(Errno),
 }
 
@@ -111,11 +111,20 @@ impl BlockingClient {
         match decode_reply(&message.bytes) {
             Ok(reply) => Ok((reply, message.fds)),
             Err(ReplyError::Broker(error)) => Err(error.into()),
-            Err(other) => Err(CallError::Protocol {
-                method,
-                reason: other.to_string(),
-            }),
+            Err(other) => {
+                self.hang_up();
+                Err(CallError::Protocol {
+                    method,
+                    reason: other.to_string(),
+                })
+            }
         }
+    }
+
+    /// Gives the connection up, so that the broker ends the session now and not when the last user of it is dropped.
+    fn hang_up(&mut self) {
+        self.broken = true;
+        self.socket.shut_down();
     }
 
     /// Sends a call and waits for its answer, whatever it is.
@@ -133,12 +142,14 @@ impl BlockingClient {
         let until = Deadline::after(deadline);
         let outcome = self.send(message, fds, until).and_then(|()| self.receive(until));
         outcome.map_err(|stop| {
-            self.broken = matches!(stop, Stop::Gone | Stop::Protocol(_));
+            if matches!(stop, Stop::Gone | Stop::Protocol(_)) {
+                self.hang_up();
+            }
             match stop {
                 Stop::Timeout => CallError::Timeout { method, deadline },
                 Stop::Gone => CallError::BrokerGone { method },
                 Stop::Protocol(reason) => CallError::Protocol { method, reason },
-                Stop::DescriptorsLost => CallError::DescriptorsLost { method },
+                Stop::DescriptorsLost(reply) => CallError::DescriptorsLost { method, reply },
                 Stop::Os(errno) => CallError::Os { method, errno },
             }
         })
@@ -185,7 +196,7 @@ impl BlockingClient {
                 Some(Ok(message)) => {
                     self.owed -= 1;
                     match self.owed {
-                        0 if descriptors_lost => return Err(Stop::DescriptorsLost),
+                        0 if descriptors_lost => return Err(Stop::DescriptorsLost(message.bytes)),
                         0 => return Ok(message),
                         _ => {}
                     }

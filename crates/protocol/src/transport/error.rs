@@ -160,6 +160,8 @@ pub enum CallError {
     DescriptorsLost {
         /// The method called.
         method: &'static str,
+        /// The answer, to be read with [`decode_reply`](crate::codec::decode_reply): what the broker granted can be given back.
+        reply: Vec<u8>,
     },
     /// The call cannot be sent. `EMSGSIZE`.
     #[error("{method} cannot be sent")]

@@ -6,14 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::socket::{getsockopt, sockopt};
 use rustix::cmsg_space;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, UCred, connect, recvmsg,
-    sendmsg, socket_with,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg,
+    sendmsg, shutdown, socket_with,
 };
+
+use rustix::process::Pid;
 
 use super::deadline::Deadline;
 use super::error::{ConnectError, SocketError};
@@ -21,6 +24,17 @@ use crate::limits::MAX_REPLY_FDS;
 
 /// Room for the control data of one message. The kernel passes no more descriptors than this at once.
 const CONTROL_BYTES: usize = cmsg_space!(ScmRights(MAX_REPLY_FDS));
+
+/// Who is at the other end of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerCredentials {
+    /// The process that connected; `None` if it is outside this process's pid namespace.
+    pub pid: Option<Pid>,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
 
 /// A connected Unix stream socket that never blocks, whatever the flags of its file description are.
 ///
@@ -127,14 +141,27 @@ impl Socket {
         })
     }
 
+    /// Ends the connection in both directions, for whoever else has the socket too.
+    pub fn shut_down(&self) {
+        // It can only fail when the connection has ended already.
+        let _ = shutdown(&self.fd, Shutdown::Both);
+    }
+
     /// Returns process, user and group of the peer as they were when the connection was made, as the kernel knows
     /// them.
     ///
     /// # Errors
     ///
     /// `Os`, if this is no Unix socket.
-    pub fn peer_credentials(&self) -> Result<UCred, SocketError> {
-        Ok(socket_peercred(&self.fd)?)
+    pub fn peer_credentials(&self) -> Result<PeerCredentials, SocketError> {
+        // Not by rustix, whose type for this has no room for a process number of 0.
+        let credentials = getsockopt(&self.fd, sockopt::PeerCredentials)
+            .map_err(|errno| SocketError::Os(Errno::from_raw_os_error(errno as i32)))?;
+        Ok(PeerCredentials {
+            pid: Pid::from_raw(credentials.pid()),
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+        })
     }
 }
 

@@ -64,10 +64,12 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 stream
             }
             .into()),
-        number().prop_map(|stream| TakeChanges {
-            stream: StreamId(stream)
+        (number(), number()).prop_map(|(stream, after)| TakeChanges {
+            stream: StreamId(stream),
+            after: Incarnation(after),
         }
         .into()),
+        number().prop_map(|set| ReleaseImport { set: SetId(set) }.into()),
         (number(), any::<u32>(), number()).prop_map(|(stream, slot, incarnation)| {
             let (slot, incarnation) = (Slot(slot), Incarnation(incarnation));
             LeaveStream {
@@ -77,14 +79,19 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
             }
             .into()
         }),
-        number().prop_map(|stream| EndStream {
-            stream: StreamId(stream)
+        (number(), reason()).prop_map(|(stream, reason)| EndStream {
+            stream: StreamId(stream),
+            reason,
         }
         .into()),
         Just(GetState {}.into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
     ]
+}
+
+fn reason() -> impl Strategy<Value = EndReason> {
+    prop_oneof![Just(EndReason::Ended), Just(EndReason::ProducerDied)]
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -122,12 +129,7 @@ pub(crate) fn broker_error() -> impl Strategy<Value = BrokerError> {
         Just(TokenUnknown),
         Just(TokenUsedUp),
         Just(OutOfDescriptors),
-        Just(StreamEnded {
-            reason: EndReason::Ended
-        }),
-        Just(StreamEnded {
-            reason: EndReason::ProducerDied
-        }),
+        reason().prop_map(|reason| StreamEnded { reason }),
         quota(),
     ];
     let numbered = prop_oneof![

@@ -8,8 +8,8 @@ use crate::page;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use wharf_linux::PidFd;
-use wharf_protocol::TakeChanges;
 use wharf_protocol::transport::CallError;
+use wharf_protocol::{Method, TakeChanges};
 use wharf_stream::{CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Departure, MAX_CONSUMERS, Member};
 
 /// How long a broker that did not answer is left alone.
@@ -31,19 +31,20 @@ pub(super) enum News {
 
 impl Producer {
     /// Takes up dropped frames and what the broker announced. Two loads when there is nothing new.
-    pub(super) fn refresh(&mut self) -> Result<(), SessionError> {
+    pub(super) fn refresh(&mut self) {
         for index in self.returned.take() {
             self.ring.abandon(index);
         }
         let changed = self.ring.take_status_change();
         self.drop_departed();
-        match self.news {
-            News::BrokerGone => return Ok(()),
-            News::None if changed => {}
-            News::Pending(due) if changed || Instant::now() >= due => {}
-            News::None | News::Pending(_) => return Ok(()),
+        let due = match self.news {
+            News::BrokerGone => false,
+            News::None => changed,
+            News::Pending(due) => Instant::now() >= due,
+        };
+        if due {
+            self.fetch_joined();
         }
-        self.fetch_joined()
     }
 
     fn drop_departed(&mut self) {
@@ -53,21 +54,33 @@ impl Producer {
         }
     }
 
-    fn fetch_joined(&mut self) -> Result<(), SessionError> {
-        let answer = self
-            .connection
-            .call_within(SHORT_PATIENCE, TakeChanges { stream: self.stream }, &[]);
-        self.news = match &answer {
-            Err(CallError::BrokerGone { .. }) => News::BrokerGone,
-            Err(_) => News::Pending(Instant::now() + RETRY_AFTER),
-            Ok(_) => News::None,
+    /// Asks who joined and admits them. A broker that is gone or silent, or a consumer that cannot be admitted, must not stop the
+    /// frames (contract P6): what went wrong is kept for the user and tried again.
+    fn fetch_joined(&mut self) {
+        let request = TakeChanges {
+            stream: self.stream,
+            after: self.admitted,
         };
-        // A broker that is gone or silent must not stop the frames (contract P6); what it refuses or garbles is reported.
-        let (reply, fds) = match answer {
-            Err(CallError::BrokerGone { .. } | CallError::Timeout { .. }) => return Ok(()),
-            answer => answer?,
+        let answer = self.connection.call_within(SHORT_PATIENCE, request, &[]);
+        let outcome = answer
+            .map_err(SessionError::from)
+            .and_then(|(reply, fds)| self.admit_all(&reply.joined, fds));
+        self.news = match outcome {
+            Ok(()) => News::None,
+            Err(SessionError::Call(CallError::BrokerGone { .. })) => News::BrokerGone,
+            Err(trouble) => {
+                self.trouble = Some(trouble);
+                News::Pending(Instant::now() + RETRY_AFTER)
+            }
         };
-        let expected = reply.joined.len() * FDS_PER_MEMBER;
+    }
+
+    fn admit_all(
+        &mut self,
+        joined: &[wharf_protocol::Member],
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), SessionError> {
+        let expected = joined.len() * FDS_PER_MEMBER;
         if fds.len() != expected {
             return Err(SessionError::Descriptors {
                 method: "TakeChanges",
@@ -76,12 +89,20 @@ impl Producer {
             });
         }
         let mut fds = fds.into_iter();
-        let mut outcome = Ok(());
-        for member in &reply.joined {
-            let admitted = self.admit(member, fds.next(), fds.next());
-            outcome = outcome.and(admitted);
+        for member in joined {
+            self.admit(member, fds.next(), fds.next())?;
+            self.admitted = member.incarnation;
         }
-        outcome
+        Ok(())
+    }
+
+    /// Fails when the broker has closed the connection.
+    pub(super) fn check_broker(&self) -> Result<(), SessionError> {
+        if self.connection.is_hung_up() {
+            let method = TakeChanges::NAME;
+            return Err(CallError::BrokerGone { method }.into());
+        }
+        Ok(())
     }
 
     fn admit(
@@ -117,12 +138,14 @@ impl Producer {
         Ok(())
     }
 
-    /// Drops the consumers whose process is dead, without asking the broker, who may be dead too.
-    pub(super) fn bury_dead(&mut self) {
-        for (slot, incarnation) in self.roster.dead() {
-            if self.ring.drop_member(slot, incarnation).is_some() {
-                self.roster.remove((slot, incarnation), Departure::Dropped);
+    /// Drops the consumers whose process is dead, without asking the broker, who may be dead too; tells whether there were any.
+    pub(super) fn bury_dead(&mut self) -> bool {
+        let dead = self.roster.dead();
+        for (slot, incarnation) in &dead {
+            if self.ring.drop_member(*slot, *incarnation).is_some() {
+                self.roster.remove((*slot, *incarnation), Departure::Dropped);
             }
         }
+        !dead.is_empty()
     }
 }

@@ -32,6 +32,9 @@ struct Entry {
     process: PidFd,
 }
 
+/// How many departed consumers are remembered for a user who never asks; the oldest are forgotten first.
+const MAX_DEPARTED: usize = 1024;
+
 /// The consumers present, and those departed since the user last asked.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
@@ -69,6 +72,9 @@ impl Roster {
     pub(super) fn remove(&mut self, identity: Identity, departure: Departure) {
         if let Some(index) = self.present.iter().position(|entry| entry.identity == identity) {
             let entry = self.present.swap_remove(index);
+            if self.departed.len() >= MAX_DEPARTED {
+                self.departed.remove(0);
+            }
             self.departed.push(ConsumerInfo {
                 departure: Some(departure),
                 ..entry.info

@@ -1,0 +1,82 @@
+//! The inside of the processes that the director starts.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+
+use crate::camera;
+use crate::control::{CONTROL_ENV, Control, Order, Word};
+use crate::encoder;
+use crate::report::Role;
+use crate::viewer;
+
+/// The part that the command line of a child names; `None` in a process that the user started.
+pub(crate) fn role(mut words: impl Iterator<Item = std::ffi::OsString>) -> Option<Role> {
+    std::env::var_os(CONTROL_ENV)?;
+    let word = words.nth(1)?;
+    [Role::Camera, Role::Viewer, Role::Encoder]
+        .into_iter()
+        .find(|role| *role.name() == word)
+}
+
+/// Plays a part until its end, and tells the director how it went.
+pub(crate) fn run(role: Role) -> ExitCode {
+    leave_signals_to_the_director();
+    set_process_name(role);
+    let control = match Control::connect() {
+        Ok(control) => control,
+        Err(error) => {
+            eprintln!("recorder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // Told to stop before the first order.
+    let Some(order) = control.next_order() else {
+        return ExitCode::SUCCESS;
+    };
+    let last_word = match follow(&control, &order) {
+        Ok(word) => word,
+        Err(reason) => Word::Failed(reason),
+    };
+    control.say(&last_word);
+    ExitCode::SUCCESS
+}
+
+fn follow(control: &Control, order: &Order) -> Result<Word, String> {
+    match order {
+        Order::Open(order) => camera::run(control, order)
+            .map(Word::Captured)
+            .map_err(|error| error.to_string()),
+        Order::View(order) => viewer::run(control, order)
+            .map(Word::Consumed)
+            .map_err(|error| error.to_string()),
+        Order::Record(order) => encoder::run(control, order)
+            .map(Word::Consumed)
+            .map_err(|error| error.to_string()),
+        Order::Begin | Order::ShowRecording(_) | Order::Stop => {
+            Err("the first order makes no sense".to_owned())
+        }
+    }
+}
+
+/// Signals that a terminal or a service manager sends to all processes at once are the director's: it ends the run in order. A
+/// file that becomes too large is an error of the write.
+fn leave_signals_to_the_director() {
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGXFSZ] {
+        // The flag is of no interest. Where the system refuses, signals end the process as they always do.
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
+}
+
+/// Makes the part visible in `ps` and `top`.
+fn set_process_name(role: Role) {
+    let name = match role {
+        Role::Recorder => c"wharf-recorder",
+        Role::Camera => c"wharf-camera",
+        Role::Viewer => c"wharf-viewer",
+        Role::Encoder => c"wharf-encoder",
+    };
+    // Only for people.
+    let _ = rustix::thread::set_name(name);
+}

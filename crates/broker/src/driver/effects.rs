@@ -1,0 +1,284 @@
+//! Carrying out what the state machine says.
+
+use rustix::event::epoll;
+use wharf_linux::{Memfd, MemfdError};
+use wharf_protocol::codec::{EncodeError, encode_error, encode_reply};
+use wharf_protocol::{BrokerError, Reply, SetId, StreamId};
+
+use super::accept::forget;
+use super::connection::{Connection, Stage};
+use super::descriptors::{Descriptor, Shared};
+use super::output::Progress;
+use super::sealing::{Finished, Job};
+use super::{Driver, Key, system_error};
+use crate::state::{Effect, Event, FdHandle, FdRef, OperationId, PeerId};
+
+impl Driver {
+    /// Tells the state machine what happened, does what it says, and goes on until there is nothing left to tell.
+    pub(super) fn feed(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.settle();
+    }
+
+    /// Tells the state machine what it has not heard yet.
+    pub(super) fn settle(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let gone = if let Event::Disconnected { peer } = event {
+                Some(peer)
+            } else {
+                None
+            };
+            for effect in self.machine.handle(event) {
+                self.execute(effect);
+            }
+            if let Some(peer) = gone {
+                drop(self.unwatch(peer));
+            }
+        }
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply { peer, reply, fds } => self.reply(peer, &reply, fds),
+            Effect::Fail { peer, error } => self.fail(peer, &error),
+            Effect::Disconnect { peer } => self.dismiss(peer),
+            Effect::Allocate {
+                operation,
+                name,
+                size_bytes,
+                count,
+            } => {
+                self.allocate(operation, &name, size_bytes, count);
+            }
+            Effect::Seal {
+                peer,
+                operation,
+                set,
+                buffers,
+            } => self.seal(peer, operation, set, &buffers),
+            Effect::CreateStatusPage { operation, stream } => self.create_status_page(operation, stream),
+            Effect::SetSlot {
+                stream,
+                slot,
+                incarnation,
+                state,
+            } => {
+                self.status_pages.set_slot(stream, slot, incarnation, state);
+            }
+            Effect::SetStreamState { stream, state } => self.status_pages.set_stream_state(stream, state),
+            Effect::DropStatusPage { stream } => self.status_pages.remove(stream),
+            Effect::Drop { handles } => self.release(handles),
+        }
+    }
+
+    fn reply(&mut self, peer: PeerId, reply: &Reply, fds: Vec<FdRef>) {
+        let fds = fds.into_iter().filter_map(|fd| self.resolve(fd)).collect();
+        match encode_reply(reply) {
+            Ok(message) => self.send(peer, message, fds),
+            Err(EncodeError::TooLarge { limit_bytes, .. }) => {
+                self.fail(
+                    peer,
+                    &BrokerError::MessageTooLarge {
+                        limit_bytes: limit_bytes as u64,
+                    },
+                );
+            }
+            Err(error) => self.give_up(peer, &error),
+        }
+    }
+
+    fn fail(&mut self, peer: PeerId, error: &BrokerError) {
+        tracing::debug!(peer = peer.0, %error, "a call is refused");
+        match encode_error(error) {
+            Ok(message) => self.send(peer, message, Vec::new()),
+            Err(error) => self.give_up(peer, &error),
+        }
+    }
+
+    fn resolve(&mut self, fd: FdRef) -> Option<Shared> {
+        match fd {
+            FdRef::Held(handle) => self.descriptors.get(handle).cloned(),
+            FdRef::Process(peer) => self
+                .connections
+                .get(&peer)
+                .map(|connection| Shared::clone(&connection.process)),
+        }
+    }
+
+    fn send(&mut self, peer: PeerId, message: Vec<u8>, fds: Vec<Shared>) {
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        if connection.stage == Stage::Broken {
+            return;
+        }
+        if !connection.output.push(message, fds) {
+            return self.give_up(peer, &"it does not read its replies");
+        }
+        self.flush(peer);
+    }
+
+    /// Sends what waits for a peer, as far as it reads.
+    pub(super) fn flush(&mut self, peer: PeerId) {
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        let progress = connection.output.flush(&connection.socket);
+        connection.wants_room = progress == Progress::Blocked;
+        self.update_interest(peer);
+        match progress {
+            Progress::Idle | Progress::Blocked => {}
+            Progress::Broken => self.give_up(peer, &"it hung up"),
+            Progress::TooManyUnderWay => {
+                // What the reply was about cannot be undone one by one, so that the whole session has to go.
+                self.fail(peer, &BrokerError::OutOfDescriptors);
+                self.give_up(
+                    peer,
+                    &"too many descriptors are on their way to processes that do not read",
+                );
+            }
+        }
+    }
+
+    /// Lets the loop look for what a peer is good for at the moment.
+    fn update_interest(&mut self, peer: PeerId) {
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        let interest = connection.interest();
+        if interest == connection.watched {
+            return;
+        }
+        match epoll::modify(
+            &self.epoll,
+            &connection.socket,
+            Key::Socket(peer).into(),
+            interest,
+        ) {
+            Ok(()) => connection.watched = interest,
+            Err(errno) => self.give_up(peer, &errno),
+        }
+    }
+
+    /// Ends a connection that is no longer of use; the state machine hears of it next.
+    fn give_up(&mut self, peer: PeerId, reason: &dyn std::fmt::Display) {
+        if let Some(connection) = self.connections.get_mut(&peer)
+            && connection.stage != Stage::Broken
+        {
+            connection.stage = Stage::Broken;
+            tracing::info!(peer = peer.0, %reason, "a connection is ended");
+            self.events.push_back(Event::Disconnected { peer });
+        }
+    }
+
+    /// Closes a connection at the state machine's wish.
+    fn dismiss(&mut self, peer: PeerId) {
+        match self.connections.get(&peer) {
+            Some(connection) if !connection.has_spoken => {
+                // It was refused before it could say anything. It may be about to, and shall still read why.
+                if let Some(connection) = self.unwatch(peer) {
+                    self.entrance.refuse(&self.epoll, peer, connection.socket, None);
+                }
+            }
+            _ => drop(self.unwatch(peer)),
+        }
+    }
+
+    /// Takes a connection out of the loop. It is closed when it is dropped.
+    fn unwatch(&mut self, peer: PeerId) -> Option<Connection> {
+        let connection = self.connections.remove(&peer)?;
+        tracing::debug!(peer = peer.0, "a connection is over");
+        forget(&self.epoll, &connection);
+        if let Some(process) = connection.process.fd() {
+            forget(&self.epoll, process);
+        }
+        Some(connection)
+    }
+
+    fn allocate(&mut self, operation: OperationId, name: &str, size_bytes: u64, count: u32) {
+        let failed = |error: MemfdError| system_error(error.errno(), "allocating buffers");
+        let memory: Result<Vec<Memfd>, _> = (0..count).map(|_| Memfd::create(name, size_bytes)).collect();
+        let outcome = memory.map_err(failed).map(|memory| {
+            memory
+                .into_iter()
+                .map(|memory| self.descriptors.add(Descriptor::Memory(memory)))
+                .collect()
+        });
+        self.events.push_back(Event::Allocated { operation, outcome });
+    }
+
+    fn create_status_page(&mut self, operation: OperationId, stream: StreamId) {
+        let outcome = self
+            .status_pages
+            .create(stream)
+            .map(|page| self.descriptors.add(page));
+        self.events.push_back(Event::StatusPageCreated {
+            operation,
+            stream,
+            outcome,
+        });
+    }
+
+    fn seal(&mut self, peer: PeerId, operation: OperationId, set: SetId, buffers: &[FdHandle]) {
+        let held = |handle: &FdHandle| Some((*handle, Shared::clone(self.descriptors.get(*handle)?)));
+        let buffers = buffers.iter().filter_map(held).collect();
+        match self.sealing.begin(Job {
+            peer,
+            operation,
+            set,
+            buffers,
+        }) {
+            Some(finished) => self.sealed(finished),
+            None => self.change_stage(peer, Stage::Open, Stage::Waiting),
+        }
+    }
+
+    fn change_stage(&mut self, peer: PeerId, from: Stage, to: Stage) {
+        if let Some(connection) = self.connections.get_mut(&peer)
+            && connection.stage == from
+        {
+            connection.stage = to;
+            self.update_interest(peer);
+        }
+    }
+
+    fn sealed(&mut self, finished: Finished) {
+        let Finished {
+            operation,
+            set,
+            outcome,
+            ..
+        } = finished;
+        let outcome = outcome.map(|buffers| {
+            for (handle, descriptor) in buffers {
+                self.descriptors.replace(handle, descriptor);
+            }
+        });
+        self.events.push_back(Event::Sealed {
+            operation,
+            set,
+            outcome,
+        });
+    }
+
+    /// Goes on with the calls whose buffers have been sealed.
+    pub(super) fn collect_sealed(&mut self) {
+        for finished in self.sealing.finished() {
+            self.change_stage(finished.peer, Stage::Waiting, Stage::Open);
+            self.queue(finished.peer);
+            self.sealed(finished);
+            self.settle();
+        }
+    }
+
+    fn release(&mut self, handles: Vec<FdHandle>) {
+        for descriptor in handles
+            .into_iter()
+            .filter_map(|handle| self.descriptors.remove(handle))
+        {
+            if let Some(released) = &self.released {
+                released.dispose(descriptor);
+            }
+        }
+    }
+}

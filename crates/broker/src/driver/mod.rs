@@ -1,0 +1,234 @@
+//! The broker's body: one thread that waits for things to happen, tells the state machine, and does what it says.
+//!
+//! It owns all descriptors. It never waits for a peer (Contract: P1): sockets do not block, what waits for a peer to
+//! read is bounded, and what could hold the loop up is done by threads (`disposal`, `sealing`).
+//!
+//! | file | idea |
+//! |---|---|
+//! | `turn` | what each turn of the loop does for whom |
+//! | `effects` | carrying out what the state machine says |
+//! | `accept` | new connections, also when there is no descriptor for them |
+//! | `connection`, `input`, `output` | one peer |
+//! | `descriptors`, `status_pages` | what the state machine's handles stand for |
+//! | `disposal`, `sealing` | work that may wait for a peer |
+
+mod accept;
+mod connection;
+mod descriptors;
+mod disposal;
+mod effects;
+mod input;
+mod output;
+mod sealing;
+mod status_pages;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::process::{geteuid, getpid};
+use rustix::rand::{GetRandomFlags, getrandom};
+use wharf_protocol::BrokerError;
+
+use crate::config::Config;
+use crate::error::ServeError;
+use crate::state::{Event, Machine, PeerId, Settings};
+use accept::Entrance;
+use connection::Connection;
+use descriptors::{Descriptors, Shared};
+use disposal::Disposal;
+use sealing::Sealing;
+use status_pages::StatusPages;
+
+/// How many events one wait returns.
+const EVENTS_PER_WAIT: usize = 64;
+
+/// How much is read from a peer at once, in bytes.
+const READ_BYTES: usize = 64 << 10;
+
+/// How soon to look again for a free descriptor when there was none for a waiting connection.
+const RETRY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// What an event of the loop is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    /// The caller of `run` wants it to return.
+    Stop,
+    Listener,
+    /// A set has been sealed.
+    Sealing,
+    /// A peer's socket.
+    Socket(PeerId),
+    /// A peer's process.
+    Process(PeerId),
+}
+
+impl From<Key> for epoll::EventData {
+    fn from(key: Key) -> Self {
+        Self::new_u64(match key {
+            Key::Stop => 0,
+            Key::Listener => 2,
+            Key::Sealing => 4,
+            Key::Socket(PeerId(peer)) => peer << 3 | 1,
+            Key::Process(PeerId(peer)) => peer << 3 | 3,
+        })
+    }
+}
+
+impl Key {
+    fn of(event: &epoll::Event) -> Self {
+        let data = event.data.u64();
+        match data & 7 {
+            1 => Self::Socket(PeerId(data >> 3)),
+            3 => Self::Process(PeerId(data >> 3)),
+            2 => Self::Listener,
+            4 => Self::Sealing,
+            _ => Self::Stop,
+        }
+    }
+}
+
+/// The loop and everything it owns.
+pub(crate) struct Driver {
+    epoll: OwnedFd,
+    entrance: Entrance,
+    machine: Machine,
+    descriptors: Descriptors,
+    status_pages: StatusPages,
+    sealing: Sealing,
+    connections: BTreeMap<PeerId, Connection>,
+    last_peer: u64,
+    /// What the state machine has yet to hear.
+    events: VecDeque<Event>,
+    /// Peers that have sent more than was served in one turn.
+    unserved: VecDeque<PeerId>,
+    buffer: Vec<u8>,
+    /// Closes what peers sent and nobody wants.
+    foreign: Arc<Disposal<OwnedFd>>,
+    /// Closes what the broker held.
+    released: Option<Disposal<Shared>>,
+}
+
+impl Driver {
+    pub(crate) fn new(listener: UnixListener, config: Config) -> Result<Self, ServeError> {
+        let during = |action| move |errno| ServeError { action, errno };
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(during("create the event loop"))?;
+        let sealing = Sealing::new().map_err(during("create an event descriptor"))?;
+        let watch = during("watch a descriptor");
+        epoll::add(&epoll, &listener, Key::Listener.into(), epoll::EventFlags::IN).map_err(watch)?;
+        epoll::add(&epoll, &sealing, Key::Sealing.into(), epoll::EventFlags::IN).map_err(watch)?;
+        let settings = Settings {
+            quota: config.quota,
+            page_bytes: rustix::param::page_size() as u64,
+            pid: getpid().as_raw_nonzero().get().unsigned_abs(),
+            uid: geteuid().as_raw(),
+        };
+        Ok(Self {
+            epoll,
+            entrance: Entrance::new(listener),
+            machine: Machine::new(settings, Box::new(random_bits)),
+            descriptors: Descriptors::default(),
+            status_pages: StatusPages::default(),
+            sealing,
+            connections: BTreeMap::new(),
+            last_peer: 0,
+            events: VecDeque::new(),
+            unserved: VecDeque::new(),
+            buffer: vec![0; READ_BYTES],
+            foreign: Arc::new(Disposal::new("wharf-foreign")),
+            released: Some(Disposal::new("wharf-release")),
+        })
+    }
+
+    /// Serves until `stop` is ready for reading or has hung up.
+    pub(crate) fn run(&mut self, stop: BorrowedFd<'_>) -> Result<(), ServeError> {
+        let failed = |errno| ServeError {
+            action: "watch a descriptor",
+            errno,
+        };
+        epoll::add(&self.epoll, stop, Key::Stop.into(), epoll::EventFlags::IN).map_err(failed)?;
+        let outcome = self.turns();
+        accept::forget(&self.epoll, stop);
+        outcome.map_err(|errno| ServeError {
+            action: "wait for events",
+            errno,
+        })
+    }
+
+    fn turns(&mut self) -> Result<(), Errno> {
+        let mut events = Vec::with_capacity(EVENTS_PER_WAIT);
+        loop {
+            events.clear();
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                self.patience(),
+            ) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            for event in &events {
+                if Key::of(event) == Key::Stop {
+                    return Ok(());
+                }
+                self.attend(Key::of(event), event.flags);
+            }
+            self.serve_unserved();
+            self.reopen_entrance();
+        }
+    }
+
+    /// How long to wait for events: for ever, unless there is something to do.
+    fn patience(&self) -> Option<&'static Timespec> {
+        match (self.unserved.is_empty(), self.entrance.is_shut) {
+            (false, _) => Some(&AT_ONCE),
+            (true, true) => Some(&RETRY),
+            (true, false) => None,
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.connections.clear();
+        self.descriptors = Descriptors::default();
+        if let Some(released) = self.released.take() {
+            released.finish();
+        }
+    }
+}
+
+fn random_bits() -> Result<[u8; 16], BrokerError> {
+    let mut bits = [0; 16];
+    match getrandom(&mut bits, GetRandomFlags::empty()) {
+        Ok(16) => Ok(bits),
+        Ok(_) => Err(system_error(Errno::IO, "getting random bits")),
+        Err(errno) => Err(system_error(errno, "getting random bits")),
+    }
+}
+
+/// The answer to a call for which the system refused something.
+fn system_error(errno: Errno, action: &str) -> BrokerError {
+    match errno {
+        Errno::MFILE | Errno::NFILE => BrokerError::OutOfDescriptors,
+        errno => BrokerError::AllocationFailed {
+            errno: errno.raw_os_error(),
+            reason: format!("{action} failed: {errno}"),
+        },
+    }
+}

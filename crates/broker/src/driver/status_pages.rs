@@ -1,0 +1,50 @@
+//! The status pages of the streams: the broker writes, everybody else reads. Contract: S3.
+
+use std::collections::HashMap;
+
+use rustix::io::Errno;
+use wharf_linux::{Memfd, MemfdError};
+use wharf_memory::{Access, MapError, Mapping, OwnedWords};
+use wharf_protocol::{BrokerError, Incarnation, Slot, StreamId};
+use wharf_stream::status::{SlotState, StatusWriter, StreamState};
+use wharf_stream::{STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
+
+use super::descriptors::Descriptor;
+use super::system_error;
+
+/// The status pages of all running streams.
+#[derive(Debug, Default)]
+pub(super) struct StatusPages {
+    pages: HashMap<StreamId, StatusWriter<OwnedWords>>,
+}
+
+impl StatusPages {
+    /// Creates the page of a stream, and returns it as others may have it.
+    pub(super) fn create(&mut self, stream: StreamId) -> Result<Descriptor, BrokerError> {
+        let made = |error: MemfdError| system_error(error.errno(), "making a status page");
+        let mapped = |error: MapError| system_error(error.errno(), "mapping a status page");
+        let memory = Memfd::create("wharf-status", STATUS_PAGE_BYTES as u64).map_err(made)?;
+        let mapping = Mapping::map(&memory, STATUS_PAGE_BYTES, Access::ReadWrite).map_err(mapped)?;
+        memory.seal_future_writes().map_err(made)?;
+        let words = OwnedWords::new(mapping, STATUS_PAGE_CELLS)
+            .map_err(|_| system_error(Errno::INVAL, "laying out a status page"))?;
+        self.pages.insert(stream, StatusWriter::new(words));
+        Ok(Descriptor::read_only(memory))
+    }
+
+    pub(super) fn set_slot(&self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
+        if let (Some(page), Ok(slot)) = (self.pages.get(&stream), usize::try_from(slot.0)) {
+            page.set_slot(slot, incarnation.0, state);
+        }
+    }
+
+    pub(super) fn set_stream_state(&self, stream: StreamId, state: StreamState) {
+        if let Some(page) = self.pages.get(&stream) {
+            page.set_stream_state(state);
+        }
+    }
+
+    pub(super) fn remove(&mut self, stream: StreamId) {
+        self.pages.remove(&stream);
+    }
+}

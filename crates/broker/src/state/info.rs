@@ -1,0 +1,131 @@
+//! What the broker tells about itself.
+
+use wharf_protocol::{
+    BrokerError, BrokerState, GetInfoReply, GetInterfaceDescriptionReply, GetStateReply, INTERFACE, Reply,
+    SERVICE_INTERFACE, SessionId, SessionState, SetId, SetState, Slot, StreamId, StreamState, UserState,
+};
+
+use super::accounts::{CONNECTION, CONSUMER_PAGE, RUNNING_STREAM};
+use super::peers::Session;
+use super::sets::BufferSet;
+use super::stream::{Member, Stream};
+use super::{Answered, Machine, PeerId, done};
+
+/// Who the service is, as `org.varlink.service.GetInfo` answers.
+pub(super) fn service_info() -> GetInfoReply {
+    GetInfoReply {
+        vendor: "Wharf".to_owned(),
+        product: "wharf-broker".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        url: String::new(),
+        interfaces: vec![INTERFACE.to_owned(), SERVICE_INTERFACE.to_owned()],
+    }
+}
+
+/// The description of an interface.
+pub(super) fn describe(interface: &str) -> Answered {
+    let description =
+        wharf_protocol::interface_description(interface).ok_or_else(|| BrokerError::InterfaceNotFound {
+            interface: interface.to_owned(),
+        })?;
+    done(Reply::GetInterfaceDescription(GetInterfaceDescriptionReply {
+        description: description.to_owned(),
+    }))
+}
+
+impl Machine {
+    pub(super) fn get_state(&mut self, peer: PeerId) -> Answered {
+        let asker = self
+            .peers
+            .get(&peer)
+            .ok_or(BrokerError::NotRegistered)?
+            .credentials
+            .uid;
+        let sees_all = asker == 0 || asker == self.settings.uid;
+        let visible = |uid: u32| sees_all || uid == asker;
+        let sessions = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| visible(session.credentials.uid));
+        let sets = self.sets.iter().filter(|(_, set)| visible(set.uid));
+        let streams = self.streams.iter().filter(|(_, stream)| visible(stream.uid));
+        let users = self.accounts.users().filter(|(uid, _)| visible(*uid));
+        let limit = self.accounts.quota();
+        let broker = BrokerState {
+            pid: self.settings.pid,
+            uid: self.settings.uid,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        done(Reply::GetState(GetStateReply {
+            broker,
+            sessions: sessions
+                .map(|(id, session)| self.describe_session(*id, session))
+                .collect(),
+            sets: sets.map(|(id, set)| describe_set(*id, set)).collect(),
+            streams: streams
+                .map(|(id, stream)| self.describe_stream(*id, stream))
+                .collect(),
+            users: users.map(|(uid, used)| UserState { uid, used, limit }).collect(),
+        }))
+    }
+
+    fn describe_session(&self, id: SessionId, session: &Session) -> SessionState {
+        let owned = session.owned.iter().filter_map(|set| self.sets.get(set));
+        let produced = session
+            .produced
+            .iter()
+            .filter_map(|stream| self.streams.get(stream));
+        let joined = session
+            .joined
+            .iter()
+            .filter_map(|(stream, slot)| self.streams.get(stream)?.members.get(slot));
+        let running = produced.filter(|stream| stream.is_running()).count() as u64;
+        let pages = joined.filter(|member| member.page.is_some()).count() as u64;
+        let buffers: u64 = owned.clone().map(|set| set.cost.fds).sum();
+        let mut streams_joined: Vec<_> = session.joined.iter().map(|(stream, _)| *stream).collect();
+        streams_joined.dedup();
+        SessionState {
+            session: id,
+            label: session.label.clone(),
+            pid: session.credentials.pid,
+            uid: session.credentials.uid,
+            sets_owned: session.owned.iter().copied().collect(),
+            sets_imported: session.imported.iter().copied().collect(),
+            streams_produced: session.produced.iter().copied().collect(),
+            streams_joined,
+            bytes: owned.map(|set| set.cost.bytes).sum(),
+            fds: CONNECTION.fds + buffers + running * RUNNING_STREAM.fds + pages * CONSUMER_PAGE.fds,
+        }
+    }
+
+    fn describe_stream(&self, id: StreamId, stream: &Stream) -> StreamState {
+        let members = stream.members.iter();
+        let describe = |(slot, member): (&Slot, &Member)| {
+            Some(member.describe(*slot, self.sessions.get(&member.session)?))
+        };
+        StreamState {
+            stream: id,
+            name: stream.name.clone(),
+            producer: stream.producer,
+            uid: stream.uid,
+            set: stream.set,
+            max_consumers: stream.max_consumers,
+            members: members.filter_map(describe).collect(),
+        }
+    }
+}
+
+fn describe_set(id: SetId, set: &BufferSet) -> SetState {
+    SetState {
+        set: id,
+        name: set.name.clone(),
+        owner: set.owner,
+        uid: set.uid,
+        generation: set.generation,
+        size_bytes: set.size_bytes,
+        count: set.count(),
+        sealed: set.sealed,
+        importers: set.importers.iter().copied().collect(),
+        stream: set.stream,
+    }
+}

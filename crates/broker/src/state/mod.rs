@@ -1,0 +1,261 @@
+//! The broker's mind: a state machine without input or output.
+//!
+//! [`Machine::handle`] takes an [`Event`] and says with [`Effect`]s what is to be done. There is no clock, no
+//! descriptor, no thread and no system call in here, and the same events give the same effects; randomness for
+//! tokens is injected. Whoever drives it (see [`crate::Server`]) owns the descriptors, which are known here by
+//! [`FdHandle`] only.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `event` | the vocabulary towards the driver |
+//! | `accounts` | what each user holds and may hold (Contract: P3) |
+//! | `peers` | connections and sessions, their beginning and end (Contract: P4, P5) |
+//! | `sets` | buffer sets: allocation, sealing, import (Contract: B1, S5) |
+//! | `stream` | one stream: its slots, members and the ledger of promised buffers (Contract: S1) |
+//! | `producing`, `consuming` | the calls of producers and consumers, and the end of streams and members (Contract: S4) |
+//! | `tokens` | permissions to share (Contract: P2) |
+//! | `operations` | what the driver is busy with |
+//! | `pages` | which received descriptors are fit to be shared pages (Contract: S3) |
+//! | `info` | what `GetState` and `org.varlink.service` answer |
+
+mod accounts;
+mod consuming;
+mod event;
+mod info;
+mod operations;
+mod pages;
+mod peers;
+mod producing;
+mod sets;
+mod stream;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use wharf_protocol::{Amounts, BrokerError, Call, Fault, Reply, SessionId, SetId, StreamId};
+
+use accounts::Accounts;
+pub use accounts::DEFAULT_QUOTA;
+pub use event::{Credentials, Effect, Event, FdHandle, FdRef, Inspection, OperationId, PeerId, ReceivedFd};
+use operations::Operation;
+use peers::{Peer, Session};
+use sets::BufferSet;
+use stream::Stream;
+use tokens::Tokens;
+
+/// What the state machine is told about the world at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What each user may hold.
+    pub quota: Amounts,
+    /// Size of a memory page in bytes; buffer sizes are rounded up to it.
+    pub page_bytes: u64,
+    /// The broker's process id, for listings.
+    pub pid: u32,
+    /// The broker's user id. This user and root see what everybody holds.
+    pub uid: u32,
+}
+
+/// Where the 128 random bits of a token come from.
+pub type Randomness = Box<dyn FnMut() -> Result<[u8; 16], BrokerError> + Send>;
+
+/// The state machine.
+///
+/// # Invariants
+/// * Each user's account is the sum of what its connections, sessions, sets and streams cost.
+/// * A session that ended is referred to by nothing.
+/// * No two members of a stream share a slot, and no incarnation is given twice.
+pub struct Machine {
+    settings: Settings,
+    randomness: Randomness,
+    accounts: Accounts,
+    peers: BTreeMap<PeerId, Peer>,
+    sessions: BTreeMap<SessionId, Session>,
+    sets: BTreeMap<SetId, BufferSet>,
+    streams: BTreeMap<StreamId, Stream>,
+    tokens: Tokens,
+    operations: BTreeMap<OperationId, Operation>,
+    counters: Counters,
+    effects: Vec<Effect>,
+}
+
+/// The last number given of each kind.
+#[derive(Debug, Default)]
+struct Counters {
+    session: u64,
+    set: u64,
+    stream: u64,
+    incarnation: u64,
+    operation: u64,
+}
+
+fn next(counter: &mut u64) -> u64 {
+    *counter += 1;
+    *counter
+}
+
+/// A call that is being answered, at once or after an operation.
+#[derive(Clone, Debug)]
+struct Request {
+    peer: PeerId,
+    oneway: bool,
+    call: Call,
+    /// The shared page that came along, with the calls that need one.
+    page: Option<ReceivedFd>,
+}
+
+/// How a method went, if it went well.
+enum Answer {
+    /// It is done.
+    Done(Reply, Vec<FdRef>),
+    /// An operation has to finish first.
+    Later,
+}
+
+type Answered = Result<Answer, BrokerError>;
+
+fn done(reply: Reply) -> Answered {
+    Ok(Answer::Done(reply, Vec::new()))
+}
+
+impl Machine {
+    /// Makes a broker that serves nobody yet.
+    #[must_use]
+    pub fn new(settings: Settings, randomness: Randomness) -> Self {
+        Self {
+            settings,
+            randomness,
+            accounts: Accounts::new(settings.quota),
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            tokens: Tokens::default(),
+            operations: BTreeMap::new(),
+            counters: Counters::default(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes note of what happened, and returns what is to be done about it, in order.
+    pub fn handle(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Connected { peer, credentials } => self.connected(peer, credentials),
+            Event::Call {
+                peer,
+                call,
+                oneway,
+                fds,
+            } => self.called(peer, call, oneway, fds),
+            Event::Malformed { peer, error, oneway } => self.malformed(peer, oneway, error),
+            Event::Disconnected { peer } => self.end_peer(peer),
+            Event::Allocated { operation, outcome } => self.allocated(operation, outcome),
+            Event::Sealed {
+                operation,
+                set,
+                outcome,
+            } => self.sealed(operation, set, outcome),
+            Event::StatusPageCreated {
+                operation,
+                stream,
+                outcome,
+            } => {
+                self.status_page_created(operation, stream, outcome);
+            }
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn called(&mut self, peer: PeerId, call: Call, oneway: bool, mut fds: Vec<ReceivedFd>) {
+        let handles = fds.iter().map(|fd| fd.handle).collect();
+        match self.peers.get(&peer) {
+            None => return self.drop_handles(handles),
+            Some(Peer { busy: Some(_), .. }) => {
+                // The driver broke its word; answers would get out of order. This session only pays for it.
+                tracing::error!(
+                    peer = peer.0,
+                    "call delivered before the outcome of the one before"
+                );
+                self.drop_handles(handles);
+                return self.disconnect(peer);
+            }
+            Some(_) => {}
+        }
+        if let Err(error) = pages::check_count(&call, fds.len()) {
+            self.drop_handles(handles);
+            return self.fail(peer, oneway, error);
+        }
+        self.serve(Request {
+            peer,
+            oneway,
+            call,
+            page: fds.pop(),
+        });
+    }
+
+    /// Answers a call, or begins what has to be done before.
+    fn serve(&mut self, request: Request) {
+        match self.answer(&request) {
+            Ok(Answer::Done(reply, fds)) => self.reply(request.peer, request.oneway, reply, fds),
+            Ok(Answer::Later) => {}
+            Err(error) => {
+                self.drop_handles(request.page.iter().map(|page| page.handle).collect());
+                self.fail(request.peer, request.oneway, error);
+            }
+        }
+    }
+
+    /// The methods. When one succeeds it has taken over the page that came with the call.
+    fn answer(&mut self, request: &Request) -> Answered {
+        request.call.check()?;
+        let peer = request.peer;
+        match &request.call {
+            Call::Register(call) => self.register(peer, call),
+            Call::AllocateBuffers(call) => self.allocate_buffers(request, call),
+            Call::FreeBuffers(call) => self.free_buffers(peer, call),
+            Call::CreateStream(call) => self.create_stream(request, call),
+            Call::IssueToken(call) => self.issue_token(peer, call),
+            Call::ImportBuffers(call) => self.import_buffers(request, call),
+            Call::ReleaseImport(call) => self.release_import(peer, call),
+            Call::JoinStream(call) => self.join_stream(request, call),
+            Call::TakeChanges(call) => self.take_changes(peer, call),
+            Call::LeaveStream(call) => self.leave_stream(peer, call),
+            Call::EndStream(call) => self.end_stream(peer, call),
+            Call::GetState(_) => self.get_state(peer),
+            Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
+            Call::GetInterfaceDescription(call) => info::describe(&call.interface),
+        }
+    }
+
+    fn malformed(&mut self, peer: PeerId, oneway: bool, error: BrokerError) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        let fault = error.fault();
+        self.fail(peer, oneway, error);
+        if matches!(fault, Fault::Peer | Fault::Bug) {
+            self.disconnect(peer);
+        }
+    }
+
+    fn reply(&mut self, peer: PeerId, oneway: bool, reply: Reply, fds: Vec<FdRef>) {
+        if !oneway {
+            self.effects.push(Effect::Reply { peer, reply, fds });
+        }
+    }
+
+    fn fail(&mut self, peer: PeerId, oneway: bool, error: BrokerError) {
+        if !oneway {
+            self.effects.push(Effect::Fail { peer, error });
+        }
+    }
+
+    fn drop_handles(&mut self, handles: Vec<FdHandle>) {
+        if !handles.is_empty() {
+            self.effects.push(Effect::Drop { handles });
+        }
+    }
+}

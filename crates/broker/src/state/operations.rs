@@ -1,0 +1,88 @@
+//! What the driver is busy with, and how a call goes on afterwards.
+
+use wharf_protocol::{Amounts, BrokerError};
+
+use super::{Answer, Answered, Effect, Machine, OperationId, PeerId, Request, next};
+
+/// Work the driver was asked to do for a call.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) request: Request,
+    pub(super) work: Work,
+    /// What was charged in advance. Released if the operation comes to nothing.
+    pub(super) cost: Amounts,
+}
+
+/// The kinds of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Allocating the buffers of a new set.
+    Allocation,
+    /// Sealing a set, after which the call is served again from the start.
+    Sealing,
+    /// Creating the status page of a new stream.
+    StatusPage,
+}
+
+impl Machine {
+    /// Charges `cost` and begins work; `effect` asks the driver for it, given the operation's number.
+    pub(super) fn begin(
+        &mut self,
+        request: &Request,
+        work: Work,
+        cost: Amounts,
+        effect: impl FnOnce(OperationId) -> Effect,
+    ) -> Answered {
+        let peer = self
+            .peers
+            .get_mut(&request.peer)
+            .ok_or(BrokerError::NotRegistered)?;
+        self.accounts.charge(peer.credentials.uid, cost)?;
+        let id = OperationId(next(&mut self.counters.operation));
+        peer.busy = Some(id);
+        self.operations.insert(
+            id,
+            Operation {
+                request: request.clone(),
+                work,
+                cost,
+            },
+        );
+        self.effects.push(effect(id));
+        Ok(Answer::Later)
+    }
+
+    /// Takes an operation of the given kind off the list, once its outcome is known. `None` if the caller is gone, or
+    /// if the driver reports what it was never asked.
+    pub(super) fn conclude(&mut self, id: OperationId, work: Work) -> Option<Operation> {
+        if self.operations.get(&id)?.work != work {
+            return None;
+        }
+        let operation = self.operations.remove(&id)?;
+        if let Some(peer) = self.peers.get_mut(&operation.request.peer) {
+            peer.busy = None;
+        }
+        Some(operation)
+    }
+
+    /// Answers the call of an operation that came to nothing.
+    pub(super) fn abandon(&mut self, operation: Operation, error: BrokerError) {
+        if let Some(uid) = self.uid_of(operation.request.peer) {
+            self.accounts.release(uid, operation.cost);
+        }
+        self.drop_handles(operation.request.page.iter().map(|page| page.handle).collect());
+        self.fail(operation.request.peer, operation.request.oneway, error);
+    }
+
+    /// Forgets an operation whose caller is gone. What the driver still makes for it is dropped when it arrives.
+    pub(super) fn cancel(&mut self, id: OperationId, uid: u32) {
+        if let Some(operation) = self.operations.remove(&id) {
+            self.accounts.release(uid, operation.cost);
+            self.drop_handles(operation.request.page.iter().map(|page| page.handle).collect());
+        }
+    }
+
+    fn uid_of(&self, peer: PeerId) -> Option<u32> {
+        self.peers.get(&peer).map(|peer| peer.credentials.uid)
+    }
+}

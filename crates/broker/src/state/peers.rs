@@ -1,0 +1,151 @@
+//! Connections and sessions: how they begin, and that nothing is left of them when they end.
+
+use std::collections::BTreeSet;
+
+use wharf_protocol::{
+    BrokerError, EndReason, Register, RegisterReply, Reply, SessionId, SetId, Slot, StreamId,
+};
+
+use super::accounts::{CONNECTION, SESSION};
+use super::{Answered, Credentials, Effect, Machine, OperationId, PeerId, done, next};
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) credentials: Credentials,
+    /// Its session, once it has registered.
+    pub(super) session: Option<SessionId>,
+    /// The operation its current call waits for.
+    pub(super) busy: Option<OperationId>,
+}
+
+/// A registered connection, and an index of what it takes part in.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) peer: PeerId,
+    pub(super) credentials: Credentials,
+    pub(super) label: String,
+    pub(super) owned: BTreeSet<SetId>,
+    pub(super) imported: BTreeSet<SetId>,
+    pub(super) produced: BTreeSet<StreamId>,
+    pub(super) joined: BTreeSet<(StreamId, Slot)>,
+}
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) session: SessionId,
+    pub(super) uid: u32,
+}
+
+impl Machine {
+    pub(super) fn connected(&mut self, peer: PeerId, credentials: Credentials) {
+        if self.peers.contains_key(&peer) {
+            return;
+        }
+        match self.accounts.charge(credentials.uid, CONNECTION) {
+            Ok(()) => {
+                self.peers.insert(
+                    peer,
+                    Peer {
+                        credentials,
+                        session: None,
+                        busy: None,
+                    },
+                );
+            }
+            Err(error) => {
+                self.effects.push(Effect::Fail { peer, error });
+                self.effects.push(Effect::Disconnect { peer });
+            }
+        }
+    }
+
+    pub(super) fn register(&mut self, peer: PeerId, call: &Register) -> Answered {
+        let Some(connection) = self.peers.get_mut(&peer) else {
+            return Err(BrokerError::NotRegistered);
+        };
+        if let Some(session) = connection.session {
+            return Err(BrokerError::AlreadyRegistered { session });
+        }
+        let credentials = connection.credentials;
+        self.accounts.charge(credentials.uid, SESSION)?;
+        let id = SessionId(next(&mut self.counters.session));
+        connection.session = Some(id);
+        let session = Session {
+            peer,
+            credentials,
+            label: call.label.clone(),
+            owned: BTreeSet::new(),
+            imported: BTreeSet::new(),
+            produced: BTreeSet::new(),
+            joined: BTreeSet::new(),
+        };
+        self.sessions.insert(id, session);
+        done(Reply::Register(RegisterReply {
+            session: id,
+            pid: credentials.pid,
+            uid: credentials.uid,
+        }))
+    }
+
+    /// The session behind a connection.
+    pub(super) fn caller(&self, peer: PeerId) -> Result<Caller, BrokerError> {
+        let connection = self.peers.get(&peer).ok_or(BrokerError::NotRegistered)?;
+        let session = connection.session.ok_or(BrokerError::NotRegistered)?;
+        Ok(Caller {
+            session,
+            uid: connection.credentials.uid,
+        })
+    }
+
+    /// Ends a connection that is still open.
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
+        if self.peers.contains_key(&peer) {
+            self.end_peer(peer);
+            self.effects.push(Effect::Disconnect { peer });
+        }
+    }
+
+    /// Takes back everything that belongs to a connection. Contract: P5.
+    pub(super) fn end_peer(&mut self, peer: PeerId) {
+        let Some(connection) = self.peers.remove(&peer) else {
+            return;
+        };
+        let uid = connection.credentials.uid;
+        if let Some(operation) = connection.busy {
+            self.cancel(operation, uid);
+        }
+        if let Some(session) = connection.session {
+            self.end_session(session);
+        }
+        self.accounts.release(uid, CONNECTION);
+    }
+
+    fn end_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let uid = session.credentials.uid;
+        // The order matters to survivors: those who wait for frames of a dead producer hear of it first.
+        let (produced, joined) = (session.produced.clone(), session.joined.clone());
+        let (owned, imported) = (session.owned.clone(), session.imported.clone());
+        for stream in produced {
+            self.finish_stream(stream, EndReason::ProducerDied);
+            self.remove_stream(stream);
+        }
+        for (stream, slot) in joined {
+            self.remove_member(stream, slot);
+        }
+        for set in owned {
+            self.remove_set(set);
+        }
+        for set in imported {
+            if let Some(set) = self.sets.get_mut(&set) {
+                set.importers.remove(&id);
+            }
+        }
+        self.sessions.remove(&id);
+        self.accounts.release(uid, SESSION);
+    }
+}

@@ -1,0 +1,184 @@
+//! The calls of producers: a stream's beginning, its newcomers, and its end.
+
+use std::collections::BTreeMap;
+
+use wharf_protocol::{
+    BrokerError, Call, CreateStream, CreateStreamReply, Done, EndReason, EndStream, ObjectKind, Reply,
+    StreamId, TakeChanges, TakeChangesReply,
+};
+use wharf_stream::RING_PAGE_BYTES;
+use wharf_stream::status::StreamState;
+
+use super::accounts::{CONSUMER_PAGE, ENDED_STREAM, RUNNING_STREAM, STREAM_PAGES};
+use super::operations::{Operation, Work};
+use super::pages::check_page;
+use super::peers::Caller;
+use super::stream::{Pages, Stream};
+use super::{Answer, Answered, Effect, FdHandle, FdRef, Machine, OperationId, PeerId, Request, done, next};
+
+impl Machine {
+    pub(super) fn create_stream(&mut self, request: &Request, call: &CreateStream) -> Answered {
+        let caller = self.caller(request.peer)?;
+        let set = self.owned_set(caller, call.set)?;
+        if let Some(stream) = set.stream {
+            return Err(BrokerError::SetInUse {
+                set: call.set,
+                stream,
+            });
+        }
+        check_page(request.page.as_ref(), RING_PAGE_BYTES)?;
+        self.accounts.check(caller.uid, RUNNING_STREAM)?;
+        if !set.sealed {
+            return self.seal(request, call.set);
+        }
+        let stream = StreamId(next(&mut self.counters.stream));
+        self.begin(request, Work::StatusPage, RUNNING_STREAM, |operation| {
+            Effect::CreateStatusPage { operation, stream }
+        })
+    }
+
+    pub(super) fn status_page_created(
+        &mut self,
+        id: OperationId,
+        stream: StreamId,
+        outcome: Result<FdHandle, BrokerError>,
+    ) {
+        let Some(operation) = self.conclude(id, Work::StatusPage) else {
+            return self.discard_status_page(stream, outcome.ok());
+        };
+        let status = match outcome {
+            Ok(status) => status,
+            Err(error) => return self.abandon(operation, error),
+        };
+        if let Err(error) = self.new_stream(&operation, stream, status) {
+            self.discard_status_page(stream, Some(status));
+            self.abandon(operation, error);
+        }
+    }
+
+    fn discard_status_page(&mut self, stream: StreamId, page: Option<FdHandle>) {
+        if let Some(page) = page {
+            self.effects.push(Effect::DropStatusPage { stream });
+            self.drop_handles(vec![page]);
+        }
+    }
+
+    fn new_stream(
+        &mut self,
+        operation: &Operation,
+        id: StreamId,
+        status: FdHandle,
+    ) -> Result<(), BrokerError> {
+        let (request, peer) = (&operation.request, operation.request.peer);
+        let (Call::CreateStream(call), Some(ring)) = (&request.call, &request.page) else {
+            return Err(BrokerError::NotRegistered);
+        };
+        let caller = self.caller(peer)?;
+        let set = self
+            .sets
+            .get_mut(&call.set)
+            .ok_or(BrokerError::NoSuchSet { id: call.set })?;
+        set.stream = Some(id);
+        let stream = Stream {
+            name: call.name.clone(),
+            producer: caller.session,
+            uid: caller.uid,
+            set: call.set,
+            max_consumers: call.max_consumers,
+            pages: Some(Pages {
+                ring: ring.handle,
+                status,
+            }),
+            end: EndReason::Ended,
+            members: BTreeMap::new(),
+        };
+        self.streams.insert(id, stream);
+        if let Some(session) = self.sessions.get_mut(&caller.session) {
+            session.produced.insert(id);
+        }
+        let reply = Reply::CreateStream(CreateStreamReply { stream: id });
+        self.reply(peer, request.oneway, reply, vec![FdRef::Held(status)]);
+        Ok(())
+    }
+
+    pub(super) fn take_changes(&mut self, peer: PeerId, call: &TakeChanges) -> Answered {
+        let caller = self.caller(peer)?;
+        let stream = self.running_stream_of(caller, call.stream)?;
+        let (mut joined, mut fds) = (Vec::new(), Vec::new());
+        for (slot, member) in stream.newcomers(call.after) {
+            if let (Some(session), Some(page)) = (self.sessions.get(&member.session), member.page) {
+                joined.push(member.describe(slot, session));
+                fds.extend([FdRef::Held(page), FdRef::Process(session.peer)]);
+            }
+        }
+        Ok(Answer::Done(Reply::TakeChanges(TakeChangesReply { joined }), fds))
+    }
+
+    pub(super) fn end_stream(&mut self, peer: PeerId, call: &EndStream) -> Answered {
+        let caller = self.caller(peer)?;
+        let is_empty = self.running_stream_of(caller, call.stream)?.members.is_empty();
+        self.finish_stream(call.stream, call.reason);
+        if is_empty {
+            self.remove_stream(call.stream);
+        }
+        done(Reply::EndStream(Done {}))
+    }
+
+    /// The stream with this id, if the caller produces it and it runs.
+    pub(super) fn running_stream_of(&self, caller: Caller, id: StreamId) -> Result<&Stream, BrokerError> {
+        let stream = self.streams.get(&id).ok_or(BrokerError::NoSuchStream { id })?;
+        if stream.producer != caller.session {
+            return Err(BrokerError::NotOwner {
+                kind: ObjectKind::Stream,
+                id: id.0,
+            });
+        }
+        stream.running_pages()?;
+        Ok(stream)
+    }
+
+    /// Tells everybody that a stream is over. Its members stay until they leave: they may be reading its last frames,
+    /// so that its buffers must not serve another stream yet. Contract: S2.
+    pub(super) fn finish_stream(&mut self, id: StreamId, reason: EndReason) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let Some(pages) = stream.pages.take() else { return };
+        stream.end = reason;
+        let state = match reason {
+            EndReason::Ended => StreamState::Ended,
+            EndReason::ProducerDied => StreamState::ProducerDied,
+        };
+        self.effects.push(Effect::SetStreamState { stream: id, state });
+        self.effects.push(Effect::DropStatusPage { stream: id });
+        let mut unused = vec![pages.ring, pages.status];
+        for member in stream.members.values_mut() {
+            if let Some(page) = member.page.take() {
+                unused.push(page);
+                self.accounts.release(member.uid, CONSUMER_PAGE);
+            }
+        }
+        self.accounts.release(stream.uid, STREAM_PAGES);
+        self.tokens.end_stream(id, reason);
+        self.drop_handles(unused);
+    }
+
+    /// Forgets a stream that is over, with its members.
+    pub(super) fn remove_stream(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        for (slot, member) in stream.members {
+            if let Some(session) = self.sessions.get_mut(&member.session) {
+                session.joined.remove(&(id, slot));
+            }
+        }
+        if let Some(set) = self.sets.get_mut(&stream.set) {
+            set.stream = None;
+        }
+        if let Some(producer) = self.sessions.get_mut(&stream.producer) {
+            producer.produced.remove(&id);
+        }
+        self.accounts.release(stream.uid, ENDED_STREAM);
+    }
+}

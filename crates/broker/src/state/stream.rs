@@ -1,0 +1,108 @@
+//! One stream: its slots, its members, and the ledger of the buffers promised to them.
+
+use std::collections::BTreeMap;
+
+use wharf_protocol::{BrokerError, EndReason, Incarnation, Policy, SessionId, SetId, Slot};
+
+use super::FdHandle;
+use super::peers::Session;
+
+/// A stream of frames over one buffer set.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) name: String,
+    pub(super) producer: SessionId,
+    /// The producer's user, who is charged for the stream.
+    pub(super) uid: u32,
+    pub(super) set: SetId,
+    pub(super) max_consumers: u32,
+    /// The pages the broker hands out, as long as the stream runs.
+    pub(super) pages: Option<Pages>,
+    /// Why it is over, once it is.
+    pub(super) end: EndReason,
+    pub(super) members: BTreeMap<Slot, Member>,
+}
+
+/// The shared pages of a running stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pages {
+    pub(super) ring: FdHandle,
+    pub(super) status: FdHandle,
+}
+
+/// A consumer in a slot.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) session: SessionId,
+    /// The consumer's user, who is charged for the page.
+    pub(super) uid: u32,
+    pub(super) incarnation: Incarnation,
+    pub(super) depth: u32,
+    pub(super) policy: Policy,
+    /// Its page, as long as the stream runs: the producer may ask for it again.
+    pub(super) page: Option<FdHandle>,
+}
+
+impl Stream {
+    pub(super) fn is_running(&self) -> bool {
+        self.pages.is_some()
+    }
+
+    /// The pages of a stream that runs.
+    pub(super) fn running_pages(&self) -> Result<Pages, BrokerError> {
+        self.pages.ok_or(BrokerError::StreamEnded { reason: self.end })
+    }
+
+    /// Finds a slot for another consumer of the given depth, if `buffers` are enough for all of them.
+    ///
+    /// Each consumer may hold as many frames as its depth, and one more buffer is being written: with fewer, a slow
+    /// consumer that keeps within its depth could stop the producer for good.
+    pub(super) fn admit(&self, depth: u32, buffers: u32) -> Result<Slot, BrokerError> {
+        let slot = (0..self.max_consumers)
+            .map(Slot)
+            .find(|slot| !self.members.contains_key(slot))
+            .ok_or(BrokerError::StreamFull {
+                max: self.max_consumers,
+            })?;
+        let promised = self.promised();
+        if promised.saturating_add(depth).saturating_add(1) > buffers {
+            return Err(BrokerError::CountsExhausted {
+                buffers,
+                promised,
+                requested: depth,
+            });
+        }
+        Ok(slot)
+    }
+
+    /// The frames all members together may hold.
+    pub(super) fn promised(&self) -> u32 {
+        self.members
+            .values()
+            .map(|member| member.depth)
+            .fold(0, u32::saturating_add)
+    }
+
+    /// The consumers that joined after the one given, in the order in which they joined.
+    pub(super) fn newcomers(&self, after: Incarnation) -> Vec<(Slot, &Member)> {
+        let members = self.members.iter().map(|(slot, member)| (*slot, member));
+        let mut newcomers: Vec<_> = members.filter(|(_, member)| member.incarnation > after).collect();
+        newcomers.sort_unstable_by_key(|(_, member)| member.incarnation);
+        newcomers
+    }
+}
+
+impl Member {
+    /// The member as it is shown to others.
+    pub(super) fn describe(&self, slot: Slot, session: &Session) -> wharf_protocol::Member {
+        wharf_protocol::Member {
+            slot,
+            incarnation: self.incarnation,
+            label: session.label.clone(),
+            pid: session.credentials.pid,
+            uid: session.credentials.uid,
+            depth: self.depth,
+            policy: self.policy,
+        }
+    }
+}

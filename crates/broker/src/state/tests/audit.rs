@@ -1,0 +1,233 @@
+//! The state machine's invariants, checked after every event of every test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wharf_protocol::Amounts;
+use wharf_stream::status::SlotState;
+
+use super::world::World;
+use crate::state::accounts::{
+    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
+};
+use crate::state::operations::Work;
+use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, Object};
+use crate::state::{FdHandle, Machine};
+
+impl World {
+    pub(super) fn audit(&self) {
+        self.machine.audit_accounts();
+        self.machine.audit_quota();
+        self.machine.audit_peers();
+        self.machine.audit_sets();
+        self.machine.audit_streams();
+        self.audit_descriptors();
+        self.audit_status_pages();
+    }
+
+    /// What the driver holds is what the machine knows of, but for what the driver has not reported yet.
+    fn audit_descriptors(&self) {
+        let known = self.machine.handles();
+        let unreported: BTreeSet<FdHandle> = self
+            .reports
+            .iter()
+            .flat_map(|report| match report {
+                crate::state::Event::Allocated {
+                    outcome: Ok(buffers), ..
+                } => buffers.clone(),
+                crate::state::Event::StatusPageCreated {
+                    outcome: Ok(page), ..
+                } => vec![*page],
+                _ => Vec::new(),
+            })
+            .collect();
+        let held: BTreeSet<_> = self.fds.difference(&unreported).copied().collect();
+        assert_eq!(known.iter().copied().collect::<BTreeSet<_>>(), held);
+        assert_eq!(known.len(), held.len(), "a descriptor belongs to two things");
+    }
+
+    fn audit_status_pages(&self) {
+        for (id, stream) in &self.machine.streams {
+            assert_eq!(
+                stream.is_running(),
+                self.status_pages.contains_key(id),
+                "page of {id}"
+            );
+        }
+        for (id, page) in &self.status_pages {
+            let Some(stream) = self.machine.streams.get(id) else {
+                continue;
+            };
+            let live = page
+                .slots
+                .iter()
+                .filter(|(_, (_, state))| *state == SlotState::Live);
+            let shown: Vec<_> = live
+                .map(|(slot, (incarnation, _))| (*slot, *incarnation))
+                .collect();
+            let members: Vec<_> = stream
+                .members
+                .iter()
+                .map(|(slot, member)| (*slot, member.incarnation))
+                .collect();
+            assert_eq!(shown, members, "members of {id}");
+        }
+    }
+
+    /// Nothing is left of anybody.
+    pub(super) fn assert_empty(&self) {
+        assert_eq!(self.machine.accounts.users().next(), None);
+        assert!(self.machine.peers.is_empty());
+        assert!(self.machine.sessions.is_empty());
+        assert!(self.machine.sets.is_empty());
+        assert!(self.machine.streams.is_empty());
+        assert!(self.machine.operations.is_empty());
+        assert_eq!(self.machine.tokens.counts().next(), None);
+        assert_eq!(self.fds, BTreeSet::new());
+        assert!(self.status_pages.is_empty());
+    }
+}
+
+impl Machine {
+    /// Every descriptor the machine owns, as often as it is referred to.
+    fn handles(&self) -> Vec<FdHandle> {
+        let buffers = self.sets.values().flat_map(|set| set.buffers.iter().copied());
+        let pages = self.streams.values().filter_map(|stream| stream.pages);
+        let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
+        let members = self.streams.values().flat_map(|stream| stream.members.values());
+        let waiting = members.filter_map(|member| member.page);
+        let requests = self
+            .operations
+            .values()
+            .filter_map(|operation| operation.request.page.as_ref());
+        buffers
+            .chain(pages)
+            .chain(waiting)
+            .chain(requests.map(|page| page.handle))
+            .collect()
+    }
+
+    /// The books agree with what there is.
+    fn audit_accounts(&self) {
+        let mut owed: BTreeMap<u32, Amounts> = BTreeMap::new();
+        let mut owe = |uid: u32, cost: Amounts| {
+            let account = owed.entry(uid).or_insert(NOTHING);
+            *account = sum(*account, cost);
+        };
+        for peer in self.peers.values() {
+            owe(peer.credentials.uid, CONNECTION);
+            if peer.session.is_some() {
+                owe(peer.credentials.uid, SESSION);
+            }
+        }
+        self.sets.values().for_each(|set| owe(set.uid, set.cost));
+        for stream in self.streams.values() {
+            owe(
+                stream.uid,
+                if stream.is_running() {
+                    RUNNING_STREAM
+                } else {
+                    ENDED_STREAM
+                },
+            );
+            let waiting = stream.members.values().filter(|member| member.page.is_some());
+            waiting.for_each(|member| owe(member.uid, CONSUMER_PAGE));
+        }
+        for operation in self.operations.values() {
+            owe(
+                self.peers[&operation.request.peer].credentials.uid,
+                operation.cost,
+            );
+        }
+        owed.retain(|_, amounts| *amounts != NOTHING);
+        assert_eq!(self.accounts.users().collect::<BTreeMap<_, _>>(), owed);
+    }
+
+    fn audit_quota(&self) {
+        let quota = self.accounts.quota();
+        for (uid, used) in self.accounts.users() {
+            let within = used.bytes <= quota.bytes
+                && used.buffers <= quota.buffers
+                && used.sessions <= quota.sessions
+                && used.streams <= quota.streams
+                && used.fds <= quota.fds;
+            assert!(within, "user {uid} has {used:?} of {quota:?}");
+        }
+    }
+
+    /// Connections, sessions and operations refer to each other.
+    fn audit_peers(&self) {
+        for (id, peer) in &self.peers {
+            if let Some(session) = peer.session {
+                assert_eq!(self.sessions[&session].peer, *id);
+            }
+            if let Some(operation) = peer.busy {
+                assert_eq!(self.operations[&operation].request.peer, *id);
+            }
+        }
+        for (id, session) in &self.sessions {
+            assert_eq!(self.peers[&session.peer].session, Some(*id));
+        }
+        for (id, operation) in &self.operations {
+            assert_eq!(self.peers[&operation.request.peer].busy, Some(*id));
+            assert!(operation.work != Work::Allocation || operation.request.page.is_none());
+        }
+    }
+
+    /// Sets belong to living sessions, and sessions know of their sets.
+    fn audit_sets(&self) {
+        for (id, set) in &self.sets {
+            assert!(self.sessions[&set.owner].owned.contains(id));
+            for importer in &set.importers {
+                assert!(self.sessions[importer].imported.contains(id));
+            }
+            if let Some(stream) = set.stream {
+                assert_eq!(self.streams[&stream].set, *id);
+                assert!(set.sealed, "{id} is shared and not sealed");
+            }
+        }
+        for (id, session) in &self.sessions {
+            session
+                .owned
+                .iter()
+                .for_each(|set| assert_eq!(self.sets[set].owner, *id));
+            session
+                .imported
+                .iter()
+                .for_each(|set| assert!(self.sets[set].importers.contains(id)));
+        }
+        for (object, count) in self.tokens.counts() {
+            match object {
+                Object::Set(set) => assert!(self.sets.contains_key(&set)),
+                Object::Stream(stream) => assert!(self.streams[&stream].is_running()),
+            }
+            assert!((1..=MAX_TOKENS_PER_OBJECT).contains(&count));
+        }
+    }
+
+    /// Streams belong to living sessions, members are within bounds, and sessions know of both.
+    fn audit_streams(&self) {
+        for (id, stream) in &self.streams {
+            assert!(self.sessions[&stream.producer].produced.contains(id));
+            assert_eq!(self.sets[&stream.set].stream, Some(*id));
+            assert!(
+                stream.is_running() || !stream.members.is_empty(),
+                "{id} is over and nobody is in it"
+            );
+            assert!(stream.members.len() <= stream.max_consumers as usize);
+            assert!(stream.promised() < self.sets[&stream.set].count());
+            for (slot, member) in &stream.members {
+                assert!(slot.0 < stream.max_consumers);
+                assert!(self.sessions[&member.session].joined.contains(&(*id, *slot)));
+            }
+        }
+        for (id, session) in &self.sessions {
+            session
+                .produced
+                .iter()
+                .for_each(|stream| assert_eq!(self.streams[stream].producer, *id));
+            for (stream, slot) in &session.joined {
+                assert_eq!(self.streams[stream].members[slot].session, *id);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests of the state machine. No descriptor, clock or thread takes part.
+
+mod audit;
+mod buffers;
+mod clients;
+mod info;
+mod limits;
+mod model;
+mod operations;
+mod pages;
+mod play;
+mod sessions;
+mod streams;
+mod tokens;
+mod world;

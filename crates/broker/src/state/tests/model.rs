@@ -1,0 +1,134 @@
+//! Random events: whatever peers and the driver do, the invariants hold after every step, and in the end nothing is left.
+//!
+//! What the steps mean is decided as they are played (`play.rs`): a step names "the third set", say, so that
+//! most steps make sense and some do not.
+
+use proptest::prelude::*;
+use wharf_protocol::{Amounts, BrokerError};
+
+use super::play::{Action, Page, Player, SetAction, Step, StreamAction};
+use crate::state::Effect;
+
+/// So small that every limit is met.
+pub(super) const QUOTA: Amounts = Amounts {
+    bytes: 60 << 12,
+    buffers: 30,
+    sessions: 4,
+    streams: 3,
+    fds: 60,
+};
+
+fn page() -> impl Strategy<Value = Page> {
+    prop_oneof![
+        12 => Just(Page::Right),
+        1 => Just(Page::WrongSize),
+        1 => Just(Page::Unsealed),
+        1 => Just(Page::NotMemory),
+        1 => Just(Page::Missing),
+        1 => Just(Page::Twice),
+    ]
+}
+
+fn set_action() -> impl Strategy<Value = SetAction> {
+    prop_oneof![
+        1 => Just(SetAction::Free),
+        4 => (0_u32..4, page()).prop_map(|(max, page)| SetAction::Create { max, page }),
+        2 => (0_u32..4).prop_map(|uses| SetAction::Share { uses }),
+    ]
+}
+
+fn stream_action() -> impl Strategy<Value = StreamAction> {
+    prop_oneof![
+        4 => Just(StreamAction::Take),
+        1 => Just(StreamAction::End),
+        8 => (0_u32..9).prop_map(|uses| StreamAction::Share { uses }),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let nth = || 0_usize..4;
+    let stream = prop::option::weighted(0.1, 0_u64..9);
+    prop_oneof![
+        1 => "[a-z]{0,3}".prop_map(Action::Register),
+        4 => (0_u64..20_000, 0_u32..9).prop_map(|(size_bytes, count)| Action::Allocate { size_bytes, count }),
+        7 => (nth(), set_action()).prop_map(|(set, action)| Action::OfSet(set, action)),
+        13 => (nth(), stream_action()).prop_map(|(stream, action)| Action::OfStream(stream, action)),
+        3 => nth().prop_map(|token| Action::Import { token }),
+        16 => (nth(), 0_u32..4, page(), stream)
+            .prop_map(|(token, depth, page, stream)| Action::Join { token, depth, page, stream }),
+        4 => (nth(), 0_u64..2).prop_map(|(member, off)| Action::Leave { member, off }),
+        1 => Just(Action::Look),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let error = prop_oneof![
+        3 => Just(BrokerError::MethodNotFound { method: "x.Y".to_owned() }),
+        1 => Just(BrokerError::ProtocolViolation { reason: "garbage".to_owned() }),
+    ];
+    let (sometimes, rarely) = (prop::bool::weighted(0.1), prop::bool::weighted(0.02));
+    let call = (0_usize..6, action(), prop::bool::weighted(0.8), sometimes, rarely);
+    prop_oneof![
+        3 => (0_u32..2, prop::bool::weighted(0.8)).prop_map(|(uid, register)| Step::Connect { uid, register }),
+        30 => call.prop_map(|(peer, action, entitled, oneway, impatient)| {
+            Step::Call { peer, action, entitled, oneway, impatient }
+        }),
+        1 => (0_usize..6, error).prop_map(|(peer, error)| Step::Malformed { peer, error }),
+        1 => (0_usize..6).prop_map(|peer| Step::Disconnect { peer }),
+        10 => Just(Step::Report),
+        2 => prop::bool::weighted(0.3).prop_map(|next| Step::Fail { next }),
+    ]
+}
+
+fn play(steps: &[Step]) -> Vec<Effect> {
+    let mut player = Player::new();
+    steps.iter().for_each(|step| player.play(step.clone()));
+    player.finish()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_events_keep_the_invariants_and_leave_nothing_behind(steps in prop::collection::vec(step(), 0..200)) {
+        play(&steps);
+    }
+
+    #[test]
+    fn the_same_events_have_the_same_effects(steps in prop::collection::vec(step(), 0..60)) {
+        prop_assert_eq!(play(&steps), play(&steps));
+    }
+}
+
+/// The name of what an effect is about: its own, or that of the reply or error in it.
+fn kind(effect: &Effect) -> String {
+    let text = match effect {
+        Effect::Reply { reply, .. } => format!("{reply:?}"),
+        Effect::Fail { error, .. } => format!("{error:?}"),
+        other => format!("{other:?}"),
+    };
+    text.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let mut kinds = std::collections::BTreeSet::new();
+    for _ in 0..60 {
+        let steps = prop::collection::vec(step(), 200)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
+        kinds.extend(play(&steps).iter().map(kind));
+    }
+    let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CountsExhausted CreateStatusPage CreateStream \
+        Disconnect Drop DropStatusPage EndStream FreeBuffers GetState ImportBuffers InvalidArgument IssueToken \
+        JoinStream LeaveStream MethodNotFound NoSuchSet NoSuchStream NotOwner NotRegistered OutOfDescriptors \
+        ProtocolViolation QuotaExceeded Register Seal SetInUse SetSlot SetStreamState StreamEnded StreamFull \
+        TakeChanges TokenForOther TokenUnknown TokenUsedUp";
+    let found: Vec<_> = kinds.iter().map(String::as_str).collect();
+    assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
+}

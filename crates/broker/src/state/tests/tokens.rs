@@ -1,0 +1,258 @@
+//! Tokens.
+
+use wharf_protocol::{
+    BrokerError, EndReason, EndStream, ImportBuffers, IssueToken, JoinStream, ObjectKind, Policy, Reply,
+    SetId, StreamId, Target, Token,
+};
+use wharf_stream::CONSUMER_PAGE_BYTES;
+
+use super::world::{BROKER_UID, World};
+use crate::state::tokens::MAX_TOKENS_PER_OBJECT;
+use crate::state::{DEFAULT_QUOTA, Event, Machine, Settings};
+
+#[test]
+fn token_is_32_hexadecimal_digits() {
+    let mut world = World::new();
+    let camera = world.client("camera");
+    let set = world.allocate(camera, 4096, 1).0.set;
+    let token = world.token(camera, ObjectKind::Set, set.0, 1);
+    assert_eq!(token.reveal().len(), 32);
+    assert!(token.reveal().bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+#[test]
+fn only_owners_issue_tokens() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let set = world.allocate(camera, 4096, 2).0.set;
+    let stream = world.create(camera, set, 1).unwrap();
+    let of = |kind, id| IssueToken { kind, id, uses: 1 };
+    let not_owner = |kind, id| BrokerError::NotOwner { kind, id };
+    assert_eq!(
+        world.error(viewer, of(ObjectKind::Set, set.0)),
+        not_owner(ObjectKind::Set, set.0)
+    );
+    assert_eq!(
+        world.error(viewer, of(ObjectKind::Stream, stream.0)),
+        not_owner(ObjectKind::Stream, stream.0)
+    );
+    assert_eq!(
+        world.error(camera, of(ObjectKind::Set, 99)),
+        BrokerError::NoSuchSet { id: SetId(99) }
+    );
+    assert_eq!(
+        world.error(camera, of(ObjectKind::Stream, 99)),
+        BrokerError::NoSuchStream { id: StreamId(99) }
+    );
+}
+
+#[test]
+fn token_that_was_never_issued_is_unknown() {
+    let mut world = World::new();
+    let viewer = world.client("viewer");
+    for text in ["", "00000000000000000000000000000000", "ffff"] {
+        let token = Token::new(text);
+        assert_eq!(
+            world.error(viewer, ImportBuffers { token: token.clone() }),
+            BrokerError::TokenUnknown
+        );
+        assert_eq!(world.join(viewer, &token, 1), Err(BrokerError::TokenUnknown));
+    }
+}
+
+#[test]
+fn token_works_as_often_as_it_was_issued_for() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let stream = world.stream(camera, 8, 8);
+    let token = world.token(camera, ObjectKind::Stream, stream.0, 2);
+    world.join(viewer, &token, 1).unwrap();
+    world.join(viewer, &token, 1).unwrap();
+    assert_eq!(world.join(viewer, &token, 1), Err(BrokerError::TokenUsedUp));
+}
+
+#[test]
+fn refused_join_uses_nothing_up() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let stream = world.stream(camera, 3, 8);
+    let token = world.token(camera, ObjectKind::Stream, stream.0, 1);
+    assert!(matches!(
+        world.join(viewer, &token, 3),
+        Err(BrokerError::CountsExhausted { .. })
+    ));
+    world.join(viewer, &token, 2).unwrap();
+}
+
+fn for_other(expected: (ObjectKind, Option<u64>), actual: (ObjectKind, u64)) -> BrokerError {
+    BrokerError::TokenForOther {
+        expected: Target {
+            kind: expected.0,
+            id: expected.1,
+        },
+        actual: Target {
+            kind: actual.0,
+            id: Some(actual.1),
+        },
+    }
+}
+
+#[test]
+fn token_for_something_else_names_both() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let set = world.allocate(camera, 4096, 4).0.set;
+    let stream = world.create(camera, set, 1).unwrap();
+    let for_stream = world.token(camera, ObjectKind::Stream, stream.0, 1);
+    let for_set = world.token(camera, ObjectKind::Set, set.0, 1);
+    let error = world.error(viewer, ImportBuffers { token: for_stream });
+    assert_eq!(
+        error,
+        for_other((ObjectKind::Set, None), (ObjectKind::Stream, stream.0))
+    );
+    let error = world.join(viewer, &for_set, 1).unwrap_err();
+    assert_eq!(
+        error,
+        for_other((ObjectKind::Stream, None), (ObjectKind::Set, set.0))
+    );
+}
+
+#[test]
+fn token_joins_the_stream_its_holder_means_or_none() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let (stream, other) = (world.stream(camera, 4, 1), world.stream(camera, 4, 1));
+    let token = world.token(camera, ObjectKind::Stream, stream.0, 1);
+    let mut join = |meant| {
+        let page = world.page(CONSUMER_PAGE_BYTES);
+        let call = JoinStream {
+            token: token.clone(),
+            depth: 1,
+            policy: Policy::Latest,
+            stream: Some(meant),
+        };
+        world.call_with(viewer, call, vec![page])
+    };
+    let refused = for_other(
+        (ObjectKind::Stream, Some(other.0)),
+        (ObjectKind::Stream, stream.0),
+    );
+    assert_eq!(join(other), Err(refused));
+    assert!(matches!(join(stream), Ok((Reply::JoinStream(_), _))));
+}
+
+#[test]
+fn token_of_an_ended_stream_says_how_it_ended() {
+    let mut world = World::new();
+    let (camera, dying, viewer) = (
+        world.client("camera"),
+        world.client("camera 2"),
+        world.client("viewer"),
+    );
+    let (ended, died) = (world.stream(camera, 2, 1), world.stream(dying, 2, 1));
+    let for_ended = world.token(camera, ObjectKind::Stream, ended.0, 1);
+    let for_died = world.token(dying, ObjectKind::Stream, died.0, 1);
+    world
+        .call(
+            camera,
+            EndStream {
+                stream: ended,
+                reason: EndReason::Ended,
+            },
+        )
+        .unwrap();
+    world.tell(Event::Disconnected { peer: dying });
+    let over = |reason| Err(BrokerError::StreamEnded { reason });
+    assert_eq!(world.join(viewer, &for_ended, 1), over(EndReason::Ended));
+    assert_eq!(world.join(viewer, &for_died, 1), over(EndReason::ProducerDied));
+}
+
+#[test]
+fn oldest_token_gives_way_when_there_are_too_many() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let set = world.allocate(camera, 4096, 1).0.set;
+    let mut tokens: Vec<_> = (0..=MAX_TOKENS_PER_OBJECT)
+        .map(|_| world.token(camera, ObjectKind::Set, set.0, 1))
+        .collect();
+    let import = |token: &Token| ImportBuffers { token: token.clone() };
+    assert_eq!(world.error(viewer, import(&tokens[0])), BrokerError::TokenUsedUp);
+    for token in tokens.drain(1..) {
+        world.call(viewer, import(&token)).unwrap();
+    }
+}
+
+#[test]
+fn memory_of_dead_tokens_is_bounded() {
+    let mut world = World::new();
+    let camera = world.client("camera");
+    let set = world.allocate(camera, 4096, 1).0.set;
+    let first = world.token(camera, ObjectKind::Set, set.0, 1);
+    world
+        .call(camera, ImportBuffers { token: first.clone() })
+        .unwrap();
+    assert_eq!(
+        world.error(camera, ImportBuffers { token: first.clone() }),
+        BrokerError::TokenUsedUp
+    );
+    for _ in 0..2000 {
+        let token = world.token(camera, ObjectKind::Set, set.0, 1);
+        world.call(camera, ImportBuffers { token }).unwrap();
+    }
+    assert!(world.machine.tokens.len() <= 1024);
+    assert_eq!(
+        world.error(camera, ImportBuffers { token: first }),
+        BrokerError::TokenUnknown
+    );
+}
+
+/// A world whose random numbers are as given.
+fn with_randomness(random: impl FnMut() -> Result<[u8; 16], BrokerError> + Send + 'static) -> World {
+    let settings = Settings {
+        quota: DEFAULT_QUOTA,
+        page_bytes: 4096,
+        pid: 1,
+        uid: BROKER_UID,
+    };
+    World::with_machine(Machine::new(settings, Box::new(random)))
+}
+
+#[test]
+fn failing_randomness_is_an_error_of_the_system() {
+    let failure = BrokerError::AllocationFailed {
+        errno: 5,
+        reason: "no entropy".to_owned(),
+    };
+    let error = failure.clone();
+    let mut world = with_randomness(move || Err(error.clone()));
+    let camera = world.client("camera");
+    let set = world.allocate(camera, 4096, 1).0.set;
+    assert_eq!(
+        world.error(
+            camera,
+            IssueToken {
+                kind: ObjectKind::Set,
+                id: set.0,
+                uses: 1
+            }
+        ),
+        failure
+    );
+}
+
+#[test]
+fn the_same_token_is_never_issued_twice() {
+    let mut world = with_randomness(|| Ok([7; 16]));
+    let camera = world.client("camera");
+    let set = world.allocate(camera, 4096, 1).0.set;
+    world.token(camera, ObjectKind::Set, set.0, 5);
+    let error = world.error(
+        camera,
+        IssueToken {
+            kind: ObjectKind::Set,
+            id: set.0,
+            uses: 1,
+        },
+    );
+    assert!(matches!(error, BrokerError::AllocationFailed { .. }));
+}

@@ -1,0 +1,248 @@
+//! A driver made of plain values: it executes effects, and checks that each of them makes sense.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId};
+use wharf_stream::status::{SlotState, StreamState};
+
+use crate::state::{DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, Machine, PeerId, Settings};
+
+/// The user who runs the broker in these tests.
+pub(super) const BROKER_UID: u32 = 1000;
+
+/// What a page shows to its stream's participants.
+#[derive(Debug, Default)]
+pub(super) struct StatusPage {
+    pub(super) slots: BTreeMap<Slot, (Incarnation, SlotState)>,
+    pub(super) ended: Option<StreamState>,
+}
+
+pub(super) type Outcome = Result<(Reply, Vec<FdRef>), BrokerError>;
+
+/// A broker and the world around it.
+pub(super) struct World {
+    pub(super) machine: Machine,
+    /// Descriptors the machine owns.
+    pub(super) fds: BTreeSet<FdHandle>,
+    pub(super) status_pages: BTreeMap<StreamId, StatusPage>,
+    /// How streams ended whose page is gone.
+    pub(super) endings: BTreeMap<StreamId, StreamState>,
+    pub(super) connected: BTreeSet<PeerId>,
+    pub(super) answers: BTreeMap<PeerId, VecDeque<Outcome>>,
+    /// What the driver has done but not reported.
+    pub(super) reports: VecDeque<Event>,
+    /// Reports wait until `report` is called.
+    pub(super) hold_reports: bool,
+    /// Work is reported as failed, with this error.
+    pub(super) failure: Option<BrokerError>,
+    incarnations: BTreeSet<Incarnation>,
+    last_fd: u64,
+    pub(super) last_peer: u64,
+    /// Everything the machine ever wanted.
+    pub(super) history: Vec<Effect>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with_quota(DEFAULT_QUOTA)
+    }
+
+    pub(super) fn with_quota(quota: Amounts) -> Self {
+        let settings = Settings {
+            quota,
+            page_bytes: 4096,
+            pid: 1,
+            uid: BROKER_UID,
+        };
+        let mut last = 0_u128;
+        let random = move || {
+            last += 1;
+            Ok(last
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+                .to_be_bytes())
+        };
+        Self::with_machine(Machine::new(settings, Box::new(random)))
+    }
+
+    pub(super) fn with_machine(machine: Machine) -> Self {
+        Self {
+            machine,
+            fds: BTreeSet::new(),
+            status_pages: BTreeMap::new(),
+            endings: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            reports: VecDeque::new(),
+            hold_reports: false,
+            failure: None,
+            incarnations: BTreeSet::new(),
+            last_fd: 0,
+            last_peer: 0,
+            history: Vec::new(),
+        }
+    }
+
+    /// Delivers an event, and unless reports are held, those of all work it leads to.
+    pub(super) fn tell(&mut self, event: Event) {
+        if let Event::Disconnected { peer } = event {
+            self.connected.remove(&peer);
+        }
+        for effect in self.machine.handle(event) {
+            self.execute(effect);
+        }
+        self.audit();
+        if !self.hold_reports {
+            self.report_all();
+        }
+    }
+
+    /// Reports the oldest outcome. `false` if there is none.
+    pub(super) fn report(&mut self) -> bool {
+        let Some(event) = self.reports.pop_front() else {
+            return false;
+        };
+        self.tell(event);
+        true
+    }
+
+    pub(super) fn report_all(&mut self) {
+        while self.report() {}
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        self.history.push(effect.clone());
+        match effect {
+            Effect::Reply { peer, reply, fds } => {
+                assert!(self.connected.contains(&peer), "reply to {peer:?}, which is gone");
+                fds.iter().for_each(|fd| self.check_fd(*fd));
+                self.answers.entry(peer).or_default().push_back(Ok((reply, fds)));
+            }
+            Effect::Fail { peer, error } => {
+                assert!(
+                    self.connected.contains(&peer),
+                    "error for {peer:?}, which is gone"
+                );
+                self.answers.entry(peer).or_default().push_back(Err(error));
+            }
+            Effect::Disconnect { peer } => {
+                assert!(self.connected.remove(&peer), "{peer:?} disconnected twice")
+            }
+            Effect::Drop { handles } => {
+                for handle in handles {
+                    assert!(self.fds.remove(&handle), "{handle:?} dropped twice");
+                }
+            }
+            Effect::DropStatusPage { stream } => self.drop_page(stream),
+            Effect::SetStreamState { stream, state } => {
+                let page = self
+                    .status_pages
+                    .get_mut(&stream)
+                    .expect("page of the stream exists");
+                assert_eq!(page.ended.replace(state), None, "{stream} ended twice");
+            }
+            Effect::SetSlot {
+                stream,
+                slot,
+                incarnation,
+                state,
+            } => {
+                self.set_slot(stream, slot, incarnation, state);
+            }
+            work => self.work(work),
+        }
+    }
+
+    fn check_fd(&mut self, fd: FdRef) {
+        match fd {
+            FdRef::Held(handle) => assert!(self.fds.contains(&handle), "{handle:?} sent but not held"),
+            FdRef::Process(peer) => assert!(
+                self.connected.contains(&peer),
+                "process of {peer:?}, which is gone"
+            ),
+        }
+    }
+
+    fn set_slot(&mut self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
+        let page = self
+            .status_pages
+            .get_mut(&stream)
+            .expect("page of the stream exists");
+        match state {
+            SlotState::Live => {
+                assert!(self.incarnations.insert(incarnation), "{incarnation} given twice");
+                let before = page.slots.insert(slot, (incarnation, state));
+                assert!(
+                    !matches!(before, Some((_, SlotState::Live))),
+                    "{slot} of {stream} given twice"
+                );
+            }
+            SlotState::Gone => {
+                let before = page.slots.insert(slot, (incarnation, state));
+                assert_eq!(
+                    before,
+                    Some((incarnation, SlotState::Live)),
+                    "{slot} of {stream} was not live"
+                );
+            }
+            SlotState::Free => panic!("a slot that was used never becomes free"),
+        }
+    }
+
+    fn work(&mut self, effect: Effect) {
+        let failure = self.failure.clone();
+        let report = match effect {
+            Effect::Allocate { operation, count, .. } => {
+                let outcome = failure.map_or_else(|| Ok((0..count).map(|_| self.new_fd()).collect()), Err);
+                Event::Allocated { operation, outcome }
+            }
+            Effect::Seal {
+                peer,
+                operation,
+                set,
+                buffers,
+            } => {
+                assert!(
+                    self.connected.contains(&peer),
+                    "sealing for {peer:?}, which is gone"
+                );
+                assert!(
+                    buffers.iter().all(|buffer| self.fds.contains(buffer)),
+                    "a buffer to seal is not held"
+                );
+                Event::Sealed {
+                    operation,
+                    set,
+                    outcome: failure.map_or(Ok(()), Err),
+                }
+            }
+            Effect::CreateStatusPage { operation, stream } => {
+                let outcome = failure.map_or_else(|| Ok(self.new_page(stream)), Err);
+                Event::StatusPageCreated {
+                    operation,
+                    stream,
+                    outcome,
+                }
+            }
+            other => panic!("{other:?} is not work"),
+        };
+        self.reports.push_back(report);
+    }
+
+    fn new_page(&mut self, stream: StreamId) -> FdHandle {
+        let before = self.status_pages.insert(stream, StatusPage::default());
+        assert!(before.is_none(), "{stream} has two pages");
+        self.new_fd()
+    }
+
+    fn drop_page(&mut self, stream: StreamId) {
+        let page = self.status_pages.remove(&stream).expect("dropped page exists");
+        self.endings.extend(page.ended.map(|state| (stream, state)));
+    }
+
+    pub(super) fn new_fd(&mut self) -> FdHandle {
+        self.last_fd += 1;
+        let handle = FdHandle(self.last_fd);
+        self.fds.insert(handle);
+        handle
+    }
+}

@@ -1,0 +1,155 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, value_parser};
+use wharf_broker::Config;
+use wharf_broker::state::DEFAULT_QUOTA;
+use wharf_protocol::Amounts;
+
+use crate::failure::Failure;
+
+/// The largest quota: an `int` of the protocol, in which `wharf info` is told of it.
+const MAX_QUOTA: u64 = i64::MAX.unsigned_abs();
+
+/// Share buffers and streams of frames between processes without copying.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a broker until SIGTERM or SIGINT.
+    ///
+    /// Serves a socket that systemd passed, if it did, and otherwise makes one that only this user can connect to. At
+    /// most one broker serves a path; a socket left behind by a broker that was killed is replaced. Logs to stderr;
+    /// RUST_LOG=debug shows more, RUST_LOG=warn less.
+    Serve(ServeArgs),
+    /// Show who is connected to a broker, who holds what, and what each user may still have.
+    ///
+    /// A user who neither runs the broker nor is root sees only what is theirs. The connection that asks counts too: two
+    /// file descriptors.
+    Info(InfoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+    #[command(flatten)]
+    quota: QuotaArgs,
+}
+
+impl ServeArgs {
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            quota: self.quota.amounts(),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+    /// Print JSON: what the broker's method GetState replies.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SocketArg {
+    /// The broker's socket [default: $WHARF_SOCKET, or else $XDG_RUNTIME_DIR/wharf-0]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl SocketArg {
+    /// The path given, or else where clients look for a broker.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        let expected = || wharf::socket_path().map_err(|_| Failure::NoSocketPath);
+        self.socket.clone().map_or_else(expected, Ok)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits, each for one user")]
+struct QuotaArgs {
+    /// Bytes of buffers
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.bytes, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
+    quota_bytes: u64,
+    /// Buffers
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.buffers, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
+    quota_buffers: u64,
+    /// Sessions
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.sessions, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
+    quota_sessions: u64,
+    /// Streams
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.streams, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
+    quota_streams: u64,
+    /// File descriptors that the broker holds for the user: one for each buffer, two for each connection and stream
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.fds, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
+    quota_fds: u64,
+}
+
+impl QuotaArgs {
+    fn amounts(&self) -> Amounts {
+        Amounts {
+            bytes: self.quota_bytes,
+            buffers: self.quota_buffers,
+            sessions: self.quota_sessions,
+            streams: self.quota_streams,
+            fds: self.quota_fds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn serve(args: &[&str]) -> ServeArgs {
+        let args = ["wharf", "serve"].iter().chain(args);
+        match Args::try_parse_from(args).map(|args| args.command) {
+            Ok(Command::Serve(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_are_those_of_the_broker_unless_given() {
+        assert_eq!(serve(&[]).config(), Config::default());
+        let given = serve(&[
+            "--quota-bytes=1",
+            "--quota-buffers=2",
+            "--quota-sessions=3",
+            "--quota-streams=4",
+            "--quota-fds=5",
+        ]);
+        let quota = Amounts {
+            bytes: 1,
+            buffers: 2,
+            sessions: 3,
+            streams: 4,
+            fds: 5,
+        };
+        assert_eq!(given.config(), Config { quota });
+    }
+
+    #[test]
+    fn limits_beyond_the_protocol_are_refused() {
+        for limit in ["-1", "9223372036854775808", "4G"] {
+            let refused = Args::try_parse_from(["wharf", "serve", "--quota-bytes", limit]);
+            assert!(refused.is_err(), "{limit}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Mappings, views, words and futexes on real memfds.
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod futex;
+mod mapping;
+mod support;
+mod traffic;
+mod views;
+mod words;

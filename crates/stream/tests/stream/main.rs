@@ -1,0 +1,14 @@
+//! The hand-over, on heap pages and on real shared memory.
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod acquiring;
+mod claiming;
+mod descriptors;
+mod hostile_consumer;
+mod hostile_producer;
+mod membership;
+mod model;
+mod stress;
+mod support;
+mod waiting;

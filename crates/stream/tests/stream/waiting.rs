@@ -1,0 +1,219 @@
+//! Falling asleep and waking up.
+//!
+//! A wake-up that does not come ends a wait after [`PATIENCE`] and fails the test.
+
+use std::time::Duration;
+
+use wharf_memory::{Deadline, WaitOutcome};
+use wharf_stream::status::StreamState;
+use wharf_stream::{Policy, leave, release};
+
+use crate::support::{ConsumerOf, Kind, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+on_both_kinds_of_page!(
+    consumer_sleeps_until_a_frame_is_published,
+    consumer_does_not_sleep_while_a_frame_waits,
+    consumer_sleeps_again_when_every_frame_was_claimed,
+    consumer_does_not_sleep_when_nothing_can_come,
+    sleeping_consumer_is_woken_by_the_end,
+    sleeping_consumer_is_woken_when_it_is_admitted_and_a_frame_comes,
+    blocked_producer_sleeps_until_a_frame_is_released,
+    blocked_producer_is_woken_by_a_consumer_that_leaves,
+    blocked_producer_is_woken_by_the_broker,
+    producer_does_not_sleep_over_a_change_it_has_not_seen,
+    producer_does_not_sleep_when_it_finds_a_buffer_at_the_last_moment,
+);
+
+fn patience() -> Option<Deadline> {
+    Some(Deadline::after(PATIENCE))
+}
+
+fn no_patience() -> Option<Deadline> {
+    Some(Deadline::after(Duration::from_millis(2)))
+}
+
+/// Claims the next frame, sleeping until it comes.
+fn receive<K: Kind>(consumer: &mut ConsumerOf<K>) -> u64 {
+    loop {
+        if let Some(claim) = consumer.try_claim().unwrap() {
+            consumer.release(claim.buffer);
+            return claim.seq;
+        }
+        assert_eq!(consumer.wait(patience()), WaitOutcome::Retry);
+    }
+}
+
+/// Acquires a buffer, sleeping until one is free.
+fn acquire<K: Kind>(producer: &mut ProducerOf<K>) -> usize {
+    loop {
+        producer.take_status_change();
+        producer.drop_departed();
+        if let Ok(buffer) = producer.try_acquire() {
+            return buffer;
+        }
+        let (found, outcome) = producer.wait(patience(), |producer| producer.try_acquire().ok());
+        assert_eq!(outcome, WaitOutcome::Retry);
+        if let Some(buffer) = found {
+            return buffer;
+        }
+    }
+}
+
+/// A stream of one buffer, whose only consumer holds it.
+fn stalled<K: Kind>() -> (Stream<K>, ProducerOf<K>, ConsumerOf<K>, K::Page) {
+    let stream = Stream::<K>::new(1);
+    let mut producer = stream.producer();
+    let mut place = stream.place(0, 1, Policy::Block);
+    producer.admit(place.member);
+    producer.take_status_change();
+    publish(&mut producer);
+    claim(&mut place.consumer);
+    (stream, producer, place.consumer, place.page)
+}
+
+fn consumer_sleeps_until_a_frame_is_published<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    let mut consumer = stream.join(&mut producer, 0, 1, Policy::Block);
+    std::thread::scope(|scope| {
+        let receiving =
+            scope.spawn(move || (0..100).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
+        for _ in 0..100 {
+            let buffer = acquire::<K>(&mut producer);
+            producer.publish(buffer, &Default::default()).unwrap();
+        }
+        assert_eq!(receiving.join().unwrap(), (1..=100).collect::<Vec<_>>());
+    });
+}
+
+fn consumer_does_not_sleep_while_a_frame_waits<K: Kind>() {
+    for policy in [Policy::Block, Policy::Latest] {
+        let stream = Stream::<K>::new(2);
+        let mut producer = stream.producer();
+        let mut consumer = stream.join(&mut producer, 0, 1, policy);
+        publish(&mut producer);
+        assert_eq!(consumer.wait(patience()), WaitOutcome::Retry);
+        assert_eq!(consumer.wait(patience()), WaitOutcome::Retry);
+    }
+}
+
+fn consumer_sleeps_again_when_every_frame_was_claimed<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    let mut consumer = stream.join(&mut producer, 0, 1, Policy::Latest);
+    for _ in 0..3 {
+        publish(&mut producer);
+        assert_eq!(drain(&mut consumer).len(), 1);
+        assert_eq!(consumer.wait(no_patience()), WaitOutcome::TimedOut);
+    }
+}
+
+fn consumer_does_not_sleep_when_nothing_can_come<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    let mut cut_off = stream.join(&mut producer, 0, 1, Policy::Block);
+    let mut left_over = stream.join(&mut producer, 1, 1, Policy::Block);
+    stream.bury(&cut_off);
+    assert_eq!(cut_off.wait(patience()), WaitOutcome::Retry);
+    assert_eq!(left_over.wait(no_patience()), WaitOutcome::TimedOut);
+    stream.end(StreamState::Ended);
+    assert_eq!(left_over.wait(patience()), WaitOutcome::Retry);
+}
+
+fn sleeping_consumer_is_woken_by_the_end<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    let mut consumer = stream.join(&mut producer, 0, 1, Policy::Block);
+    std::thread::scope(|scope| {
+        let ending = scope.spawn(move || {
+            while consumer.stream_state() == StreamState::Running {
+                assert_eq!(consumer.wait(patience()), WaitOutcome::Retry);
+            }
+            consumer.stream_state()
+        });
+        stream.end(StreamState::ProducerDied);
+        assert_eq!(ending.join().unwrap(), StreamState::ProducerDied);
+    });
+}
+
+fn sleeping_consumer_is_woken_when_it_is_admitted_and_a_frame_comes<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    publish(&mut producer);
+    let place = stream.place(0, 1, Policy::Latest);
+    let mut consumer = place.consumer;
+    std::thread::scope(|scope| {
+        let receiving = scope.spawn(move || receive::<K>(&mut consumer));
+        std::thread::sleep(Duration::from_millis(5));
+        producer.admit(place.member);
+        publish(&mut producer);
+        assert_eq!(receiving.join().unwrap(), 2);
+    });
+}
+
+fn blocked_producer_sleeps_until_a_frame_is_released<K: Kind>() {
+    let (stream, mut producer, _consumer, page) = stalled::<K>();
+    assert_eq!(
+        producer.wait(no_patience(), |_| None::<()>),
+        (None, WaitOutcome::TimedOut)
+    );
+    let (own, ring) = (K::own(&page), K::other(&stream.ring));
+    std::thread::scope(|scope| {
+        let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
+        std::thread::sleep(Duration::from_millis(5));
+        release(&own, &ring, 0);
+        assert_eq!(acquiring.join().unwrap(), 0);
+    });
+}
+
+fn blocked_producer_is_woken_by_a_consumer_that_leaves<K: Kind>() {
+    let (stream, mut producer, _consumer, page) = stalled::<K>();
+    let (own, ring) = (K::own(&page), K::other(&stream.ring));
+    std::thread::scope(|scope| {
+        let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
+        std::thread::sleep(Duration::from_millis(5));
+        leave(&own, &ring);
+        assert_eq!(acquiring.join().unwrap(), 0);
+    });
+}
+
+fn blocked_producer_is_woken_by_the_broker<K: Kind>() {
+    let (stream, mut producer, consumer, _page) = stalled::<K>();
+    std::thread::scope(|scope| {
+        let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
+        std::thread::sleep(Duration::from_millis(5));
+        stream.bury(&consumer);
+        assert_eq!(acquiring.join().unwrap(), 0);
+    });
+}
+
+fn producer_does_not_sleep_over_a_change_it_has_not_seen<K: Kind>() {
+    let (stream, mut producer, _consumer, page) = stalled::<K>();
+    stream.place(1, 1, Policy::Latest);
+    assert_eq!(
+        producer.wait(patience(), |_| None::<()>),
+        (None, WaitOutcome::Retry)
+    );
+    assert!(producer.take_status_change());
+    assert_eq!(
+        producer.wait(no_patience(), |_| None::<()>),
+        (None, WaitOutcome::TimedOut)
+    );
+    leave(&K::own(&page), &K::other(&stream.ring));
+    assert_eq!(
+        producer.wait(patience(), |_| None::<()>),
+        (None, WaitOutcome::Retry),
+        "nobody will count another release"
+    );
+}
+
+fn producer_does_not_sleep_when_it_finds_a_buffer_at_the_last_moment<K: Kind>() {
+    let (_stream, mut producer, consumer, _page) = stalled::<K>();
+    let (found, outcome) = producer.wait(patience(), |producer| {
+        consumer.release(0);
+        producer.try_acquire().ok()
+    });
+    assert_eq!((found, outcome), (Some(0), WaitOutcome::Retry));
+}

@@ -1,0 +1,67 @@
+//! The consumer.
+
+use crate::seat::Seat;
+use crate::stage::{Failure, Part, perform, refused};
+use wharf::{JoinOptions, Policy, Session, now_ns};
+use wharf_testkit::actor::{ConsumerTerms, Order, Report};
+
+pub(crate) fn play() -> Result<(), Failure> {
+    perform(Audience { seat: None })
+}
+
+struct Audience {
+    seat: Option<Seat>,
+}
+
+impl Part for Audience {
+    fn is_busy(&self) -> bool {
+        self.seat.as_ref().is_some_and(Seat::wants_more)
+    }
+
+    fn go_on(&mut self) -> Result<(), Failure> {
+        self.seat()?.watch()
+    }
+
+    fn obey(&mut self, order: Order, session: &Session) -> Result<Report, Failure> {
+        match order {
+            Order::Join(terms) => Ok(self.join(session, &terms)),
+            Order::Tally => Ok(Report::Tally(self.seat()?.tally())),
+            Order::History => Ok(Report::History(self.seat()?.history().to_vec())),
+            Order::Leave => {
+                let mut seat = self.seat.take().ok_or("not in a stream")?;
+                seat.let_go(0)?;
+                Ok(Report::Tally(seat.tally()))
+            }
+            order => Err(format!("{order:?} is not for a consumer").into()),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        self.seat.take().map_or(Ok(()), |mut seat| seat.let_go(0))
+    }
+}
+
+impl Audience {
+    fn seat(&mut self) -> Result<&mut Seat, Failure> {
+        self.seat.as_mut().ok_or_else(|| "not in a stream".into())
+    }
+
+    fn join(&mut self, session: &Session, terms: &ConsumerTerms) -> Report {
+        let policy = match terms.policy {
+            wharf_protocol::Policy::Block => Policy::Block,
+            wharf_protocol::Policy::Latest => Policy::Latest,
+        };
+        let options = JoinOptions {
+            depth: terms.depth,
+            policy,
+        };
+        let asked_ns = now_ns();
+        match session.join(&terms.token, options) {
+            Ok(consumer) => {
+                self.seat = Some(Seat::new(consumer, terms, (asked_ns, now_ns())));
+                Report::Done
+            }
+            Err(error) => refused(&error),
+        }
+    }
+}

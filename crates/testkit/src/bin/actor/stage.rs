@@ -1,0 +1,98 @@
+//! What all roles have: orders come in, reports go out.
+
+use crate::starvation::{feed, starve};
+use std::io::{BufRead as _, Write as _, stdin, stdout};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use wharf::{Session, SessionError};
+use wharf_testkit::actor::{Order, Report};
+
+/// Whatever is wrong: it ends the actor.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// A role between two orders.
+pub(crate) trait Part {
+    /// Whether there is something to do without an order.
+    fn is_busy(&self) -> bool;
+
+    /// Does a little of it: a few milliseconds.
+    fn go_on(&mut self) -> Result<(), Failure>;
+
+    /// Carries out an order for this role.
+    fn obey(&mut self, order: Order, session: &Session) -> Result<Report, Failure>;
+
+    /// Gives up everything it has from the broker.
+    fn close(&mut self) -> Result<(), Failure>;
+}
+
+/// Plays a part until stdin ends.
+pub(crate) fn perform(mut part: impl Part) -> Result<(), Failure> {
+    let mut session = None;
+    let orders = listen();
+    report(&Report::Ready)?;
+    loop {
+        let order = match part.is_busy() {
+            true => orders.try_recv(),
+            false => orders.recv().map_err(|_| TryRecvError::Disconnected),
+        };
+        match order {
+            Ok(order) => report(&obey(order?, &mut part, &mut session)?)?,
+            Err(TryRecvError::Empty) => part.go_on()?,
+            Err(TryRecvError::Disconnected) => return part.close(),
+        }
+    }
+}
+
+/// Takes orders from stdin in a thread of its own, which ends with stdin.
+fn listen() -> Receiver<Result<Order, serde_json::Error>> {
+    let (sender, orders) = channel();
+    thread::spawn(move || {
+        for line in stdin().lock().lines().map_while(Result::ok) {
+            // The receiver goes when the actor ends.
+            let _ = sender.send(serde_json::from_str(&line));
+        }
+    });
+    orders
+}
+
+fn obey(order: Order, part: &mut impl Part, session: &mut Option<Session>) -> Result<Report, Failure> {
+    match order {
+        Order::Connect { socket, label } => Ok(connect(session, &socket, &label)),
+        Order::Close => {
+            part.close()?;
+            *session = None;
+            Ok(Report::Done)
+        }
+        Order::Starve { free } => starve(free),
+        Order::Feed => feed(),
+        order => match session {
+            Some(session) => part.obey(order, session),
+            None => Err("not connected".into()),
+        },
+    }
+}
+
+fn connect(session: &mut Option<Session>, socket: &Path, label: &str) -> Report {
+    match Session::connect_to(socket, label) {
+        Ok(connected) => {
+            *session = Some(connected);
+            Report::Done
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+pub(crate) fn refused(error: &SessionError) -> Report {
+    Report::Refused {
+        errno: error.errno().raw_os_error(),
+        message: error.to_string(),
+    }
+}
+
+pub(crate) fn report(report: &Report) -> Result<(), Failure> {
+    let line = serde_json::to_string(report)?;
+    let mut stdout = stdout().lock();
+    writeln!(stdout, "{line}")?;
+    Ok(stdout.flush()?)
+}

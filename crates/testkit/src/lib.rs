@@ -1,0 +1,29 @@
+//! Test harness for Wharf: child processes that never stay behind, leak checks, and frames whose content proves itself.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `skip` | [`skip`]: says aloud what a machine cannot test |
+//! | `process` | [`Process`]: a child under a watchdog, talked to in lines, killed whatever happens to the test |
+//! | `leaks` | [`Snapshot`]: descriptors, mappings and children of a process, to compare before and after |
+//! | `pattern` | [`Pattern`]: fills frames so that a torn or refilled one is told from a whole one |
+//! | `rng` | [`Rng`]: random numbers that a printed seed brings back |
+//! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
+//! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
+//!
+//! Nothing here is for use outside tests.
+#![forbid(unsafe_code)]
+
+pub mod actor;
+mod eventually;
+mod leaks;
+mod pattern;
+mod process;
+mod rng;
+mod skip;
+
+pub use eventually::eventually;
+pub use leaks::Snapshot;
+pub use pattern::{Damage, Pattern, PatternError};
+pub use process::{Death, Process, ProcessError};
+pub use rng::{Rng, SEED_ENV};
+pub use skip::{SKIP_LOG_ENV, skip};

@@ -1,0 +1,18 @@
+//! Streams between real processes that are killed, stopped, starved and spied on. Contracts: S1 to S6, P2, P5, P6.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a step that fails fails the test"
+)]
+
+mod broker_loss;
+mod consumer_kills;
+mod contention;
+mod few_descriptors;
+mod late_joiners;
+mod no_copies;
+mod producer_kills;
+mod read_only;
+mod reuse;
+mod stopped_consumer;
+mod world;

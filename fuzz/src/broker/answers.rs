@@ -1,0 +1,109 @@
+//! What peers get to see: that it can be read, and that the descriptors with it are those it speaks of.
+
+use wharf_broker::state::FdRef;
+use wharf_protocol::codec::{ReplyError, decode_reply, encode_error, encode_reply};
+use wharf_protocol::{BrokerError, Call, Method, Reply};
+
+use super::holdings::{Held, Holdings};
+use super::script::Page;
+
+/// More than this is no error that people read.
+const MAX_ERROR_BYTES: usize = 1000;
+
+/// A descriptor that is sent to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// One of the broker's.
+    Descriptor(Held),
+    /// The handle of a process, by its number.
+    Process(u32),
+}
+
+/// Takes what a reply refers to. `process` tells the process of a connected peer.
+pub(super) fn take(
+    fds: Vec<FdRef>,
+    holdings: &mut Holdings,
+    process: impl Fn(wharf_broker::state::PeerId) -> u32,
+) -> Vec<Sent> {
+    let sent = |fd| match fd {
+        FdRef::Held(handle) => Sent::Descriptor(holdings.get(handle)),
+        FdRef::HandOver(handle) => Sent::Descriptor(holdings.give_up(handle)),
+        FdRef::Process(peer) => Sent::Process(process(peer)),
+    };
+    fds.into_iter().map(sent).collect()
+}
+
+/// Checks that the descriptors are those of which the reply speaks.
+pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent]) {
+    use Held::{Fresh, Received, Sealed, Status};
+    let buffers = |held, count: u32| vec![Sent::Descriptor(held); count as usize];
+    let expected = match (call, reply) {
+        (Some(Call::AllocateBuffers(call)), Reply::AllocateBuffers(_)) => buffers(Fresh, call.count),
+        (_, Reply::CreateStream(_)) => vec![Sent::Descriptor(Status)],
+        (_, Reply::ImportBuffers(reply)) => buffers(Sealed, reply.count),
+        (_, Reply::JoinStream(reply)) => {
+            let pages = [Received(Page::Ring), Status].map(Sent::Descriptor);
+            let buffers = buffers(Sealed, reply.count);
+            pages
+                .into_iter()
+                .chain([Sent::Process(reply.producer_pid)])
+                .chain(buffers)
+                .collect()
+        }
+        (_, Reply::TakeChanges(reply)) => {
+            let members = reply.joined.iter();
+            let page = Sent::Descriptor(Received(Page::Consumer));
+            members
+                .flat_map(|member| [page, Sent::Process(member.pid)])
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(sent, expected, "with {reply:?}");
+}
+
+/// Checks that a client can read a reply, and reads what was meant.
+pub(super) fn check_reply(reply: &Reply) {
+    use wharf_protocol as p;
+    let message = encode_reply(reply).expect("a reply can be written");
+    let text = text_of(&message);
+    match reply {
+        Reply::Register(reply) => assert_eq!(&read::<p::Register>(text), reply),
+        Reply::AllocateBuffers(reply) => assert_eq!(&read::<p::AllocateBuffers>(text), reply),
+        Reply::CreateStream(reply) => assert_eq!(&read::<p::CreateStream>(text), reply),
+        Reply::IssueToken(reply) => assert_eq!(&read::<p::IssueToken>(text), reply),
+        Reply::ImportBuffers(reply) => assert_eq!(&read::<p::ImportBuffers>(text), reply),
+        Reply::JoinStream(reply) => assert_eq!(&read::<p::JoinStream>(text), reply),
+        Reply::TakeChanges(reply) => assert_eq!(&read::<p::TakeChanges>(text), reply),
+        Reply::GetState(reply) => assert_eq!(&read::<p::GetState>(text), reply),
+        Reply::GetInfo(reply) => assert_eq!(&read::<p::GetInfo>(text), reply),
+        Reply::GetInterfaceDescription(reply) => assert_eq!(&read::<p::GetInterfaceDescription>(text), reply),
+        Reply::FreeBuffers(_) | Reply::LeaveStream(_) | Reply::EndStream(_) => {
+            read::<p::EndStream>(text);
+        }
+    }
+}
+
+fn read<M: Method>(text: &[u8]) -> M::Reply {
+    decode_reply(text).expect("a client can read it")
+}
+
+/// Checks that a client can read an error, and that people can.
+pub(super) fn check_error(error: &BrokerError) {
+    let line = error.to_string();
+    assert!(
+        line.len() <= MAX_ERROR_BYTES && !line.contains(char::is_control),
+        "{line:?}"
+    );
+    assert!(error.errno().raw_os_error() > 0);
+    let message = encode_error(error).expect("an error can be written");
+    let read = decode_reply::<wharf_protocol::Done>(text_of(&message));
+    assert_eq!(read, Err(ReplyError::Broker(error.clone())));
+}
+
+/// A message without its end, which must be the only NUL in it.
+fn text_of(message: &[u8]) -> &[u8] {
+    let (end, text) = message.split_last().expect("a message is not empty");
+    assert!(*end == 0 && !text.contains(&0));
+    text
+}

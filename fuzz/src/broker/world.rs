@@ -1,0 +1,172 @@
+//! Everything around the state machine: peers, the real codec, and a driver made of plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wharf_broker::state::{Effect, Event, Machine, OperationId, PeerId, Settings};
+use wharf_protocol::{Amounts, GetState, GetStateReply, Reply, Token};
+
+use super::effects::Turn;
+use super::holdings::Holdings;
+use super::listing::Listing;
+use super::operations::Operation;
+use super::peers::Peer;
+use super::script::Action;
+
+/// Little enough that scripts run into every limit.
+const QUOTA: Amounts = Amounts {
+    bytes: 8 << 20,
+    buffers: 80,
+    sessions: 4,
+    streams: 2,
+    fds: 100,
+};
+
+/// The user who runs the broker, and sees everything too.
+pub(super) const BROKER_UID: u32 = 1000;
+
+/// Root, who sees everything, and looks after every event.
+const OBSERVER: PeerId = PeerId(1);
+
+pub(super) struct World {
+    machine: Machine,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) last_peer: u64,
+    pub(super) operations: BTreeMap<OperationId, Operation>,
+    pub(super) holdings: Holdings,
+    pub(super) tokens: Vec<Token>,
+    /// How often each token may still be used.
+    pub(super) uses: BTreeMap<String, u32>,
+    pub(super) turn: Turn,
+    /// The methods that were called with success.
+    pub(super) succeeded: BTreeSet<&'static str>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let settings = Settings {
+            quota: QUOTA,
+            page_bytes: 4096,
+            pid: 1,
+            uid: BROKER_UID,
+        };
+        let mut last = 0_u128;
+        let random = move || {
+            last += 1;
+            Ok(last.to_be_bytes())
+        };
+        let mut world = Self {
+            machine: Machine::new(settings, Box::new(random)),
+            peers: BTreeMap::new(),
+            last_peer: 0,
+            operations: BTreeMap::new(),
+            holdings: Holdings::default(),
+            tokens: Vec::new(),
+            uses: BTreeMap::new(),
+            turn: Turn::default(),
+            succeeded: BTreeSet::new(),
+        };
+        assert_eq!(world.connect(0), OBSERVER);
+        world
+    }
+
+    /// The tokens issued so far.
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    pub(super) fn play(&mut self, action: Action) {
+        match action {
+            Action::Connect { user } => {
+                self.connect([BROKER_UID, 1001, 1002][user]);
+            }
+            Action::Vanish { peer } => {
+                if let Some(peer) = self.peer(peer) {
+                    self.vanish(peer);
+                }
+            }
+            Action::Send {
+                peer,
+                pieces: [first, second],
+                pages,
+            } => {
+                if let Some(peer) = self.peer(peer) {
+                    self.complete(peer);
+                    self.push(peer, &first, pages);
+                    self.owe(peer, second);
+                }
+            }
+            Action::Complete { peer } => {
+                if let Some(peer) = self.peer(peer) {
+                    self.complete(peer);
+                }
+            }
+            Action::Report { operation, succeeds } => {
+                let ids: Vec<OperationId> = self.operations.keys().copied().collect();
+                if !ids.is_empty() {
+                    self.report(ids[operation % ids.len()], succeeds);
+                }
+            }
+            Action::Echo { peer, pages } => self.echo(PeerId(peer as u64), pages),
+        }
+    }
+
+    /// Lets everybody go, and checks that nothing is left. Returns the methods that were called with success.
+    pub(super) fn end(mut self) -> BTreeSet<&'static str> {
+        while let Some(peer) = self.peer(0) {
+            self.vanish(peer);
+        }
+        while let Some(operation) = self.operations.keys().next().copied() {
+            self.report(operation, true);
+        }
+        self.holdings.assert_empty();
+        let state = self.look();
+        assert!(
+            state.sessions.is_empty() && state.sets.is_empty() && state.streams.is_empty(),
+            "{state:?}"
+        );
+        assert_eq!(
+            state.users.len(),
+            1,
+            "only the observer is left: {:?}",
+            state.users
+        );
+        self.succeeded
+    }
+
+    /// Delivers an event, executes its effects, and looks whether everything is still right.
+    pub(super) fn tell(&mut self, event: Event) {
+        for effect in self.machine.handle(event) {
+            self.execute(effect);
+        }
+        let state = self.look();
+        let listing = Listing::new(&state);
+        listing.check_references();
+        listing.check_pages(&self.holdings);
+        listing.check_users(QUOTA);
+        if self.operations.is_empty() {
+            listing.check_totals(self.peers.len(), self.holdings.count());
+        }
+    }
+
+    /// What the observer sees.
+    fn look(&mut self) -> GetStateReply {
+        let call = Event::Call {
+            peer: OBSERVER,
+            call: GetState {}.into(),
+            oneway: false,
+            fds: Vec::new(),
+        };
+        let mut effects = self.machine.handle(call);
+        match (effects.pop(), effects.as_slice()) {
+            (
+                Some(Effect::Reply {
+                    peer: OBSERVER,
+                    reply: Reply::GetState(state),
+                    ..
+                }),
+                [],
+            ) => state,
+            other => panic!("{other:?}"),
+        }
+    }
+}

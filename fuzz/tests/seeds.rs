@@ -1,0 +1,30 @@
+//! The committed seeds: that they hold, and that they get the fuzzer to where it is to begin.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The contents of a target's seeds.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let entries = fs::read_dir(directory).expect("seeds are committed");
+    entries
+        .map(|entry| fs::read(entry.expect("an entry").path()).expect("a file"))
+        .collect()
+}
+
+#[test]
+fn y4m_seeds_have_frames() {
+    let frames: u64 = seeds("y4m").iter().map(|file| wharf_fuzz::y4m::check(file)).sum();
+    assert!(frames > 0);
+}
+
+#[test]
+fn broker_seeds_succeed_with_every_method() {
+    let scripts = seeds("broker_messages");
+    let succeeded: BTreeSet<&str> = scripts
+        .iter()
+        .flat_map(|script| wharf_fuzz::broker::check(script))
+        .collect();
+    assert_eq!(succeeded.len(), 13, "{succeeded:?}");
+}
