@@ -32,8 +32,8 @@ pub enum SessionError {
         /// Descriptors it brought.
         got: usize,
     },
-    /// A shared page of this process could not be made.
-    #[error("cannot make the {page} page: {source}")]
+    /// A shared page could not be made or mapped.
+    #[error("cannot use the {page} page of a stream: {source}")]
     Page {
         /// Which page.
         page: &'static str,
@@ -55,16 +55,6 @@ pub enum SessionError {
     Incompatible {
         /// The stream.
         stream: String,
-    },
-    /// The stream has fewer bytes or buffers than this process can address, or none.
-    #[error("{name} has {count} buffers of {size_bytes} bytes, which this process cannot use")]
-    Shape {
-        /// The set's or stream's name.
-        name: String,
-        /// Number of buffers.
-        count: u32,
-        /// Size of each in bytes.
-        size_bytes: u64,
     },
     /// The buffers given to a stream are not writable here: they were imported.
     #[error("a stream needs buffers that this process allocated; {name} was imported and is read-only")]
@@ -132,7 +122,6 @@ impl SessionError {
             Self::Descriptors { .. } | Self::Incompatible { .. } => Errno::PROTO,
             Self::Page { source, .. } => source.errno(),
             Self::Buffer { source, .. } => source.errno(),
-            Self::Shape { .. } => Errno::OVERFLOW,
             Self::NotWritable { .. } => Errno::ACCESS,
         }
     }

@@ -35,14 +35,20 @@
 //! # Blocking
 //!
 //! Calls on [`Session`] ask the broker and block for its answer, some tens of microseconds, at most
-//! [`PATIENCE`]. [`Producer::acquire`] and [`Consumer::receive`] block as long as the caller says, asleep. Everything else never
-//! blocks. No thread is started and no async runtime is needed.
+//! [`PATIENCE`]. [`Producer::acquire`] and [`Consumer::receive`] block as long as the caller says, asleep. Dropping the last handle on
+//! something the broker keeps a record of (a [`BufferSet`], a [`Producer`], a [`Consumer`] and its last [`Frame`]) tells it, and waits for it
+//! at most a tenth of a second. Everything else never blocks. No thread is started and no async runtime is needed.
 //!
 //! # Who may die
 //!
 //! Anybody, at any moment. A consumer's death gives back what it held; the producer's is
 //! [`ReceiveError::ProducerDied`], after the frames it had published; the broker's leaves running streams as they are, and only new
 //! sessions, streams and joins fail (contracts S4, P6).
+//!
+//! # Fork
+//!
+//! A session belongs to the process that opened it. A child of `fork` that does not `exec` must not use or drop what it
+//! inherited: it would speak for its parent. `std::process::Command` is fine.
 //!
 //! # Read-only for consumers
 //!

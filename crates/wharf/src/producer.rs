@@ -111,7 +111,7 @@ impl Producer {
         &self.name
     }
 
-    /// Its buffers.
+    /// Its buffers. Writing through their mappings changes frames that consumers hold: write through [`FrameMut`] instead.
     pub fn buffers(&self) -> &[DmaBuf] {
         &self.buffers
     }

@@ -94,7 +94,8 @@ impl Session {
     }
 
     /// Starts a stream over `buffers`, which are sealed by this: nobody can map them for writing any more. Up to `max_consumers`
-    /// (1..=64) can be in it at a time. Each sets as many buffers aside as its depth, and one is the producer's.
+    /// (1..=64) can be in it at a time. Each sets as many buffers aside as its depth, and one is the producer's. The set is given
+    /// up even when this fails.
     ///
     /// # Errors
     ///
