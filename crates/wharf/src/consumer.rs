@@ -1,28 +1,19 @@
 //! A consumer of a stream.
 
-use crate::buffers::export_all;
+mod joining;
+
 use crate::connection::Connection;
-use crate::error::{PageError, ReceiveError, SessionError};
+use crate::error::ReceiveError;
 use crate::frame::Frame;
 use crate::liveness::Liveness;
-use crate::membership::{Membership, Place};
-use crate::options::JoinOptions;
-use crate::page;
-use std::os::fd::{AsFd, OwnedFd};
+use crate::membership::Membership;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wharf_core::{AccessMode, DmaBuf};
+use wharf_core::DmaBuf;
 use wharf_linux::PidFd;
 use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
-use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Token};
 use wharf_stream::status::StreamState;
-use wharf_stream::{
-    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Claim, ClaimError, MAX_BUFFERS, MAX_CONSUMERS, Policy,
-    RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
-};
-
-/// Descriptors that come before the buffers when a stream is joined: ring page, status page, producer's process.
-const FDS_BEFORE_BUFFERS: usize = 3;
+use wharf_stream::{Claim, ClaimError};
 
 /// What a consumer has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,111 +55,6 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn join(
-        connection: &Arc<Connection>,
-        token: &Token,
-        options: JoinOptions,
-    ) -> Result<Self, SessionError> {
-        let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
-        let policy = match options.policy {
-            Policy::Block => WirePolicy::Block,
-            Policy::Latest => WirePolicy::Latest,
-        };
-        let request = JoinStream {
-            token: token.clone(),
-            depth: options.depth,
-            policy,
-            stream: None,
-        };
-        // CAST: u32 fits usize on Linux.
-        let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
-        let undo = |connection: &Connection, reply: &JoinStreamReply| {
-            connection.give_back(LeaveStream {
-                stream: reply.stream,
-                slot: reply.slot,
-                incarnation: reply.incarnation,
-            });
-        };
-        let joined = connection.obtain(request, &[own.memfd.as_fd()], expected, undo);
-        // Should the broker let this consumer in all the same, the producer finds that it has left.
-        let (reply, fds) = joined.inspect_err(|_| wharf_stream::decline(&own.words))?;
-        let place = Arc::new(Place {
-            connection: Arc::clone(connection),
-            stream: reply.stream,
-            slot: reply.slot,
-            incarnation: reply.incarnation,
-        });
-        Self::assemble(own.words, place, reply, fds, options)
-    }
-
-    fn assemble(
-        page: OwnedWords,
-        place: Arc<Place>,
-        reply: JoinStreamReply,
-        mut fds: Vec<OwnedFd>,
-        options: JoinOptions,
-    ) -> Result<Self, SessionError> {
-        // CAST: u32 fits usize on Linux.
-        let (slot, count, depth) = (
-            reply.slot.0 as usize,
-            reply.count as usize,
-            options.depth as usize,
-        );
-        if slot >= MAX_CONSUMERS || !(1..=MAX_BUFFERS).contains(&count) {
-            return Err(SessionError::Incompatible { stream: reply.name });
-        }
-        let buffers = fds.split_off(FDS_BEFORE_BUFFERS.min(fds.len()));
-        let mut fds = fds.into_iter();
-        let ring = page::open("ring", fds.next().as_ref(), RING_PAGE_BYTES, RING_PAGE_CELLS)?;
-        let status = page::open(
-            "status",
-            fds.next().as_ref(),
-            STATUS_PAGE_BYTES,
-            STATUS_PAGE_CELLS,
-        )?;
-        let producer = fds
-            .next()
-            .ok_or(PageError::Missing)
-            .and_then(|fd| Ok(PidFd::from_fd(fd)?));
-        let producer = producer.map_err(|source| SessionError::Page {
-            page: "producer",
-            source,
-        })?;
-        let buffers = export_all(
-            buffers,
-            reply.size_bytes,
-            &reply.name,
-            AccessMode::ReadOnly,
-            &place,
-        )?;
-        let connection = Arc::clone(&place.connection);
-        let (page, ring) = (Arc::new(page), Arc::new(ring));
-        let port = wharf_stream::Consumer::new(
-            Arc::clone(&page),
-            (Arc::clone(&ring), Arc::new(status)),
-            (slot, reply.incarnation.0),
-            count,
-            (depth, options.policy),
-        );
-        let membership = Arc::new(Membership { page, ring });
-        if !port.layout_matches() {
-            return Err(SessionError::Incompatible { stream: reply.name });
-        }
-        Ok(Self {
-            port,
-            membership,
-            buffers,
-            producer,
-            connection,
-            liveness: Liveness::new(),
-            seen: Seen::Nothing,
-            name: reply.name,
-            producer_label: reply.producer_label,
-            producer_pid: reply.producer_pid,
-            stats: ConsumerStats::default(),
-        })
-    }
-
     /// What people call the stream.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,29 +1,23 @@
 //! The producer of a stream.
 
+mod acquiring;
 mod changes;
+mod creating;
 mod members;
 
-use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
 use crate::frame::{FrameMut, Returned};
 use crate::liveness::Liveness;
-use crate::page;
 use changes::News;
 pub use members::ConsumerInfo;
 use members::Roster;
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wharf_core::DmaBuf;
 use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved};
-use wharf_protocol::{
-    CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation, IssueToken, ObjectKind, StreamId,
-    Token,
-};
-use wharf_stream::{
-    Blocked, FrameInfo, RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
-};
+use wharf_protocol::{EndReason, EndStream, Incarnation, IssueToken, ObjectKind, StreamId, Token};
+use wharf_stream::FrameInfo;
 
 /// What a producer has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,52 +54,6 @@ pub struct Producer {
 }
 
 impl Producer {
-    pub(crate) fn create(
-        connection: &Arc<Connection>,
-        name: &str,
-        buffers: BufferSet,
-        max_consumers: u32,
-    ) -> Result<Self, SessionError> {
-        if !buffers.is_writable() {
-            return Err(SessionError::NotWritable {
-                name: buffers.name().to_owned(),
-            });
-        }
-        let ring = page::create("ring", RING_PAGE_BYTES, RING_PAGE_CELLS)?;
-        let request = CreateStream {
-            set: buffers.set(),
-            name: name.to_owned(),
-            max_consumers,
-        };
-        let undo = |connection: &Connection, reply: &CreateStreamReply| {
-            connection.give_back(EndStream {
-                stream: reply.stream,
-                reason: EndReason::Ended,
-            });
-        };
-        let (reply, fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| 1, undo)?;
-        let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
-            .inspect_err(|_| undo(connection, &reply))?;
-        let generation = buffers.generation();
-        let buffers = buffers.into_buffers();
-        Ok(Self {
-            connection: Arc::clone(connection),
-            stream: reply.stream,
-            name: name.to_owned(),
-            generation,
-            ring: wharf_stream::Producer::new(ring.words, status, buffers.len()),
-            buffers,
-            returned: Arc::default(),
-            roster: Roster::default(),
-            news: News::default(),
-            admitted: Incarnation(0),
-            trouble: None,
-            liveness: Liveness::new(),
-            stats: ProducerStats::default(),
-            ended: false,
-        })
-    }
-
     /// What people call the stream.
     pub fn name(&self) -> &str {
         &self.name
@@ -209,51 +157,6 @@ impl Producer {
             returned: Arc::clone(&self.returned),
             published: false,
         })
-    }
-
-    fn acquire_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
-        let started = Instant::now();
-        let deadline = timeout.map(Deadline::after);
-        let mut slept = false;
-        loop {
-            self.refresh();
-            let blocked = match self.ring.try_acquire() {
-                Ok(index) => return Ok(index),
-                Err(blocked) => blocked,
-            };
-            if blocked.by.is_empty() {
-                return Err(self.all_in_hand());
-            }
-            if self.liveness.is_due() && self.bury_dead() {
-                continue;
-            }
-            if deadline.is_some_and(Deadline::has_passed) {
-                return Err(self.timed_out(&blocked, started.elapsed()));
-            }
-            self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
-            let until = self.liveness.until(deadline);
-            if let (Some(index), _) = self.ring.wait(Some(until), |ring| ring.try_acquire().ok()) {
-                return Ok(index);
-            }
-        }
-    }
-
-    fn timed_out(&self, blocked: &Blocked, waited: Duration) -> AcquireError {
-        let blame = |blocker| self.roster.blame(blocker);
-        AcquireError::TimedOut {
-            stream: self.name.clone(),
-            waited,
-            consumers: blocked.by.iter().filter_map(blame).collect(),
-        }
-    }
-
-    fn all_in_hand(&self) -> AcquireError {
-        let (in_hand, count) = (self.ring.in_hand(), self.buffers.len());
-        AcquireError::AllInHand {
-            stream: self.name.clone(),
-            in_hand,
-            count,
-        }
     }
 
     /// Publishes a frame to every consumer and returns its number. `info.generation` is filled in.

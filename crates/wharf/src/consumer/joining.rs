@@ -1,0 +1,152 @@
+//! How a consumer gets into a stream.
+
+use super::{Consumer, ConsumerStats, Seen};
+use crate::buffers::export_all;
+use crate::connection::Connection;
+use crate::error::{PageError, SessionError};
+use crate::liveness::Liveness;
+use crate::membership::{Membership, Place};
+use crate::options::JoinOptions;
+use crate::page;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use wharf_core::{AccessMode, DmaBuf};
+use wharf_linux::PidFd;
+use wharf_memory::{OwnedWords, ReadOnlyWords};
+use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Token};
+use wharf_stream::{
+    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Policy, RING_PAGE_BYTES,
+    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
+};
+
+/// Descriptors that come before the buffers: ring page, status page, producer's process.
+const FDS_BEFORE_BUFFERS: usize = 3;
+
+/// What the broker sent of the stream, mapped.
+struct Received {
+    ring: ReadOnlyWords,
+    status: ReadOnlyWords,
+    producer: PidFd,
+    buffers: Vec<DmaBuf>,
+}
+
+impl Consumer {
+    pub(crate) fn join(
+        connection: &Arc<Connection>,
+        token: &Token,
+        options: JoinOptions,
+    ) -> Result<Self, SessionError> {
+        let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
+        let policy = match options.policy {
+            Policy::Block => WirePolicy::Block,
+            Policy::Latest => WirePolicy::Latest,
+        };
+        let request = JoinStream {
+            token: token.clone(),
+            depth: options.depth,
+            policy,
+            stream: None,
+        };
+        // CAST: u32 fits usize on Linux.
+        let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
+        let undo = |connection: &Connection, reply: &JoinStreamReply| {
+            let (stream, slot, incarnation) = (reply.stream, reply.slot, reply.incarnation);
+            connection.give_back(LeaveStream {
+                stream,
+                slot,
+                incarnation,
+            });
+        };
+        let joined = connection.obtain(request, &[own.memfd.as_fd()], expected, undo);
+        // Should the broker let this consumer in all the same, the producer finds that it has left.
+        let (reply, fds) = joined.inspect_err(|_| wharf_stream::decline(&own.words))?;
+        let place = Arc::new(Place {
+            connection: Arc::clone(connection),
+            stream: reply.stream,
+            slot: reply.slot,
+            incarnation: reply.incarnation,
+        });
+        let received = receive(&reply, fds, &place)?;
+        Self::assemble(own.words, received, reply, options, place)
+    }
+
+    fn assemble(
+        page: OwnedWords,
+        received: Received,
+        reply: JoinStreamReply,
+        options: JoinOptions,
+        place: Arc<Place>,
+    ) -> Result<Self, SessionError> {
+        // CAST: u32 fits usize on Linux.
+        let (slot, depth) = (reply.slot.0 as usize, options.depth as usize);
+        let (page, ring) = (Arc::new(page), Arc::new(received.ring));
+        let port = wharf_stream::Consumer::new(
+            Arc::clone(&page),
+            (Arc::clone(&ring), Arc::new(received.status)),
+            (slot, reply.incarnation.0),
+            received.buffers.len(),
+            (depth, options.policy),
+        );
+        if !port.layout_matches() {
+            return Err(SessionError::Incompatible { stream: reply.name });
+        }
+        Ok(Self {
+            port,
+            membership: Arc::new(Membership { page, ring }),
+            buffers: received.buffers,
+            producer: received.producer,
+            connection: Arc::clone(&place.connection),
+            liveness: Liveness::new(),
+            seen: Seen::Nothing,
+            name: reply.name,
+            producer_label: reply.producer_label,
+            producer_pid: reply.producer_pid,
+            stats: ConsumerStats::default(),
+        })
+    }
+}
+
+/// Maps what came with the reply. The buffers keep the place in the stream.
+fn receive(
+    reply: &JoinStreamReply,
+    mut fds: Vec<OwnedFd>,
+    place: &Arc<Place>,
+) -> Result<Received, SessionError> {
+    // CAST: u32 fits usize on Linux.
+    let (slot, count) = (reply.slot.0 as usize, reply.count as usize);
+    if slot >= MAX_CONSUMERS || !(1..=MAX_BUFFERS).contains(&count) {
+        return Err(SessionError::Incompatible {
+            stream: reply.name.clone(),
+        });
+    }
+    let buffers = fds.split_off(FDS_BEFORE_BUFFERS.min(fds.len()));
+    let mut fds = fds.into_iter();
+    let ring = page::open("ring", fds.next().as_ref(), RING_PAGE_BYTES, RING_PAGE_CELLS)?;
+    let status = page::open(
+        "status",
+        fds.next().as_ref(),
+        STATUS_PAGE_BYTES,
+        STATUS_PAGE_CELLS,
+    )?;
+    let producer = fds
+        .next()
+        .ok_or(PageError::Missing)
+        .and_then(|fd| Ok(PidFd::from_fd(fd)?));
+    let producer = producer.map_err(|source| SessionError::Page {
+        page: "producer",
+        source,
+    })?;
+    let buffers = export_all(
+        buffers,
+        reply.size_bytes,
+        &reply.name,
+        AccessMode::ReadOnly,
+        place,
+    )?;
+    Ok(Received {
+        ring,
+        status,
+        producer,
+        buffers,
+    })
+}

@@ -1,0 +1,62 @@
+//! How a producer makes a stream of its buffers.
+
+use super::changes::News;
+use super::members::Roster;
+use super::{Producer, ProducerStats};
+use crate::buffers::BufferSet;
+use crate::connection::Connection;
+use crate::error::SessionError;
+use crate::liveness::Liveness;
+use crate::page;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation};
+use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
+
+impl Producer {
+    pub(crate) fn create(
+        connection: &Arc<Connection>,
+        name: &str,
+        buffers: BufferSet,
+        max_consumers: u32,
+    ) -> Result<Self, SessionError> {
+        if !buffers.is_writable() {
+            return Err(SessionError::NotWritable {
+                name: buffers.name().to_owned(),
+            });
+        }
+        let ring = page::create("ring", RING_PAGE_BYTES, RING_PAGE_CELLS)?;
+        let request = CreateStream {
+            set: buffers.set(),
+            name: name.to_owned(),
+            max_consumers,
+        };
+        let undo = |connection: &Connection, reply: &CreateStreamReply| {
+            connection.give_back(EndStream {
+                stream: reply.stream,
+                reason: EndReason::Ended,
+            });
+        };
+        let (reply, fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| 1, undo)?;
+        let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
+            .inspect_err(|_| undo(connection, &reply))?;
+        let generation = buffers.generation();
+        let buffers = buffers.into_buffers();
+        Ok(Self {
+            connection: Arc::clone(connection),
+            stream: reply.stream,
+            name: name.to_owned(),
+            generation,
+            ring: wharf_stream::Producer::new(ring.words, status, buffers.len()),
+            buffers,
+            returned: Arc::default(),
+            roster: Roster::default(),
+            news: News::default(),
+            admitted: Incarnation(0),
+            trouble: None,
+            liveness: Liveness::new(),
+            stats: ProducerStats::default(),
+            ended: false,
+        })
+    }
+}
