@@ -41,14 +41,14 @@ pub enum Order {
         /// Longest pause in microseconds.
         pause_us: u64,
     },
-    /// Producer: publishes one frame. `Published`, `Blocked` or `Refused`.
+    /// Producer: publishes one frame. `Published` or `Blocked`.
     PublishOne {
         /// How long to wait for a buffer, in milliseconds.
         patience_ms: u64,
     },
     /// Producer: publishes no more. `Published`.
     Pause,
-    /// Producer: has every buffer in hand at once, then gives them back. `Acquired`, `Blocked` or `Refused`.
+    /// Producer: has every buffer in hand at once, then gives them back. `Acquired` or `Blocked`.
     AcquireAll {
         /// How long to wait for each, in milliseconds.
         patience_ms: u64,

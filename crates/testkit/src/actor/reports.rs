@@ -48,6 +48,8 @@ pub enum Report {
         longest_wait_ns: u64,
         /// Bytes Wharf copied while handing over.
         bytes_copied: u64,
+        /// What last kept a consumer from being admitted, since the last time.
+        trouble: Option<String>,
     },
     /// What a consumer has seen.
     Tally(Tally),
@@ -107,6 +109,8 @@ pub enum Ending {
     Ended,
     /// By the producer's death.
     ProducerDied,
+    /// By the broker's death before the producer knew of this consumer.
+    Stranded,
     /// For this consumer only.
     CutOff,
 }

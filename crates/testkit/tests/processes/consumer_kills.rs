@@ -163,6 +163,7 @@ fn check_producer(producer: &mut Idle, killed: &BTreeSet<u32>) {
         departed,
         longest_wait_ns,
         bytes_copied,
+        trouble,
     }) = producer.actor.ask(&Order::Roster)
     else {
         panic!("no roster");
@@ -180,6 +181,6 @@ fn check_producer(producer: &mut Idle, killed: &BTreeSet<u32>) {
         killed.len()
     );
     assert_eq!(departed.len() - dead.len(), SURVIVORS.len());
-    assert_eq!(bytes_copied, 0);
+    assert_eq!((bytes_copied, trouble), (0, None));
     print_times("longest wait of the producer for a buffer", vec![longest_wait_ns]);
 }

@@ -14,5 +14,6 @@ mod no_copies;
 mod producer_kills;
 mod read_only;
 mod reuse;
+mod stopped_broker;
 mod stopped_consumer;
 mod world;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tempfile::TempDir;
 use wharf::{GetStateReply, Session};
 use wharf_protocol::{Policy, Token};
@@ -235,6 +236,19 @@ pub(crate) fn assert_complete(tally: &Tally, last: u64) {
     assert_eq!(tally.last_seq, last, "{tally:?}");
     assert_eq!(tally.skipped, 0, "{tally:?}");
     assert_eq!(tally.received, last - tally.first_seq + 1, "{tally:?}");
+}
+
+/// Shows that the library or the broker refused, and why.
+pub(crate) fn assert_refused(report: &Report, errno: Errno, text: &str) {
+    match report {
+        Report::Refused {
+            errno: actual,
+            message,
+        } if *actual == errno.raw_os_error() => {
+            assert!(message.contains(text), "{message}");
+        }
+        other => panic!("not refused with {errno}: {other:?}"),
+    }
 }
 
 /// Waits until a process is in a state of `/proc/PID/stat`, such as `T` for stopped.

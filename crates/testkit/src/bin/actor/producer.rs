@@ -207,6 +207,7 @@ impl Stream {
             departed,
             longest_wait_ns: u64::try_from(self.longest_wait.as_nanos()).unwrap_or(u64::MAX),
             bytes_copied: self.producer.stats().bytes_copied,
+            trouble: self.producer.take_trouble().map(|trouble| trouble.to_string()),
         }
     }
 }
@@ -226,7 +227,6 @@ fn blocked(error: AcquireError) -> Result<Report, Failure> {
                 by: by.collect(),
             })
         }
-        AcquireError::Session(error) => Ok(refused(&error)),
         other => Err(other.into()),
     }
 }

@@ -135,6 +135,7 @@ impl Seat {
         let ending = match error {
             ReceiveError::Ended { .. } => Ending::Ended,
             ReceiveError::ProducerDied { .. } => Ending::ProducerDied,
+            ReceiveError::Stranded { .. } => Ending::Stranded,
             ReceiveError::CutOff { .. } => Ending::CutOff,
             error => return Err(format!("after frame {}: {error}", self.tally.last_seq).into()),
         };
