@@ -90,7 +90,7 @@ struct QuotaArgs {
     /// Streams
     #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.streams, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
     quota_streams: u64,
-    /// File descriptors that the broker holds for the user: one for each buffer, two for each connection and stream
+    /// File descriptors that the broker holds for the user: one for each buffer and consumer, two for each connection and stream
     #[arg(long, value_name = "N", default_value_t = DEFAULT_QUOTA.fds, value_parser = value_parser!(u64).range(..=MAX_QUOTA))]
     quota_fds: u64,
 }

@@ -1,6 +1,6 @@
 //! What peers get to see: that it can be read, and that the descriptors with it are those it speaks of.
 
-use wharf_broker::state::FdRef;
+use wharf_broker::state::{FdRef, PeerId};
 use wharf_protocol::codec::{ReplyError, decode_reply, encode_error, encode_reply};
 use wharf_protocol::{BrokerError, Call, Method, Reply};
 
@@ -19,18 +19,13 @@ pub(super) enum Sent {
     Process(u32),
 }
 
-/// Takes what a reply refers to. `process` tells the process of a connected peer.
-pub(super) fn take(
-    fds: Vec<FdRef>,
-    holdings: &mut Holdings,
-    process: impl Fn(wharf_broker::state::PeerId) -> u32,
-) -> Vec<Sent> {
-    let sent = |fd| match fd {
+/// Looks up what a reply refers to. `process` tells the process of a connected peer.
+pub(super) fn resolve(fds: &[FdRef], holdings: &Holdings, process: impl Fn(PeerId) -> u32) -> Vec<Sent> {
+    let sent = |fd: &FdRef| match *fd {
         FdRef::Held(handle) => Sent::Descriptor(holdings.get(handle)),
-        FdRef::HandOver(handle) => Sent::Descriptor(holdings.give_up(handle)),
         FdRef::Process(peer) => Sent::Process(process(peer)),
     };
-    fds.into_iter().map(sent).collect()
+    fds.iter().map(sent).collect()
 }
 
 /// Checks that the descriptors are those of which the reply speaks.
@@ -78,7 +73,7 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::GetState(reply) => assert_eq!(&read::<p::GetState>(text), reply),
         Reply::GetInfo(reply) => assert_eq!(&read::<p::GetInfo>(text), reply),
         Reply::GetInterfaceDescription(reply) => assert_eq!(&read::<p::GetInterfaceDescription>(text), reply),
-        Reply::FreeBuffers(_) | Reply::LeaveStream(_) | Reply::EndStream(_) => {
+        Reply::FreeBuffers(_) | Reply::ReleaseImport(_) | Reply::LeaveStream(_) | Reply::EndStream(_) => {
             read::<p::EndStream>(text);
         }
     }

@@ -3,7 +3,7 @@
 use wharf_broker::state::{Effect, PeerId};
 use wharf_protocol::{Call, Reply, Token};
 
-use super::answers::{check_descriptors, check_error, check_reply, take};
+use super::answers::{check_descriptors, check_error, check_reply, resolve};
 use super::holdings::Held;
 use super::listing::check_privacy;
 use super::operations::Work;
@@ -28,7 +28,7 @@ impl World {
                     Some(peer) => peer.credentials.pid,
                     None => panic!("the process of {peer:?}, which is gone"),
                 };
-                let sent = take(fds, &mut self.holdings, process);
+                let sent = resolve(&fds, &self.holdings, process);
                 check_descriptors(self.turn.call.as_ref(), &reply, &sent);
                 check_reply(&reply);
                 self.take_note(peer, &reply);
@@ -40,9 +40,9 @@ impl World {
             Effect::Disconnect { peer } => {
                 assert!(self.peers.remove(&peer).is_some(), "{peer:?} is gone already")
             }
-            Effect::Drop { handles } => handles.into_iter().for_each(|handle| {
-                self.holdings.give_up(handle);
-            }),
+            Effect::Drop { handles } => handles
+                .into_iter()
+                .for_each(|handle| self.holdings.give_up(handle)),
             Effect::DropStatusPage { stream } => self.holdings.drop_page(stream),
             Effect::SetStreamState { stream, state } => self.holdings.set_stream_state(stream, state),
             Effect::SetSlot {
@@ -101,6 +101,18 @@ impl World {
                 let token = self.token_of_turn().reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
                 *uses = uses.checked_sub(1).expect("the token has uses left");
+            }
+            Reply::TakeChanges(reply) => {
+                let Some(Call::TakeChanges(call)) = &self.turn.call else {
+                    panic!("nobody asked for changes");
+                };
+                let incarnations = reply.joined.iter().map(|member| member.incarnation);
+                assert!(
+                    [call.after]
+                        .into_iter()
+                        .chain(incarnations)
+                        .is_sorted_by(|a, b| a < b)
+                );
             }
             Reply::GetState(state) => {
                 let uid = self.peers[&peer].credentials.uid;

@@ -77,10 +77,11 @@ impl Holdings {
             .unwrap_or_else(|| panic!("{handle:?} is not held"))
     }
 
-    pub(super) fn give_up(&mut self, handle: FdHandle) -> Held {
-        self.descriptors
-            .remove(&handle)
-            .unwrap_or_else(|| panic!("{handle:?} is not held any more"))
+    pub(super) fn give_up(&mut self, handle: FdHandle) {
+        assert!(
+            self.descriptors.remove(&handle).is_some(),
+            "{handle:?} is not held any more"
+        );
     }
 
     /// Seals buffers, as far as they are still held.

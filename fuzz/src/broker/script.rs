@@ -5,10 +5,10 @@
 
 use arbitrary::Unstructured;
 use wharf_protocol::codec::{encode_call, encode_oneway_call};
-use wharf_protocol::{EndReason, 
-    AllocateBuffers, Call, CreateStream, EndStream, FreeBuffers, GetInfo, GetInterfaceDescription, GetState,
-    ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register, SetId,
-    Slot, StreamId, TakeChanges, Token,
+use wharf_protocol::{
+    AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetInfo, GetInterfaceDescription,
+    GetState, ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register,
+    ReleaseImport, SetId, Slot, StreamId, TakeChanges, Token,
 };
 
 /// Something that happens. Peers and operations are counted among those there are, modulo their number.
@@ -170,7 +170,7 @@ impl<'a> Script<'a> {
     }
 
     fn call(&mut self, tokens: &[Token]) -> Call {
-        match self.number(13) {
+        match self.number(14) {
             0 => Register {
                 label: self.pick(&LABELS).to_owned(),
             }
@@ -211,8 +211,10 @@ impl<'a> Script<'a> {
             }
             .into(),
             6 => self.join(tokens).into(),
-            7 => TakeChanges { stream: StreamId(self.id()), after: Incarnation(0) }
-            .into(),
+            7 => {
+                let (stream, after) = (StreamId(self.id()), Incarnation(self.id()));
+                TakeChanges { stream, after }.into()
+            }
             8 => {
                 let (stream, slot) = (StreamId(self.id()), Slot(self.count()));
                 LeaveStream {
@@ -222,10 +224,20 @@ impl<'a> Script<'a> {
                 }
                 .into()
             }
-            9 => EndStream { stream: StreamId(self.id()), reason: EndReason::Ended }
-            .into(),
+            9 => {
+                let (stream, reasons) = (StreamId(self.id()), [EndReason::Ended, EndReason::ProducerDied]);
+                EndStream {
+                    stream,
+                    reason: self.pick(&reasons),
+                }
+                .into()
+            }
             10 => GetState {}.into(),
             11 => GetInfo {}.into(),
+            12 => ReleaseImport {
+                set: SetId(self.id()),
+            }
+            .into(),
             _ => GetInterfaceDescription {
                 interface: self.pick(&INTERFACES).to_owned(),
             }

@@ -24,7 +24,7 @@ pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
     );
     let names = Names::of(state);
     let sections = [
-        title.replace(char::is_control, "\u{fffd}") + "\n",
+        title.replace(char::is_control, "\u{fffd}") + "\n" + remark(state),
         section("no sessions", &state.sessions, sessions),
         section("no buffer sets", &state.sets, |sets| self::sets(sets, &names)),
         section("no streams", &state.streams, |streams| {
@@ -34,6 +34,14 @@ pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
         section("nobody holds anything", &state.users, users),
     ];
     sections.join("\n")
+}
+
+fn remark(state: &GetStateReply) -> &'static str {
+    if state.truncated {
+        "there is more than one reply can tell: only the first of each kind are listed\n"
+    } else {
+        ""
+    }
 }
 
 /// A table of what there is, or a line that there is nothing.

@@ -20,6 +20,7 @@ fn empty() -> GetStateReply {
         sets: Vec::new(),
         streams: Vec::new(),
         users: Vec::new(),
+        truncated: false,
     }
 }
 
@@ -159,6 +160,21 @@ fn what_is_hidden_from_the_asker_is_shown_by_number() {
     let text = described(&state);
     assert!(
         text.contains("     1  preview  1         1000    1     1 of 8                 3"),
+        "{text}"
+    );
+}
+
+#[test]
+fn listing_that_is_cut_off_says_so() {
+    let state = GetStateReply {
+        truncated: true,
+        ..busy()
+    };
+    let text = described(&state);
+    assert!(
+        text.lines()
+            .nth(1)
+            .is_some_and(|line| line.contains("only the first")),
         "{text}"
     );
 }
