@@ -14,8 +14,13 @@ use common::child::{self, Actor};
 use common::raw::Raw;
 use common::{Broker, Client};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use wharf_broker::{Config, Server};
-use wharf_protocol::{AllocateBuffers, Amounts, BrokerError, GetState, Register, Resource as Kind};
+use wharf_protocol::codec::encode_call;
+use wharf_protocol::{
+    AllocateBuffers, Amounts, BrokerError, Call, GetState, ImportBuffers, ObjectKind, Register,
+    Resource as Kind,
+};
 
 /// Plays a broker that may have 40 descriptors.
 #[test]
@@ -143,6 +148,110 @@ fn page_that_cannot_be_received_is_not_blamed_on_its_sender() {
     common::wait_until("there is room again", || {
         camera.call_with(create(), &[&ring]).is_ok()
     });
+}
+
+/// Plays a broker for which descriptors under way are counted, as they are for any but privileged processes.
+#[test]
+fn unprivileged_broker() {
+    let Some(socket) = child::socket() else { return };
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: CapabilitySet::empty(),
+            permitted: CapabilitySet::empty(),
+            inheritable: CapabilitySet::empty(),
+        },
+    )
+    .unwrap();
+    let mut server = Server::bind(&socket, Config::default()).unwrap();
+    // Binding has raised the limit, which is also that of descriptors under way.
+    let limit = Some(60);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit,
+            maximum: limit,
+        },
+    )
+    .unwrap();
+    child::tell("serving");
+    server.run(std::io::stdin()).unwrap();
+}
+
+#[test]
+fn replies_that_find_too_many_descriptors_under_way_are_sent_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("wharf-0");
+    let mut broker = Actor::start("unprivileged_broker", &socket);
+    assert_eq!(broker.hear(), "serving");
+    let mut camera = Client::connect(&socket);
+    let label = |label: &str| Register {
+        label: label.to_owned(),
+    };
+    camera.call(label("camera")).unwrap();
+    let set = camera.allocate(4096, 20).0.set;
+    let token = camera.token(ObjectKind::Set, set.0, 1000);
+    let call = |call: Call| encode_call(&call).unwrap();
+    let mut greedy: Vec<_> = (0..8).map(|_| Raw::connect(&socket)).collect();
+    for (index, viewer) in greedy.iter_mut().enumerate() {
+        viewer.say(&call(label(&index.to_string()).into()));
+        viewer.hear().unwrap();
+        let import = ImportBuffers { token: token.clone() };
+        viewer.say(&call(import.into()).repeat(5));
+    }
+    // There are more to be sent than may be under way. Whoever needs none is served at once, the rest when it reads.
+    camera.call(GetState {}).unwrap();
+    let listening: Vec<_> = greedy
+        .into_iter()
+        .map(|mut viewer| {
+            std::thread::spawn(move || {
+                (0..5).all(|_| {
+                    viewer
+                        .hear()
+                        .is_some_and(|answer| answer.starts_with(b"{\"parameters\""))
+                })
+            })
+        })
+        .collect();
+    for viewer in listening {
+        assert!(viewer.join().unwrap());
+    }
+    camera.call(GetState {}).unwrap();
+}
+
+/// Plays a broker in a process namespace of its own.
+#[test]
+fn secluded_broker() {
+    let Some(socket) = child::socket() else { return };
+    let mut server = Server::bind(&socket, Config::default()).unwrap();
+    child::tell("serving");
+    server.run(std::io::stdin()).unwrap();
+}
+
+#[test]
+fn caller_that_the_broker_cannot_see_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("wharf-0");
+    let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
+    let allowed = std::process::Command::new(namespace[0])
+        .args(&namespace[1..])
+        .arg("true")
+        .status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there can be no process namespace here");
+        return;
+    }
+    let mut broker = Actor::start_under(&namespace, "secluded_broker", &socket);
+    assert_eq!(broker.hear(), "serving");
+    for _ in 0..2 {
+        let mut outsider = Raw::connect(&socket);
+        let error = outsider.hear_error();
+        assert!(
+            matches!(&error, BrokerError::ProtocolViolation { reason } if reason.contains("namespace")),
+            "{error}"
+        );
+        assert_eq!(outsider.hear(), None);
+    }
 }
 
 #[test]

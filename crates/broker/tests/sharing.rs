@@ -204,13 +204,18 @@ fn producer_gets_the_very_page_and_process_of_a_newcomer() {
     );
     assert_eq!(fcntl_getfl(&fds[0]).unwrap() & OFlags::ACCMODE, OFlags::RDONLY);
     PidFd::from_fd(fds.into_iter().nth(1).unwrap()).unwrap();
-    let (again, fds) = camera
-        .call(TakeChanges {
-            stream: produced.stream,
-            after: Incarnation(0),
-        })
-        .unwrap();
-    assert!(again.joined.is_empty() && fds.is_empty());
+    let mut take = |after| {
+        let stream = produced.stream;
+        camera.call(TakeChanges { stream, after }).unwrap()
+    };
+    let (again, fds) = take(Incarnation(0));
+    assert_eq!(
+        (again.joined.len(), fds.len()),
+        (1, 2),
+        "a lost reply costs nothing"
+    );
+    let (later, fds) = take(again.joined[0].incarnation);
+    assert!(later.joined.is_empty() && fds.is_empty());
 }
 
 #[test]

@@ -16,7 +16,10 @@ use common::raw::Raw;
 use common::{Broker, page};
 use rustix::net::sockopt::set_socket_linger;
 use wharf_protocol::codec::encode_call;
-use wharf_protocol::{BrokerError, Call, CreateStream, GetInterfaceDescription, GetState, INTERFACE, SetId};
+use wharf_protocol::{
+    BrokerError, Call, CreateStream, GetInterfaceDescription, GetState, INTERFACE, ImportBuffers, ObjectKind,
+    Register, SetId, Token,
+};
 use wharf_stream::RING_PAGE_BYTES;
 
 /// A call with a reply of several kilobytes.
@@ -28,24 +31,67 @@ fn wordy() -> Vec<u8> {
 }
 
 #[test]
-fn peer_that_never_reads_is_cut_off_while_others_are_served() {
+fn peer_that_never_reads_is_served_no_further_and_others_are() {
     let broker = Broker::start();
     let mut deaf = Raw::connect(broker.socket());
     let mut somebody = broker.client("somebody else");
-    let call = wordy();
-    let cut_off = (0..100_000).find(|round| {
-        if round % 100 == 0 {
-            somebody.call(GetState {}).unwrap();
+    deaf.0.set_nonblocking(true).unwrap();
+    let calls = wordy().repeat(100);
+    let mut said = 0;
+    // Only the socket's own buffers hold what it says; the broker reads no more.
+    let refused = loop {
+        match deaf.0.write(&calls) {
+            Ok(written) => said += written,
+            Err(error) => break error,
         }
-        match deaf.0.write_all(&call) {
-            Ok(()) => false,
-            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => true,
-            Err(error) => panic!("{error}"),
-        }
-    });
-    assert!(cut_off.is_some(), "it could say what it liked");
-    drop(somebody);
+        assert!(said < 64 << 20, "it can say what it likes");
+        somebody.call(GetState {}).unwrap();
+    };
+    assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+    for _ in 0..100 {
+        somebody.call(GetState {}).unwrap();
+    }
+    deaf.0.set_nonblocking(false).unwrap();
+    let first = deaf.hear().expect("it is served when it reads");
+    assert_eq!(deaf.hear(), Some(first));
+    drop((deaf, somebody));
     broker.wait_until_empty();
+}
+
+#[test]
+fn replies_with_descriptors_that_nobody_reads_do_not_pile_up() {
+    let broker = Broker::start();
+    let mut camera = broker.client("camera");
+    let set = camera.allocate(4096, 1).0.set;
+    let import = || ImportBuffers {
+        token: Token::new("0".repeat(32)),
+    };
+    let mut greedy = Raw::connect(broker.socket());
+    greedy.say(
+        &encode_call(&Call::from(Register {
+            label: "greedy".to_owned(),
+        }))
+        .unwrap(),
+    );
+    greedy.hear().unwrap();
+    // More calls than the broker has a stack for, each answered with a descriptor.
+    for _ in 0..20 {
+        let token = camera.token(ObjectKind::Set, set.0, 1000);
+        let call = encode_call(&Call::from(ImportBuffers { token })).unwrap();
+        greedy.0.set_nonblocking(true).unwrap();
+        let mut calls = &call.repeat(1000)[..];
+        while let Ok(written) = greedy.0.write(calls) {
+            calls = &calls[written..];
+            if calls.is_empty() {
+                break;
+            }
+        }
+    }
+    camera.call(import()).unwrap_err();
+    greedy.0.set_nonblocking(false).unwrap();
+    greedy.hear().unwrap();
+    drop(greedy);
+    broker.wait_for("it is gone", |state| state.sessions.len() == 1);
 }
 
 #[test]
@@ -130,16 +176,19 @@ fn reluctant() -> (TcpStream, TcpStream) {
     (socket, other)
 }
 
+fn create(set: SetId) -> CreateStream {
+    CreateStream {
+        set,
+        name: String::new(),
+        max_consumers: 1,
+    }
+}
+
 #[test]
 fn closing_what_a_peer_has_sent_keeps_nobody_waiting() {
     let broker = Broker::start();
     let (mut stranger, mut camera) = (broker.client("stranger"), broker.client("camera"));
     let set = camera.allocate(4096, 2).0.set;
-    let create = |set| CreateStream {
-        set,
-        name: String::new(),
-        max_consumers: 1,
-    };
 
     let (socket, mut other) = reluctant();
     let mut sender = Raw::connect(broker.socket());
@@ -150,20 +199,75 @@ fn closing_what_a_peer_has_sent_keeps_nobody_waiting() {
     assert_eq!(sender.hear_error(), BrokerError::NotRegistered);
     camera.call(GetState {}).unwrap();
 
-    // Behind it wait, to be closed, as many descriptors as the broker puts up with.
+    // What comes after it is closed nevertheless, however much it is.
     let (pipe, _writer) = rustix::pipe::pipe().unwrap();
     let mut again = || stranger.call_with(create(SetId(999)), &[&pipe]).unwrap_err();
-    while again() == (BrokerError::NoSuchSet { id: SetId(999) }) {}
-    assert_eq!(again(), BrokerError::OutOfDescriptors);
+    for _ in 0..500 {
+        // A few may wait for those before them.
+        common::wait_until("it is closed", || again() != BrokerError::OutOfDescriptors);
+    }
+    let ring = page(RING_PAGE_BYTES);
+    common::wait_until("there is room", || {
+        camera.call_with(create(set), &[&ring]).is_ok()
+    });
+    std::io::copy(&mut other, &mut std::io::sink()).unwrap();
+}
+
+#[test]
+fn user_whose_descriptors_never_close_brings_no_more_and_is_told_so() {
+    let broker = Broker::start();
+    let mut camera = broker.client("camera");
+    let set = camera.allocate(4096, 2).0.set;
+    let call = encode_call(&Call::from(create(set))).unwrap();
+    let mut others = Vec::new();
+    let refused = (0..200).find(|_| {
+        let (socket, other) = reluctant();
+        others.push(other);
+        let mut sender = Raw::connect(broker.socket());
+        sender.say_with(&call[..10], &[socket.as_fd()]);
+        drop(socket); // From now on the broker has the last descriptor of it.
+        sender.say(&call[10..]);
+        sender.hear_error() == BrokerError::OutOfDescriptors
+    });
+    assert!(refused.is_some(), "it could bring what it liked");
+    camera.call(GetState {}).unwrap();
     let ring = page(RING_PAGE_BYTES);
     assert_eq!(
         camera.call_with(create(set), &[&ring]).unwrap_err(),
         BrokerError::OutOfDescriptors
     );
-    camera.call(GetState {}).unwrap();
-
-    std::io::copy(&mut other, &mut std::io::sink()).unwrap();
+    for mut other in others {
+        std::thread::spawn(move || std::io::copy(&mut other, &mut std::io::sink()));
+    }
     common::wait_until("the descriptors are closed", || {
         camera.call_with(create(set), &[&ring]).is_ok()
     });
+}
+
+#[test]
+fn hanging_up_on_descriptors_that_nobody_read_keeps_nobody_waiting() {
+    let broker = Broker::start();
+    let mut camera = broker.client("camera");
+    let (socket, _other) = reluctant();
+    let mut rude = Raw::connect(broker.socket());
+    // It reads one answer only, so that the broker reads no further either.
+    rude.say(&wordy().repeat(100));
+    rude.hear().unwrap();
+    rude.say_with(b"unread", &[socket.as_fd()]);
+    drop(socket);
+    drop(rude);
+    for _ in 0..10 {
+        camera.call(GetState {}).unwrap();
+    }
+    // The same, out of band.
+    let (socket, _other) = reluctant();
+    let mut sly = Raw::connect(broker.socket());
+    sly.say_out_of_band(&[socket.as_fd()]);
+    drop(socket);
+    sly.say(b"{\"method\":\"org.varlink.service.GetInfo\"}\0");
+    sly.hear();
+    drop(sly);
+    for _ in 0..10 {
+        camera.call(GetState {}).unwrap();
+    }
 }

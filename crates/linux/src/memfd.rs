@@ -144,16 +144,17 @@ impl Memfd {
     /// The descriptor comes back inside the error. [`MemfdError::NotAMemfd`]: EBADFD. [`MemfdError::NotReadable`]:
     /// EBADF. [`MemfdError::Unsealed`]: EINVAL, the sender could truncate the memory and so kill its readers with SIGBUS.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, ImportError> {
-        let label = match rustix::fs::fstat(&fd) {
-            Ok(stat) => inode_label(stat.st_ino),
-            Err(source) => return Err(ImportError::new(system("fstat", "imported")(source), fd)),
-        };
-        let memfd = Self { fd, label };
-        match memfd
-            .inspect()
-            .and_then(|info| info.require_seals(SealFlags::SHRINK))
-        {
-            Ok(()) => Ok(memfd),
+        let label = "imported".to_owned();
+        let mut memfd = Self { fd, label };
+        // Asks nothing that the file system of a descriptor which is no memfd could take its time to answer.
+        match memfd.inspect() {
+            Ok(info) => {
+                memfd.label = inode_label(info.id.inode);
+                match info.require_seals(SealFlags::SHRINK) {
+                    Ok(()) => Ok(memfd),
+                    Err(cause) => Err(ImportError::new(cause, memfd.fd)),
+                }
+            }
             Err(cause) => Err(ImportError::new(cause, memfd.fd)),
         }
     }
@@ -174,7 +175,8 @@ impl Memfd {
         let access = access.ok_or_else(|| MemfdError::NotReadable {
             memfd: self.label.clone(),
         })?;
-        // The seals are read before the size: once SHRINK is seen, the size read afterwards cannot go down any more.
+        // The seals are read before the size: once SHRINK is seen, the size read afterwards cannot go down any more. And no
+        // file system but that of memfds gets to answer, while `fstat` of another may wait for whoever serves it.
         let seals = rustix::fs::fcntl_get_seals(&self.fd).map_err(|source| MemfdError::NotAMemfd {
             object: self.label.clone(),
             source,
@@ -213,11 +215,12 @@ impl Memfd {
     ///
     /// # Errors
     /// [`MemfdError::System`]: ENOENT where `/proc` is not mounted, EACCES when the memory belongs to another user who
-    /// allows no reading, EMFILE when out of descriptors.
+    /// allows no reading, EMFILE when out of descriptors, EAGAIN while somebody holds a write lease on it.
     pub fn reopen_read_only(&self) -> Result<OwnedFd, MemfdError> {
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(system("open(/proc/self/fd)", &self.label))
+        // NONBLOCK changes nothing about memory, but without it a lease that somebody holds on it makes us wait for them.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        rustix::fs::open(path, flags, Mode::empty()).map_err(system("open(/proc/self/fd)", &self.label))
     }
 
     /// What error texts call it.

@@ -94,7 +94,7 @@ pub struct JoinStream {
     pub stream: Option<StreamId>,
 }
 
-/// Asks, as the producer, who joined since the last time.
+/// Asks, as the producer, who joined after a given consumer. Asking again gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct TakeChanges {
@@ -116,7 +116,7 @@ pub struct LeaveStream {
     pub incarnation: Incarnation,
 }
 
-/// Ends a stream in good order, as its producer.
+/// Ends a stream, as its producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct EndStream {

@@ -53,7 +53,7 @@ pub enum BrokerError {
         reason: String,
     },
 
-    /// No buffer set has this id (any more). `ENOENT`.
+    /// No buffer set of the caller's user has this id (any more). `ENOENT`.
     #[error("there is no {id}")]
     #[serde(rename = "dev.wharf.Broker.NoSuchSet")]
     NoSuchSet {
@@ -61,7 +61,7 @@ pub enum BrokerError {
         id: SetId,
     },
 
-    /// No stream has this id (any more), or the caller is not the consumer it says it is. `ENOENT`.
+    /// No stream of the caller's user has this id (any more), or the caller is not the consumer it says it is. `ENOENT`.
     #[error("there is no {id}")]
     #[serde(rename = "dev.wharf.Broker.NoSuchStream")]
     NoSuchStream {
@@ -69,7 +69,7 @@ pub enum BrokerError {
         id: StreamId,
     },
 
-    /// The object belongs to another session. `EACCES`.
+    /// The object belongs to another session of the caller's user. `EACCES`.
     #[error("{kind} {id} belongs to another session")]
     #[serde(rename = "dev.wharf.Broker.NotOwner")]
     NotOwner {
@@ -149,8 +149,8 @@ pub enum BrokerError {
         reason: String,
     },
 
-    /// The set is part of a stream. `EBUSY`.
-    #[error("{set} is in use by {stream}; end the stream first")]
+    /// The set is part of a stream that runs, or that has ended and that consumers have not left yet. `EBUSY`.
+    #[error("{set} is in use by {stream}; end the stream first, and let its consumers leave")]
     #[serde(rename = "dev.wharf.Broker.SetInUse")]
     SetInUse {
         /// The set.

@@ -127,6 +127,14 @@ impl Call {
         }
     }
 
+    /// Tells whether this call does more than look: what it does can be noticed later, even by who never sees its reply.
+    pub fn changes_something(&self) -> bool {
+        !matches!(
+            self,
+            Self::TakeChanges(_) | Self::GetState(_) | Self::GetInfo(_) | Self::GetInterfaceDescription(_)
+        )
+    }
+
     /// Tells whether this call is refused before `Register`. The exceptions only look: `Register` itself,
     /// `GetState` and `org.varlink.service`.
     pub fn needs_registration(&self) -> bool {

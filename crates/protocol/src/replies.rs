@@ -95,7 +95,7 @@ pub struct JoinStreamReply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct TakeChangesReply {
-    /// The consumers that joined since the last call and have not left, in the order of joining.
+    /// The consumers that joined after the one given and have not left, in the order of joining.
     pub joined: Vec<Member>,
 }
 

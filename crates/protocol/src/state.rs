@@ -19,6 +19,19 @@ pub struct GetStateReply {
     pub streams: Vec<StreamState>,
     /// What each user has and may have, by ascending uid.
     pub users: Vec<UserState>,
+    /// Everything together would be too long for a reply: of each list there are only the first entries.
+    pub truncated: bool,
+}
+
+impl GetStateReply {
+    /// Keeps the first half of each list, and says so.
+    pub fn truncate(&mut self) {
+        self.sessions.truncate(self.sessions.len() / 2);
+        self.sets.truncate(self.sets.len() / 2);
+        self.streams.truncate(self.streams.len() / 2);
+        self.users.truncate(self.users.len() / 2);
+        self.truncated = true;
+    }
 }
 
 /// The broker itself.
@@ -53,7 +66,7 @@ pub struct SessionState {
     pub streams_produced: Vec<StreamId>,
     /// The streams it consumes.
     pub streams_joined: Vec<StreamId>,
-    /// The memory of the sets it owns, in bytes.
+    /// The sizes of the buffers of the sets it owns, in bytes.
     pub bytes: u64,
     /// The file descriptors the broker holds for it.
     pub fds: u64,
@@ -122,7 +135,8 @@ pub struct UserState {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::CustomType))]
 pub struct Amounts {
-    /// Memory of buffers, in bytes.
+    /// The sizes of buffers, in bytes. Freed buffers no longer count, though their memory is there until the last
+    /// process has let go of it.
     pub bytes: u64,
     /// Buffers.
     pub buffers: u64,

@@ -10,6 +10,7 @@ mod peer;
 
 use peer::{LONG, connected, create, stream_of};
 use rustix::io::Errno;
+use wharf_protocol::BrokerError;
 use wharf_protocol::transport::{CallError, SocketError};
 
 #[test]
@@ -83,4 +84,27 @@ fn answer_to_a_call_never_made_is_a_protocol_error() {
         .expect_err("something is wrong with this peer");
     assert!(matches!(error, CallError::Protocol { .. }), "{error}");
     peer.join().expect("the peer is content");
+}
+
+#[test]
+fn reason_for_hanging_up_is_told_to_who_was_about_to_speak() {
+    let (mut client, peer) = connected();
+    peer.write(b"{\"error\":\"dev.wharf.Broker.OutOfDescriptors\"}\0");
+    drop(peer);
+    let error = client.call(create("s"), &[], LONG).expect_err("it was refused");
+    assert!(
+        matches!(error, CallError::Broker(BrokerError::OutOfDescriptors)),
+        "{error}"
+    );
+    let error = client.call(create("s"), &[], LONG).expect_err("nobody is there");
+    assert!(matches!(error, CallError::BrokerGone { .. }), "{error}");
+}
+
+#[test]
+fn last_words_that_are_no_error_are_no_answer() {
+    let (mut client, peer) = connected();
+    peer.write(b"{\"parameters\":{\"stream\":1}}\0");
+    drop(peer);
+    let error = client.call(create("s"), &[], LONG).expect_err("nobody is there");
+    assert!(matches!(error, CallError::BrokerGone { .. }), "{error}");
 }

@@ -78,6 +78,7 @@ reply_round_trips! {
 fn empty_replies_are_read_as_they_were_written() {
     for reply in [
         Reply::FreeBuffers(Done {}),
+        Reply::ReleaseImport(Done {}),
         Reply::LeaveStream(Done {}),
         Reply::EndStream(Done {}),
     ] {

@@ -141,7 +141,7 @@ impl BufferSet {
 
     /// Makes a token with which `uses` (1..=1000) other sessions can import the set, to read it.
     ///
-    /// The first import seals the buffers: map them for writing before, as this library does.
+    /// The first token seals the buffers: nobody can map them for writing from then on. This library has mapped them before.
     ///
     /// # Blocking
     ///

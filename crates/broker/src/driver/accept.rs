@@ -6,28 +6,48 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
-use rustix::event::epoll;
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::io::Errno;
+use rustix::net::sockopt::{set_socket_oobinline, set_socket_send_buffer_size};
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use wharf_protocol::BrokerError;
 use wharf_protocol::codec::encode_error;
 use wharf_protocol::transport::Socket;
 
-use super::Key;
+use super::disposal::Disposal;
+use super::{Key, input};
 use crate::state::PeerId;
+
+/// Whose account a connection is closed on when it is not known whose it is.
+pub(super) const UNKNOWN: u32 = u32::MAX;
 
 /// How many connections that were refused may stay open until their processes hang up. Their processes can then read
 /// the reason even if they are about to write.
 const MAX_LEAVING: usize = 16;
 
+/// How much may be on its way to a peer, in bytes: as little as the kernel allows, which makes more of it. Every reply in
+/// there may carry descriptors, and of these a user can only have so many under way.
+const SEND_BUFFER_BYTES: usize = 1;
+
+/// A connection that has been refused.
+#[derive(Debug)]
+struct Leaving {
+    peer: PeerId,
+    socket: Arc<Socket>,
+    /// On whose account it is closed.
+    uid: u32,
+}
+
 /// The listening socket and what it takes to refuse a connection properly.
 #[derive(Debug)]
 pub(super) struct Entrance {
     listener: UnixListener,
-    /// A descriptor to give up for a connection that has to be refused.
+    /// An open file to give up for a connection that has to be refused.
     reserve: Option<OwnedFd>,
-    leaving: VecDeque<(PeerId, Socket)>,
+    leaving: VecDeque<Leaving>,
+    foreign: Disposal,
     /// The loop does not look at the listener, because nothing could be done about a connection.
     pub(super) is_shut: bool,
 }
@@ -35,9 +55,9 @@ pub(super) struct Entrance {
 /// What came of an attempt to accept a connection.
 pub(super) enum Arrival {
     /// There is one.
-    Peer(Socket),
+    Peer(Arc<Socket>),
     /// There is one, and no descriptor to serve it.
-    Refused(Socket),
+    Refused(Arc<Socket>),
     /// There is none.
     Nobody,
     /// There may be one, but it cannot be had.
@@ -45,11 +65,12 @@ pub(super) enum Arrival {
 }
 
 impl Entrance {
-    pub(super) fn new(listener: UnixListener) -> Self {
+    pub(super) fn new(listener: UnixListener, foreign: &Disposal) -> Self {
         Self {
             listener,
             reserve: None,
             leaving: VecDeque::new(),
+            foreign: foreign.clone(),
             is_shut: false,
         }
     }
@@ -64,7 +85,7 @@ impl Entrance {
             Err(Errno::AGAIN) => Arrival::Nobody,
             Err(Errno::MFILE | Errno::NFILE) => self.accept_in_need(epoll),
             Err(errno) => {
-                tracing::warn!(%errno, "cannot accept a connection");
+                tracing::debug!(%errno, "cannot accept a connection");
                 Arrival::Trouble
             }
         }
@@ -81,11 +102,21 @@ impl Entrance {
         }
     }
 
-    fn try_accept(&self) -> Result<Socket, Errno> {
-        loop {
+    fn try_accept(&self) -> Result<Arc<Socket>, Errno> {
+        let socket = loop {
             match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
-                accepted => return accepted.map(Socket::from),
+                accepted => break Arc::new(accepted.map(Socket::from)?),
+            }
+        };
+        // Neither can fail for a socket of this kind. Without the first, the kernel closes descriptors that come out of
+        // band while it looks for others.
+        let set = set_socket_oobinline(&*socket, true);
+        match set.and_then(|()| set_socket_send_buffer_size(&*socket, SEND_BUFFER_BYTES)) {
+            Ok(()) => Ok(socket),
+            Err(errno) => {
+                input::close(socket, UNKNOWN, &self.foreign);
+                Err(errno)
             }
         }
     }
@@ -99,7 +130,7 @@ impl Entrance {
 
     fn restock(&mut self) {
         if self.reserve.is_none() {
-            self.reserve = fcntl_dupfd_cloexec(&self.listener, 0).ok();
+            self.reserve = eventfd(0, EventfdFlags::CLOEXEC).ok();
         }
     }
 
@@ -107,39 +138,49 @@ impl Entrance {
     pub(super) fn refuse(
         &mut self,
         epoll: &OwnedFd,
-        peer: PeerId,
-        socket: Socket,
+        (peer, uid): (PeerId, u32),
+        socket: Arc<Socket>,
         reason: Option<&BrokerError>,
     ) {
         let parting = reason.and_then(|reason| encode_error(reason).ok());
         let told = parting.is_none_or(|message| socket.send(&message, &[]).is_ok());
-        if !told || shutdown(&socket, Shutdown::Write).is_err() {
-            return;
+        if !told || shutdown(&*socket, Shutdown::Write).is_err() {
+            return input::close(socket, uid, &self.foreign);
         }
         let (data, flags) = (Key::Socket(peer).into(), epoll::EventFlags::RDHUP);
-        if epoll::add(epoll, &socket, data, flags).is_ok() {
-            self.leaving.push_back((peer, socket));
-            if self.leaving.len() > MAX_LEAVING {
-                self.close_oldest(epoll);
-            }
+        if epoll::add(epoll, &*socket, data, flags).is_err() {
+            return input::close(socket, uid, &self.foreign);
+        }
+        self.leaving.push_back(Leaving { peer, socket, uid });
+        if self.leaving.len() > MAX_LEAVING {
+            self.close_oldest(epoll);
         }
     }
 
     /// Closes a refused connection whose process has hung up.
     pub(super) fn see_off(&mut self, epoll: &OwnedFd, peer: PeerId) {
-        if let Some(index) = self.leaving.iter().position(|(leaving, _)| *leaving == peer)
-            && let Some((_, socket)) = self.leaving.remove(index)
+        if let Some(index) = self.leaving.iter().position(|leaving| leaving.peer == peer)
+            && let Some(leaving) = self.leaving.remove(index)
         {
-            forget(epoll, &socket);
-            drop(socket);
+            self.close(epoll, leaving);
             self.restock();
         }
     }
 
     fn close_oldest(&mut self, epoll: &OwnedFd) -> Option<()> {
-        let (_, socket) = self.leaving.pop_front()?;
-        forget(epoll, &socket);
+        let leaving = self.leaving.pop_front()?;
+        self.close(epoll, leaving);
         Some(())
+    }
+
+    /// Closes all refused connections.
+    pub(super) fn close_all(&mut self, epoll: &OwnedFd) {
+        while self.close_oldest(epoll).is_some() {}
+    }
+
+    fn close(&self, epoll: &OwnedFd, leaving: Leaving) {
+        forget(epoll, &*leaving.socket);
+        input::close(leaving.socket, leaving.uid, &self.foreign);
     }
 }
 

@@ -1,6 +1,8 @@
 //! One peer: its socket, its process, what it sends and what it is to be sent.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -9,8 +11,9 @@ use wharf_protocol::BrokerError;
 use wharf_protocol::codec::Decoder;
 use wharf_protocol::transport::Socket;
 
-use super::descriptors::{Descriptor, Shared};
-use super::disposal::ForeignFd;
+use super::descriptors::{Descriptor, Kept, Shared};
+use super::disposal::{Disposal, ForeignFd};
+use super::input;
 use super::output::Output;
 use super::system_error;
 use crate::state::Credentials;
@@ -18,14 +21,15 @@ use crate::state::Credentials;
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: Socket,
+    pub(super) socket: Arc<Socket>,
+    pub(super) uid: u32,
     pub(super) process: Shared,
     pub(super) decoder: Decoder<ForeignFd>,
     pub(super) output: Output,
     pub(super) stage: Stage,
     /// It has sent something.
     pub(super) has_spoken: bool,
-    /// It is served again later this turn: it may have sent more messages than a turn has time for.
+    /// It is served in the next round: there may be a message of it.
     pub(super) is_queued: bool,
     /// Something waits for room in the socket.
     pub(super) wants_room: bool,
@@ -33,6 +37,8 @@ pub(super) struct Connection {
     pub(super) watched: EventFlags,
     /// Descriptors of its next call that needs some could not be received.
     pub(super) fds_lost: bool,
+    /// Becomes true when a thread is done reading what came with these descriptors.
+    pub(super) reading_elsewhere: Option<Arc<AtomicBool>>,
 }
 
 /// How a connection stands with the loop.
@@ -47,17 +53,20 @@ pub(super) enum Stage {
 }
 
 impl Connection {
-    /// Takes note of who is at the other end of `socket`. `Ok(None)` if nobody is any more.
-    pub(super) fn open(socket: Socket) -> Result<Option<(Self, Credentials)>, (Socket, BrokerError)> {
-        let process = match identify(&socket) {
-            Ok(Some(process)) => process,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err((socket, error)),
+    /// Takes note of who is at the other end of `socket`. Without an error, nobody is any more.
+    pub(super) fn open(
+        socket: Arc<Socket>,
+        released: &Disposal,
+    ) -> Result<(Self, Credentials), (Arc<Socket>, Option<BrokerError>)> {
+        let (process, credentials) = match identify(&socket) {
+            Ok(Some(identified)) => identified,
+            Ok(None) => return Err((socket, None)),
+            Err(error) => return Err((socket, Some(error))),
         };
-        let (process, credentials) = process;
         let connection = Self {
             socket,
-            process: Shared::new(Descriptor::Process(process)),
+            uid: credentials.uid,
+            process: Shared::new(Kept::new(Descriptor::Process(process), released)),
             decoder: Decoder::for_calls(),
             output: Output::default(),
             stage: Stage::Open,
@@ -66,13 +75,39 @@ impl Connection {
             wants_room: false,
             watched: EventFlags::IN,
             fds_lost: false,
+            reading_elsewhere: None,
         };
-        Ok(Some((connection, credentials)))
+        Ok((connection, credentials))
+    }
+
+    /// Whether what it sends is of interest now. What is not read waits in its socket, and in the end makes it wait too.
+    pub(super) fn is_heard(&self) -> bool {
+        self.stage == Stage::Open && self.output.is_empty() && self.reading_elsewhere.is_none()
+    }
+
+    /// Takes note if a thread that read for this connection is done.
+    pub(super) fn is_read_elsewhere(&mut self) -> bool {
+        // ORDERING: Acquire, pairs with the Release of the thread that has read.
+        let is_done = |done: &Arc<AtomicBool>| done.load(Ordering::Acquire);
+        if self.reading_elsewhere.as_ref().is_some_and(is_done) {
+            self.reading_elsewhere = None;
+        }
+        self.reading_elsewhere.is_some()
+    }
+
+    /// Hangs up. What cannot be closed without waiting is closed elsewhere.
+    pub(super) fn close(self, foreign: &Disposal) {
+        if self.reading_elsewhere.is_some() {
+            self.socket.shut_down();
+            foreign.dispose(self.uid, self.socket);
+        } else {
+            input::close(self.socket, self.uid, foreign);
+        }
     }
 
     /// What the loop should look for at the socket. It tells of a hang-up in any case.
     pub(super) fn interest(&self) -> EventFlags {
-        let input = if self.stage == Stage::Open {
+        let input = if self.is_heard() {
             EventFlags::IN
         } else {
             EventFlags::empty()

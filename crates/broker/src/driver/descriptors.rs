@@ -1,13 +1,16 @@
 //! The descriptors the broker holds, under the names the state machine knows them by.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open};
 use wharf_linux::{Memfd, PidFd};
 
+use super::disposal::Disposal;
 use crate::state::FdHandle;
+
+/// On whose account the broker's own descriptors are closed. No peer can make that wait.
+const OURS: u32 = 0;
 
 /// A descriptor the broker holds.
 #[derive(Debug)]
@@ -22,8 +25,41 @@ pub(super) enum Descriptor {
     Refused,
 }
 
-/// A descriptor that may also wait in the output of several peers.
-pub(super) type Shared = Arc<Descriptor>;
+/// A descriptor that may also wait in the output of several peers, or be on its way to be sealed.
+pub(super) type Shared = Arc<Kept>;
+
+/// A descriptor that is closed elsewhere, wherever its last user drops it: freeing its memory can take its time.
+#[derive(Debug)]
+pub(super) struct Kept {
+    descriptor: Descriptor,
+    disposal: Disposal,
+}
+
+impl Kept {
+    pub(super) fn new(descriptor: Descriptor, disposal: &Disposal) -> Self {
+        Self {
+            descriptor,
+            disposal: disposal.clone(),
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.fd()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.descriptor, Descriptor::Refused) {
+            memory @ (Descriptor::Memory(_) | Descriptor::ReadOnly(_)) => self.disposal.dispose(OURS, memory),
+            Descriptor::Process(_) | Descriptor::Refused => {}
+        }
+    }
+}
 
 impl Descriptor {
     /// The descriptor, if there is one.
@@ -44,30 +80,37 @@ impl Descriptor {
 }
 
 /// Opens memory again for reading only. `None` where that cannot be done.
-///
-/// `O_NONBLOCK` changes nothing about memory, but without it a lease that somebody holds on the file makes `open` wait for
-/// them. Contract: P1.
 pub(super) fn reopen(memory: &Memfd) -> Option<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    open(path, flags, Mode::empty())
-        .inspect_err(|errno| tracing::debug!(%errno, "sharing memory by its own descriptor"))
+    memory
+        .reopen_read_only()
+        .inspect_err(|error| tracing::debug!(%error, "sharing memory by its own descriptor"))
         .ok()
 }
 
 /// All descriptors the state machine knows of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Descriptors {
     held: HashMap<FdHandle, Shared>,
     last: u64,
+    released: Disposal,
 }
 
 impl Descriptors {
+    /// Knows no descriptor yet; `released` closes them.
+    pub(super) fn new(released: &Disposal) -> Self {
+        Self {
+            held: HashMap::new(),
+            last: 0,
+            released: released.clone(),
+        }
+    }
+
     /// Takes in a descriptor and names it.
     pub(super) fn add(&mut self, descriptor: Descriptor) -> FdHandle {
         self.last += 1;
         let handle = FdHandle(self.last);
-        self.held.insert(handle, Arc::new(descriptor));
+        self.held
+            .insert(handle, Arc::new(Kept::new(descriptor, &self.released)));
         handle
     }
 
@@ -75,14 +118,19 @@ impl Descriptors {
         self.held.get(&handle)
     }
 
-    pub(super) fn remove(&mut self, handle: FdHandle) -> Option<Shared> {
-        self.held.remove(&handle)
+    pub(super) fn remove(&mut self, handle: FdHandle) {
+        self.held.remove(&handle);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
     }
 
     /// Lets a name stand for another descriptor of the same memory, if it still stands for one.
     pub(super) fn replace(&mut self, handle: FdHandle, descriptor: Descriptor) {
+        let descriptor = Arc::new(Kept::new(descriptor, &self.released));
         if let Some(held) = self.held.get_mut(&handle) {
-            *held = Arc::new(descriptor);
+            *held = descriptor;
         }
     }
 }

@@ -1,78 +1,138 @@
 //! Closing things where it cannot hold up the loop.
 //!
 //! `close` can take its time: the last descriptor of gigabytes of memory frees them page by page, and a descriptor that
-//! a peer sent may be a file of a file system that the peer itself serves, where closing waits for the peer. Contract: P1.
+//! a peer sent may be a file of a file system that the peer itself serves, or a socket that lingers, where closing
+//! waits for the peer. So it is done by threads, a few for each user: whoever sends what does not close gets no more
+//! closed, and nobody else notices. Contract: P1.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 
-/// A thread that drops what it is given. It starts when it gets the first thing.
-#[derive(Debug)]
-pub(super) struct Disposal<T> {
+/// How many threads work for one user at a time.
+pub(super) const MAX_CLOSERS: usize = 4;
+
+/// How much may wait to be closed for one user before it can bring nothing more that has to be closed.
+const MAX_WAITING: usize = 64;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that close what they are given. They start when there is something to do, and end when it is done.
+#[derive(Clone, Debug)]
+pub(super) struct Disposal {
     name: &'static str,
-    worker: OnceLock<Option<Worker<T>>>,
-    waiting: Arc<AtomicUsize>,
+    state: Arc<State>,
 }
 
-#[derive(Debug)]
-struct Worker<T> {
-    sender: Sender<T>,
-    thread: JoinHandle<()>,
+#[derive(Default)]
+struct State {
+    lanes: Mutex<BTreeMap<u32, Lane>>,
+    /// A lane is gone.
+    progress: Condvar,
 }
 
-impl<T: Send + 'static> Disposal<T> {
+/// What is to be done for one user. It exists as long as something is.
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<Job>,
+    closers: usize,
+}
+
+impl Lane {
+    /// How much is not done yet. A thread exists only while it has something to do.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.closers
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl Disposal {
     pub(super) fn new(name: &'static str) -> Self {
         Self {
             name,
-            worker: OnceLock::new(),
-            waiting: Arc::new(AtomicUsize::new(0)),
+            state: Arc::new(State::default()),
         }
     }
 
-    /// Drops `rubbish` on the other thread, or here if there can be none.
-    pub(super) fn dispose(&self, rubbish: T) {
-        if let Some(worker) = self.worker.get_or_init(|| self.start()) {
-            // ORDERING: Relaxed, a count that only limits; the channel orders what it is about.
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            // The receiver lives as long as the sender does.
-            let _ = worker.sender.send(rubbish);
+    /// Drops `rubbish` on another thread, on the account of user `uid`.
+    pub(super) fn dispose(&self, uid: u32, rubbish: impl Send + 'static) {
+        self.run(uid, move || drop(rubbish));
+    }
+
+    /// Does something that may wait for a peer on another thread, on the account of user `uid`.
+    pub(super) fn run(&self, uid: u32, job: impl FnOnce() + Send + 'static) {
+        let mut lanes = self.state.lock();
+        let lane = lanes.entry(uid).or_default();
+        lane.queue.push_back(Box::new(job));
+        if lane.closers >= MAX_CLOSERS {
+            return;
+        }
+        let state = Arc::clone(&self.state);
+        match Builder::new()
+            .name(self.name.to_owned())
+            .spawn(move || state.work(uid))
+        {
+            Ok(_) => lane.closers += 1,
+            // It waits for the next one that comes, or for the end.
+            Err(error) => tracing::debug!(%error, thread = self.name, "cannot start a thread"),
         }
     }
 
-    fn start(&self) -> Option<Worker<T>> {
-        let (sender, receiver) = channel::<T>();
-        let waiting = Arc::clone(&self.waiting);
-        let work = move || {
-            for rubbish in receiver {
-                drop(rubbish);
-                // ORDERING: Relaxed, as in `dispose`.
-                waiting.fetch_sub(1, Ordering::Relaxed);
+    /// Whether so much waits to be closed for a user that it shall bring nothing more.
+    pub(super) fn is_full(&self, uid: u32) -> bool {
+        self.state
+            .lock()
+            .get(&uid)
+            .is_some_and(|lane| lane.waiting() >= MAX_WAITING)
+    }
+
+    /// Waits until everything is done.
+    pub(super) fn finish(&self) {
+        let mut lanes = self.state.lock();
+        loop {
+            // What no thread could be had for is done here.
+            let orphaned = lanes.iter().find(|(_, lane)| lane.closers == 0);
+            if let Some((&uid, _)) = orphaned {
+                let lane = lanes.remove(&uid);
+                drop(lanes);
+                lane.unwrap_or_default().queue.into_iter().for_each(|job| job());
+                lanes = self.state.lock();
+            } else if lanes.is_empty() {
+                return;
+            } else {
+                let waited = self.state.progress.wait(lanes);
+                lanes = waited.unwrap_or_else(PoisonError::into_inner);
             }
-        };
-        match Builder::new().name(self.name.to_owned()).spawn(work) {
-            Ok(thread) => Some(Worker { sender, thread }),
-            Err(error) => {
-                tracing::warn!(%error, thread = self.name, "cannot start a thread; descriptors are closed in the loop");
-                None
-            }
         }
     }
+}
 
-    /// How many things are not dropped yet.
-    pub(super) fn waiting(&self) -> usize {
-        // ORDERING: Relaxed, as in `dispose`.
-        self.waiting.load(Ordering::Relaxed)
+impl State {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Lane>> {
+        // Nothing that can panic is done under the lock.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until everything is dropped.
-    pub(super) fn finish(self) {
-        if let Some(Worker { sender, thread }) = self.worker.into_inner().flatten() {
-            drop(sender);
-            // A panic of the thread has been reported by itself; everything it held is dropped.
-            let _ = thread.join();
+    /// The life of a closer: it ends when nothing waits for it any more.
+    fn work(&self, uid: u32) {
+        let mut lanes = self.lock();
+        while let Some(job) = lanes.get_mut(&uid).and_then(|lane| lane.queue.pop_front()) {
+            drop(lanes);
+            job();
+            lanes = self.lock();
+        }
+        if let Some(lane) = lanes.get_mut(&uid) {
+            lane.closers = lane.closers.saturating_sub(1);
+            if lane.waiting() == 0 {
+                lanes.remove(&uid);
+                self.progress.notify_all();
+            }
         }
     }
 }
@@ -81,14 +141,17 @@ impl<T: Send + 'static> Disposal<T> {
 #[derive(Debug)]
 pub(super) struct ForeignFd {
     fd: Option<OwnedFd>,
-    disposal: Arc<Disposal<OwnedFd>>,
+    uid: u32,
+    disposal: Disposal,
 }
 
 impl ForeignFd {
-    pub(super) fn new(fd: OwnedFd, disposal: &Arc<Disposal<OwnedFd>>) -> Self {
+    /// Takes in a descriptor that user `uid` has sent.
+    pub(super) fn new(fd: OwnedFd, uid: u32, disposal: &Disposal) -> Self {
         Self {
             fd: Some(fd),
-            disposal: Arc::clone(disposal),
+            uid,
+            disposal: disposal.clone(),
         }
     }
 
@@ -106,7 +169,7 @@ impl ForeignFd {
 impl Drop for ForeignFd {
     fn drop(&mut self) {
         if let Some(fd) = self.fd.take() {
-            self.disposal.dispose(fd);
+            self.disposal.dispose(self.uid, fd);
         }
     }
 }

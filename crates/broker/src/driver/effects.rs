@@ -1,17 +1,35 @@
 //! Carrying out what the state machine says.
 
+use std::time::Instant;
+
 use rustix::event::epoll;
 use wharf_linux::{Memfd, MemfdError};
 use wharf_protocol::codec::{EncodeError, encode_error, encode_reply};
 use wharf_protocol::{BrokerError, Reply, SetId, StreamId};
 
-use super::accept::forget;
+use super::accept::{UNKNOWN, forget};
 use super::connection::{Connection, Stage};
 use super::descriptors::{Descriptor, Shared};
 use super::output::Progress;
 use super::sealing::{Finished, Job};
 use super::{Driver, Key, system_error};
 use crate::state::{Effect, Event, FdHandle, FdRef, OperationId, PeerId};
+
+/// Writes a reply. A listing that is too long for a message is shortened.
+pub(super) fn encode_shortened(reply: &Reply) -> Result<Vec<u8>, EncodeError> {
+    let mut encoded = encode_reply(reply);
+    if matches!(
+        (&encoded, reply),
+        (Err(EncodeError::TooLarge { .. }), Reply::GetState(_))
+    ) {
+        let mut shorter = reply.clone();
+        while let (Err(EncodeError::TooLarge { .. }), Reply::GetState(state)) = (&encoded, &mut shorter) {
+            state.truncate();
+            encoded = encode_reply(&shorter);
+        }
+    }
+    encoded
+}
 
 impl Driver {
     /// Tells the state machine what happened, does what it says, and goes on until there is nothing left to tell.
@@ -32,7 +50,7 @@ impl Driver {
                 self.execute(effect);
             }
             if let Some(peer) = gone {
-                drop(self.unwatch(peer));
+                self.close(peer);
             }
         }
     }
@@ -73,7 +91,7 @@ impl Driver {
 
     fn reply(&mut self, peer: PeerId, reply: &Reply, fds: Vec<FdRef>) {
         let fds = fds.into_iter().filter_map(|fd| self.resolve(fd)).collect();
-        match encode_reply(reply) {
+        match encode_shortened(reply) {
             Ok(message) => self.send(peer, message, fds),
             Err(EncodeError::TooLarge { limit_bytes, .. }) => {
                 self.fail(
@@ -112,36 +130,31 @@ impl Driver {
         if connection.stage == Stage::Broken {
             return;
         }
-        if !connection.output.push(message, fds) {
-            return self.give_up(peer, &"it does not read its replies");
+        if !connection.output.put(message, fds) {
+            return self.give_up(
+                peer,
+                &"it was answered before the answer to its call before was sent",
+            );
         }
         self.flush(peer);
     }
 
-    /// Sends what waits for a peer, as far as it reads.
+    /// Sends what waits for a peer, as far as it reads. Makes nothing new to be sent.
     pub(super) fn flush(&mut self, peer: PeerId) {
         let Some(connection) = self.connections.get_mut(&peer) else {
             return;
         };
         let progress = connection.output.flush(&connection.socket);
         connection.wants_room = progress == Progress::Blocked;
-        self.update_interest(peer);
         match progress {
-            Progress::Idle | Progress::Blocked => {}
+            Progress::Idle | Progress::Blocked => self.update_interest(peer),
+            Progress::Crowded => self.delay(peer),
             Progress::Broken => self.give_up(peer, &"it hung up"),
-            Progress::TooManyUnderWay => {
-                // What the reply was about cannot be undone one by one, so that the whole session has to go.
-                self.fail(peer, &BrokerError::OutOfDescriptors);
-                self.give_up(
-                    peer,
-                    &"too many descriptors are on their way to processes that do not read",
-                );
-            }
         }
     }
 
     /// Lets the loop look for what a peer is good for at the moment.
-    fn update_interest(&mut self, peer: PeerId) {
+    pub(super) fn update_interest(&mut self, peer: PeerId) {
         let Some(connection) = self.connections.get_mut(&peer) else {
             return;
         };
@@ -151,7 +164,7 @@ impl Driver {
         }
         match epoll::modify(
             &self.epoll,
-            &connection.socket,
+            &*connection.socket,
             Key::Socket(peer).into(),
             interest,
         ) {
@@ -166,7 +179,7 @@ impl Driver {
             && connection.stage != Stage::Broken
         {
             connection.stage = Stage::Broken;
-            tracing::info!(peer = peer.0, %reason, "a connection is ended");
+            tracing::debug!(peer = peer.0, %reason, "a connection is ended");
             self.events.push_back(Event::Disconnected { peer });
         }
     }
@@ -177,14 +190,26 @@ impl Driver {
             Some(connection) if !connection.has_spoken => {
                 // It was refused before it could say anything. It may be about to, and shall still read why.
                 if let Some(connection) = self.unwatch(peer) {
-                    self.entrance.refuse(&self.epoll, peer, connection.socket, None);
+                    let whose = (peer, connection.uid);
+                    self.entrance.refuse(&self.epoll, whose, connection.socket, None);
                 }
             }
-            _ => drop(self.unwatch(peer)),
+            _ => self.close(peer),
         }
     }
 
-    /// Takes a connection out of the loop. It is closed when it is dropped.
+    /// Hangs up.
+    fn close(&mut self, peer: PeerId) {
+        if let Some(connection) = self.unwatch(peer) {
+            connection.close(&self.foreign);
+            // There may be a descriptor for a connection that has to wait.
+            if self.entrance.is_shut {
+                self.retry_at = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Takes a connection out of the loop.
     fn unwatch(&mut self, peer: PeerId) -> Option<Connection> {
         let connection = self.connections.remove(&peer)?;
         tracing::debug!(peer = peer.0, "a connection is over");
@@ -222,8 +247,10 @@ impl Driver {
     fn seal(&mut self, peer: PeerId, operation: OperationId, set: SetId, buffers: &[FdHandle]) {
         let held = |handle: &FdHandle| Some((*handle, Shared::clone(self.descriptors.get(*handle)?)));
         let buffers = buffers.iter().filter_map(held).collect();
+        let uid = self.connections.get(&peer).map_or(UNKNOWN, |owner| owner.uid);
         match self.sealing.begin(Job {
             peer,
+            uid,
             operation,
             set,
             buffers,
@@ -272,13 +299,8 @@ impl Driver {
     }
 
     fn release(&mut self, handles: Vec<FdHandle>) {
-        for descriptor in handles
-            .into_iter()
-            .filter_map(|handle| self.descriptors.remove(handle))
-        {
-            if let Some(released) = &self.released {
-                released.dispose(descriptor);
-            }
+        for handle in handles {
+            self.descriptors.remove(handle);
         }
     }
 }

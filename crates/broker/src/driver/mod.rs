@@ -26,10 +26,10 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -42,7 +42,7 @@ use crate::error::ServeError;
 use crate::state::{Event, Machine, PeerId, Settings};
 use accept::Entrance;
 use connection::Connection;
-use descriptors::{Descriptors, Shared};
+use descriptors::Descriptors;
 use disposal::Disposal;
 use sealing::Sealing;
 use status_pages::StatusPages;
@@ -53,11 +53,8 @@ const EVENTS_PER_WAIT: usize = 64;
 /// How much is read from a peer at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
 
-/// How soon to look again for a free descriptor when there was none for a waiting connection.
-const RETRY: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+/// How soon to try again what the system has refused or what a thread was still busy with.
+const RETRY: Duration = Duration::from_millis(100);
 
 const AT_ONCE: Timespec = Timespec {
     tv_sec: 0,
@@ -115,13 +112,17 @@ pub(crate) struct Driver {
     last_peer: u64,
     /// What the state machine has yet to hear.
     events: VecDeque<Event>,
-    /// Peers that have sent more than was served in one turn.
+    /// Peers of which there may be a message to serve, each once.
     unserved: VecDeque<PeerId>,
+    /// Peers for which something could not be done yet.
+    setbacks: BTreeSet<PeerId>,
+    /// When to try again.
+    retry_at: Option<Instant>,
     buffer: Vec<u8>,
-    /// Closes what peers sent and nobody wants.
-    foreign: Arc<Disposal<OwnedFd>>,
+    /// Closes what peers sent.
+    foreign: Disposal,
     /// Closes what the broker held.
-    released: Option<Disposal<Shared>>,
+    released: Disposal,
 }
 
 impl Driver {
@@ -138,20 +139,23 @@ impl Driver {
             pid: getpid().as_raw_nonzero().get().unsigned_abs(),
             uid: geteuid().as_raw(),
         };
+        let (foreign, released) = (Disposal::new("wharf-foreign"), Disposal::new("wharf-release"));
         Ok(Self {
             epoll,
-            entrance: Entrance::new(listener),
+            entrance: Entrance::new(listener, &foreign),
             machine: Machine::new(settings, Box::new(random_bits)),
-            descriptors: Descriptors::default(),
+            descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
             sealing,
             connections: BTreeMap::new(),
             last_peer: 0,
             events: VecDeque::new(),
             unserved: VecDeque::new(),
+            setbacks: BTreeSet::new(),
+            retry_at: None,
             buffer: vec![0; READ_BYTES],
-            foreign: Arc::new(Disposal::new("wharf-foreign")),
-            released: Some(Disposal::new("wharf-release")),
+            foreign,
+            released,
         })
     }
 
@@ -177,7 +181,7 @@ impl Driver {
             match epoll::wait(
                 &self.epoll,
                 rustix::buffer::spare_capacity(&mut events),
-                self.patience(),
+                self.patience().as_ref(),
             ) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -189,27 +193,46 @@ impl Driver {
                 self.attend(Key::of(event), event.flags);
             }
             self.serve_unserved();
-            self.reopen_entrance();
+            self.try_again();
         }
     }
 
     /// How long to wait for events: for ever, unless there is something to do.
-    fn patience(&self) -> Option<&'static Timespec> {
-        match (self.unserved.is_empty(), self.entrance.is_shut) {
-            (false, _) => Some(&AT_ONCE),
-            (true, true) => Some(&RETRY),
-            (true, false) => None,
+    fn patience(&self) -> Option<Timespec> {
+        if !self.unserved.is_empty() {
+            return Some(AT_ONCE);
         }
+        let left = self.retry_at?.saturating_duration_since(Instant::now());
+        Some(Timespec::try_from(left).unwrap_or(AT_ONCE))
+    }
+
+    /// Tries again later what could not be done now.
+    fn postpone(&mut self) {
+        self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+    }
+
+    /// Does what was postponed, if it is time.
+    fn try_again(&mut self) {
+        if self.retry_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.retry_at = None;
+        self.reopen_entrance();
+        for peer in std::mem::take(&mut self.setbacks) {
+            self.resume(peer);
+        }
+        self.settle();
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.connections.clear();
-        self.descriptors = Descriptors::default();
-        if let Some(released) = self.released.take() {
-            released.finish();
+        for connection in std::mem::take(&mut self.connections).into_values() {
+            connection.close(&self.foreign);
         }
+        self.entrance.close_all(&self.epoll);
+        self.descriptors.clear();
+        self.released.finish();
     }
 }
 

@@ -4,6 +4,7 @@
 //! `write` with data that does not arrive. So it is done by a thread of its own. Buffers whose owner has sealed them
 //! itself take the short way. Contract: P1, S5.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,13 +19,15 @@ use super::descriptors::{Descriptor, Shared, reopen};
 use super::system_error;
 use crate::state::{FdHandle, OperationId, PeerId};
 
-/// How many sets are sealed at a time. More than a few means that somebody holds their locks.
-const MAX_RUNNING: usize = 8;
+/// How many sets of one user are sealed at a time. More means that the user holds their locks.
+const MAX_RUNNING: usize = 2;
 
 /// A set to seal.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) peer: PeerId,
+    /// The owner of the set, who is the only one to wait for it.
+    pub(super) uid: u32,
     pub(super) operation: OperationId,
     pub(super) set: SetId,
     pub(super) buffers: Vec<(FdHandle, Shared)>,
@@ -34,6 +37,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) peer: PeerId,
+    uid: u32,
     pub(super) operation: OperationId,
     pub(super) set: SetId,
     /// Read-only descriptors to use instead of the ones there were.
@@ -47,7 +51,7 @@ pub(super) struct Sealing {
     bell: Arc<OwnedFd>,
     sender: Sender<Finished>,
     receiver: Receiver<Finished>,
-    running: usize,
+    running: BTreeMap<u32, usize>,
 }
 
 impl Sealing {
@@ -58,7 +62,7 @@ impl Sealing {
             bell,
             sender,
             receiver,
-            running: 0,
+            running: BTreeMap::new(),
         })
     }
 
@@ -67,14 +71,21 @@ impl Sealing {
         if job.buffers.iter().all(|(_, buffer)| is_sealed(buffer)) {
             return Some(job.run());
         }
-        if self.running >= MAX_RUNNING {
-            let reason = format!("{MAX_RUNNING} buffer sets are being sealed, try again");
+        if self
+            .running
+            .get(&job.uid)
+            .is_some_and(|running| *running >= MAX_RUNNING)
+        {
+            let reason = format!(
+                "{MAX_RUNNING} buffer sets of user {} are being sealed, try again",
+                job.uid
+            );
             return Some(job.fail(BrokerError::AllocationFailed {
                 errno: Errno::AGAIN.raw_os_error(),
                 reason,
             }));
         }
-        let (peer, operation, set) = (job.peer, job.operation, job.set);
+        let (peer, uid, operation, set) = (job.peer, job.uid, job.operation, job.set);
         let (bell, sender) = (Arc::clone(&self.bell), self.sender.clone());
         let work = move || {
             // If the broker is gone by now, nobody is interested.
@@ -83,7 +94,7 @@ impl Sealing {
         };
         match Builder::new().name("wharf-seal".to_owned()).spawn(work) {
             Ok(_) => {
-                self.running += 1;
+                *self.running.entry(uid).or_default() += 1;
                 None
             }
             Err(error) => {
@@ -91,6 +102,7 @@ impl Sealing {
                 let outcome = Err(system_error(errno, "starting a thread to seal buffers"));
                 Some(Finished {
                     peer,
+                    uid,
                     operation,
                     set,
                     outcome,
@@ -105,7 +117,12 @@ impl Sealing {
         // Nothing to read means that an earlier call has seen everything.
         let _ = rustix::io::read(&*self.bell, &mut count);
         let finished: Vec<_> = self.receiver.try_iter().collect();
-        self.running = self.running.saturating_sub(finished.len());
+        for over in &finished {
+            if let Some(running) = self.running.get_mut(&over.uid) {
+                *running = running.saturating_sub(1);
+            }
+        }
+        self.running.retain(|_, running| *running > 0);
         finished
     }
 }
@@ -126,6 +143,7 @@ impl Job {
         let outcome = sealed.map(|()| read_only);
         Finished {
             peer: self.peer,
+            uid: self.uid,
             operation: self.operation,
             set: self.set,
             outcome,
@@ -135,6 +153,7 @@ impl Job {
     fn fail(self, error: BrokerError) -> Finished {
         Finished {
             peer: self.peer,
+            uid: self.uid,
             operation: self.operation,
             set: self.set,
             outcome: Err(error),
@@ -143,8 +162,8 @@ impl Job {
 }
 
 /// Whether nobody can get a new writable mapping any more. Asking takes no lock.
-fn is_sealed(buffer: &Descriptor) -> bool {
-    match buffer {
+fn is_sealed(buffer: &Shared) -> bool {
+    match buffer.descriptor() {
         Descriptor::Memory(memory) => memory
             .inspect()
             .is_ok_and(|info| info.seals.contains(Memfd::WRITE_SEALED)),
@@ -153,8 +172,8 @@ fn is_sealed(buffer: &Descriptor) -> bool {
 }
 
 /// Seals a buffer, and opens it for reading only if it is not yet and can be.
-fn seal(buffer: &Descriptor) -> Result<Option<Descriptor>, BrokerError> {
-    match buffer {
+fn seal(buffer: &Shared) -> Result<Option<Descriptor>, BrokerError> {
+    match buffer.descriptor() {
         Descriptor::Memory(memory) => {
             memory.seal_future_writes().map_err(|error| {
                 system_error(error.errno(), "sealing a buffer against new writable mappings")

@@ -1,23 +1,22 @@
 //! What a turn of the loop does for whom.
 
+use std::sync::Arc;
+
 use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 use wharf_protocol::codec::{Message, decode_call};
 use wharf_protocol::transport::Socket;
 use wharf_protocol::{BrokerError, Call};
 
-use super::accept::Arrival;
+use super::accept::{Arrival, UNKNOWN};
 use super::connection::{Connection, Stage};
 use super::disposal::ForeignFd;
-use super::input::{inspect, receive};
+use super::input::{self, Input, inspect, look, take_out, take_out_elsewhere};
 use super::{Driver, Key};
 use crate::state::{Event, PeerId, ReceivedFd};
 
 /// How many connections are accepted in one turn.
 const ARRIVALS_PER_TURN: usize = 16;
-
-/// How many messages of one peer are served in one turn, so that nobody has the broker for itself. Contract: P1.
-const MESSAGES_PER_TURN: usize = 16;
 
 impl Driver {
     /// Does what an event of the loop asks for.
@@ -33,7 +32,7 @@ impl Driver {
             }
             Key::Socket(peer) => {
                 if flags.contains(EventFlags::OUT) {
-                    self.flush(peer);
+                    self.resume(peer);
                 }
                 if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
                     self.read(peer, flags);
@@ -49,9 +48,10 @@ impl Driver {
                 Arrival::Peer(socket) => self.admit(socket),
                 Arrival::Refused(socket) => {
                     let peer = self.next_peer();
-                    tracing::warn!("out of file descriptors, a connection is refused");
+                    tracing::debug!("out of file descriptors, a connection is refused");
+                    let error = BrokerError::OutOfDescriptors;
                     self.entrance
-                        .refuse(&self.epoll, peer, socket, Some(&BrokerError::OutOfDescriptors));
+                        .refuse(&self.epoll, (peer, UNKNOWN), socket, Some(&error));
                 }
                 Arrival::Nobody => return,
                 Arrival::Trouble => return self.shut_entrance(),
@@ -59,31 +59,34 @@ impl Driver {
         }
     }
 
-    fn admit(&mut self, socket: Socket) {
+    fn admit(&mut self, socket: Arc<Socket>) {
         let peer = self.next_peer();
-        let (connection, credentials) = match Connection::open(socket) {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return,
-            Err((socket, error)) => {
-                tracing::warn!(%error, "a connection is refused");
-                return self.entrance.refuse(&self.epoll, peer, socket, Some(&error));
-            }
+        let (connection, credentials) = match Connection::open(socket, &self.released) {
+            Ok(opened) => opened,
+            Err((socket, None)) => return input::close(socket, UNKNOWN, &self.foreign),
+            Err((socket, Some(error))) => return self.refuse((peer, UNKNOWN), socket, &error),
         };
+        let uid = credentials.uid;
+        if self.foreign.is_full(uid) {
+            return self.refuse((peer, uid), connection.socket, &BrokerError::OutOfDescriptors);
+        }
         if let Err(errno) = self.watch(peer, &connection) {
             let error = super::system_error(errno, "watching the connection");
-            tracing::warn!(%error, "a connection is refused");
-            return self
-                .entrance
-                .refuse(&self.epoll, peer, connection.socket, Some(&error));
+            return self.refuse((peer, uid), connection.socket, &error);
         }
         tracing::debug!(
             peer = peer.0,
             pid = credentials.pid,
-            uid = credentials.uid,
+            uid,
             "a process has connected"
         );
         self.connections.insert(peer, connection);
         self.feed(Event::Connected { peer, credentials });
+    }
+
+    fn refuse(&mut self, peer: (PeerId, u32), socket: Arc<Socket>, error: &BrokerError) {
+        tracing::debug!(%error, "a connection is refused");
+        self.entrance.refuse(&self.epoll, peer, socket, Some(error));
     }
 
     fn watch(&self, peer: PeerId, connection: &Connection) -> Result<(), Errno> {
@@ -98,7 +101,7 @@ impl Driver {
         PeerId(self.last_peer)
     }
 
-    fn shut_entrance(&mut self) {
+    pub(super) fn shut_entrance(&mut self) {
         let changed = epoll::modify(
             &self.epoll,
             &self.entrance,
@@ -106,38 +109,46 @@ impl Driver {
             EventFlags::empty(),
         );
         self.entrance.is_shut = changed.is_ok();
+        self.postpone();
     }
 
-    /// Looks at the listener again, once there is a descriptor to do so with.
+    /// Looks at the listener again, if there is something to do so with.
     pub(super) fn reopen_entrance(&mut self) {
-        if self.entrance.is_shut && self.entrance.can_accept() {
+        if !self.entrance.is_shut {
+            return;
+        }
+        if self.entrance.can_accept() {
             let changed = epoll::modify(&self.epoll, &self.entrance, Key::Listener.into(), EventFlags::IN);
             self.entrance.is_shut = changed.is_err();
         }
+        if self.entrance.is_shut {
+            self.postpone();
+        }
     }
 
-    /// Reads once from a peer, and serves what is complete.
+    /// Reads once from a peer.
     fn read(&mut self, peer: PeerId, flags: EventFlags) {
         let Some(connection) = self.connections.get_mut(&peer) else {
             return;
         };
-        match connection.stage {
-            Stage::Open if connection.is_queued => return,
-            Stage::Open => {}
-            // It has nothing to say that would be heard, but that it is gone.
-            Stage::Waiting if flags.contains(EventFlags::HUP) => {
-                return self.feed(Event::Disconnected { peer });
-            }
-            Stage::Waiting | Stage::Broken => return,
+        if connection.is_queued {
+            return;
         }
-        match receive(&connection.socket, &mut self.buffer, &self.foreign) {
-            Ok(input) if input.bytes == 0 => self.feed(Event::Disconnected { peer }),
-            Ok(input) => {
-                connection.has_spoken = true;
-                connection.fds_lost |= input.fds_lost;
-                connection.decoder.push(&self.buffer[..input.bytes], input.fds);
-                self.serve(peer);
+        if !connection.is_heard() {
+            // It has nothing to say that would be heard, but that it is gone.
+            if flags.contains(EventFlags::HUP) && connection.stage != Stage::Broken {
+                self.feed(Event::Disconnected { peer });
             }
+            return;
+        }
+        match look(
+            &*connection.socket,
+            &mut self.buffer,
+            connection.uid,
+            &self.foreign,
+        ) {
+            Ok(input) if input.bytes == 0 => self.feed(Event::Disconnected { peer }),
+            Ok(input) => self.take_in(peer, input),
             Err(Errno::AGAIN) => {}
             Err(errno) => {
                 tracing::debug!(%errno, peer = peer.0, "the connection broke");
@@ -146,30 +157,72 @@ impl Driver {
         }
     }
 
-    /// Serves the messages a peer has sent, as many as it is due.
-    fn serve(&mut self, peer: PeerId) {
-        for _ in 0..MESSAGES_PER_TURN {
-            let Some(connection) = self.connections.get_mut(&peer) else {
-                return;
-            };
-            if connection.stage != Stage::Open {
-                return;
-            }
-            let event = match connection.decoder.next_message() {
-                None => return,
-                Some(Ok(message)) => self.understand(peer, message),
-                Some(Err(error)) => Event::Malformed {
-                    peer,
-                    error: error.into(),
-                    oneway: false,
-                },
-            };
-            self.feed(event);
+    /// Takes out what a peer has sent, now that this process has the descriptors in it or does not want them.
+    fn take_in(&mut self, peer: PeerId, input: Input) {
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        let bytes = &mut self.buffer[..input.bytes];
+        if input.fds_lost {
+            let (socket, uid) = (&connection.socket, connection.uid);
+            connection.reading_elsewhere = Some(take_out_elsewhere(socket, bytes.len(), uid, &self.foreign));
+            connection.fds_lost = true;
+        } else if let Err(errno) = take_out(&*connection.socket, bytes) {
+            tracing::debug!(%errno, peer = peer.0, "the connection broke");
+            return self.feed(Event::Disconnected { peer });
         }
+        connection.has_spoken = true;
+        connection.decoder.push(bytes, input.fds);
+        self.queue(peer);
+        if input.fds_lost {
+            self.delay(peer);
+        }
+    }
+
+    /// Goes on with a peer later, when a thread may be done or the system may do what it refused.
+    pub(super) fn delay(&mut self, peer: PeerId) {
+        self.setbacks.insert(peer);
+        self.postpone();
+        self.update_interest(peer);
+    }
+
+    /// Goes on with a peer, as far as it can be done.
+    pub(super) fn resume(&mut self, peer: PeerId) {
+        self.flush(peer);
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        if connection.is_read_elsewhere() {
+            return self.delay(peer);
+        }
+        if connection.is_heard() {
+            self.update_interest(peer);
+            self.queue(peer);
+        }
+    }
+
+    /// Serves a message of a peer, if there is one and its answer has not to wait for that of an earlier one.
+    fn serve(&mut self, peer: PeerId) {
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        if connection.stage != Stage::Open || !connection.output.is_empty() {
+            return;
+        }
+        let event = match connection.decoder.next_message() {
+            None => return,
+            Some(Ok(message)) => self.understand(peer, message),
+            Some(Err(error)) => Event::Malformed {
+                peer,
+                error: error.into(),
+                oneway: false,
+            },
+        };
+        self.feed(event);
         self.queue(peer);
     }
 
-    /// Serves a peer again before the loop waits.
+    /// Serves a peer before the loop waits.
     pub(super) fn queue(&mut self, peer: PeerId) {
         if let Some(connection) = self.connections.get_mut(&peer)
             && !connection.is_queued
@@ -179,7 +232,7 @@ impl Driver {
         }
     }
 
-    /// Serves everybody once who was not done in an earlier turn.
+    /// Serves one message of everybody who has one, so that nobody has the broker for itself. Contract: P1.
     pub(super) fn serve_unserved(&mut self) {
         for peer in std::mem::take(&mut self.unserved) {
             if let Some(connection) = self.connections.get_mut(&peer) {
@@ -208,7 +261,7 @@ impl Driver {
                 oneway,
             };
         }
-        let fds = message.fds.into_iter().map(|fd| self.take_in(fd)).collect();
+        let fds = message.fds.into_iter().map(|fd| self.receive(fd)).collect();
         Event::Call {
             peer,
             call,
@@ -225,7 +278,7 @@ impl Driver {
         call.expected_fds() > 0 && std::mem::take(&mut connection.fds_lost)
     }
 
-    fn take_in(&mut self, fd: ForeignFd) -> ReceivedFd {
+    fn receive(&mut self, fd: ForeignFd) -> ReceivedFd {
         let (descriptor, inspection) = inspect(fd);
         ReceivedFd {
             handle: self.descriptors.add(descriptor),

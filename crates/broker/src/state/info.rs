@@ -66,6 +66,7 @@ impl Machine {
                 .map(|(id, stream)| self.describe_stream(*id, stream))
                 .collect(),
             users: users.map(|(uid, used)| UserState { uid, used, limit }).collect(),
+            truncated: false,
         }))
     }
 

@@ -188,6 +188,9 @@ impl Machine {
             self.drop_handles(handles);
             return self.fail(peer, oneway, error);
         }
+        if oneway && !call.changes_something() {
+            return;
+        }
         self.serve(Request {
             peer,
             oneway,
@@ -217,8 +220,8 @@ impl Machine {
             Call::AllocateBuffers(call) => self.allocate_buffers(request, call),
             Call::FreeBuffers(call) => self.free_buffers(peer, call),
             Call::CreateStream(call) => self.create_stream(request, call),
-            Call::IssueToken(call) => self.issue_token(peer, call),
-            Call::ImportBuffers(call) => self.import_buffers(request, call),
+            Call::IssueToken(call) => self.issue_token(request, call),
+            Call::ImportBuffers(call) => self.import_buffers(peer, call),
             Call::ReleaseImport(call) => self.release_import(peer, call),
             Call::JoinStream(call) => self.join_stream(request, call),
             Call::TakeChanges(call) => self.take_changes(peer, call),

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use wharf_protocol::{
-    BrokerError, EndReason, Register, RegisterReply, Reply, SessionId, SetId, Slot, StreamId,
+    BrokerError, EndReason, Register, RegisterReply, Reply, Resource, SessionId, SetId, Slot, StreamId,
 };
 
 use super::accounts::{CONNECTION, SESSION};
 use super::{Answered, Credentials, Effect, Machine, OperationId, PeerId, done, next};
+
+/// How many connections of one user may be without a session at a time.
+pub(super) const MAX_STRANGERS: u64 = 64;
 
 /// A connection.
 #[derive(Debug)]
@@ -43,7 +46,8 @@ impl Machine {
         if self.peers.contains_key(&peer) {
             return;
         }
-        match self.accounts.charge(credentials.uid, CONNECTION) {
+        let admitted = self.check_strangers(credentials.uid);
+        match admitted.and_then(|()| self.accounts.charge(credentials.uid, CONNECTION)) {
             Ok(()) => {
                 self.peers.insert(
                     peer,
@@ -59,6 +63,24 @@ impl Machine {
                 self.effects.push(Effect::Disconnect { peer });
             }
         }
+    }
+
+    /// Bounds the connections a user can have besides its sessions: each may be sending a message, the bytes and
+    /// descriptors of which are on nobody's account yet.
+    fn check_strangers(&self, uid: u32) -> Result<(), BrokerError> {
+        let strangers = self.peers.values();
+        let strangers = strangers.filter(|peer| peer.session.is_none() && peer.credentials.uid == uid);
+        let used = strangers.count() as u64;
+        if used < MAX_STRANGERS {
+            return Ok(());
+        }
+        Err(BrokerError::QuotaExceeded {
+            resource: Resource::Sessions,
+            limit: MAX_STRANGERS,
+            used,
+            requested: 1,
+            uid,
+        })
     }
 
     pub(super) fn register(&mut self, peer: PeerId, call: &Register) -> Answered {

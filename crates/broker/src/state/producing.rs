@@ -126,7 +126,9 @@ impl Machine {
 
     /// The stream with this id, if the caller produces it and it runs.
     pub(super) fn running_stream_of(&self, caller: Caller, id: StreamId) -> Result<&Stream, BrokerError> {
-        let stream = self.streams.get(&id).ok_or(BrokerError::NoSuchStream { id })?;
+        // Whether others have a stream of this number is nobody else's business.
+        let stream = self.streams.get(&id).filter(|stream| stream.uid == caller.uid);
+        let stream = stream.ok_or(BrokerError::NoSuchStream { id })?;
         if stream.producer != caller.session {
             return Err(BrokerError::NotOwner {
                 kind: ObjectKind::Stream,

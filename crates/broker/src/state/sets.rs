@@ -1,7 +1,6 @@
 //! Buffer sets: N equal buffers with one owner.
 //!
-//! A set is writable for its owner at first. When it is shared for the first time, as a stream or by an import, it is
-//! sealed: mappings its owner made before still write, nobody gets a new writable one. Contract: B1, S5.
+//! A set is writable for its owner at first. Before it is shared, as a stream or with a token, it is sealed: mappings its owner made before still write, nobody gets a new writable one. Contract: B1, S5.
 
 use std::collections::BTreeSet;
 
@@ -150,13 +149,12 @@ impl Machine {
         done(Reply::FreeBuffers(Done {}))
     }
 
-    pub(super) fn import_buffers(&mut self, request: &Request, call: &ImportBuffers) -> Answered {
-        let caller = self.caller(request.peer)?;
+    pub(super) fn import_buffers(&mut self, peer: PeerId, call: &ImportBuffers) -> Answered {
+        let caller = self.caller(peer)?;
         let id = self.tokens.set(&call.token)?;
-        let set = self.sets.get_mut(&id).ok_or(BrokerError::TokenUnknown)?;
-        if !set.sealed {
-            return self.seal(request, id);
-        }
+        // There is no token for a set that is not sealed. Contract: S5.
+        let set = self.sets.get_mut(&id).filter(|set| set.sealed);
+        let set = set.ok_or(BrokerError::TokenUnknown)?;
         let reply = ImportBuffersReply {
             set: id,
             generation: set.generation,
@@ -186,7 +184,7 @@ impl Machine {
         done(Reply::ReleaseImport(Done {}))
     }
 
-    /// Seals a set, then serves the call again.
+    /// Seals a set for its owner, who may make that take for ever, then serves the call again.
     pub(super) fn seal(&mut self, request: &Request, set: SetId) -> Answered {
         let buffers = self
             .sets
@@ -219,7 +217,9 @@ impl Machine {
 
     /// The set with this id, if it belongs to the caller.
     pub(super) fn owned_set(&self, caller: Caller, id: SetId) -> Result<&BufferSet, BrokerError> {
-        let set = self.sets.get(&id).ok_or(BrokerError::NoSuchSet { id })?;
+        // Whether others have a set of this number is nobody else's business.
+        let set = self.sets.get(&id).filter(|set| set.uid == caller.uid);
+        let set = set.ok_or(BrokerError::NoSuchSet { id })?;
         if set.owner != caller.session {
             return Err(BrokerError::NotOwner {
                 kind: ObjectKind::Set,

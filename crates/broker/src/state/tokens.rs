@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use wharf_protocol::{
-    BrokerError, EndReason, IssueToken, IssueTokenReply, ObjectKind, Reply, SetId, StreamId, Target, Token,
+    BrokerError, EndReason, IssueToken, IssueTokenReply, ObjectKind, Reply, Resource, SetId, StreamId,
+    Target, Token,
 };
 
-use super::{Answered, Machine, PeerId, done};
+use super::{Answered, Machine, Request, done};
 
 /// How many tokens one object has at most; issuing another revokes the oldest, as if it were used up. Tokens whose
 /// receivers died before they used them do not pile up that way.
 pub(super) const MAX_TOKENS_PER_OBJECT: usize = 256;
+
+/// How many tokens that can still be used one user has at most.
+pub(super) const MAX_TOKENS_PER_USER: usize = 4096;
 
 /// For how many dead tokens the broker remembers why they are dead.
 const MAX_REMEMBERED: usize = 1024;
@@ -44,19 +48,47 @@ enum Entry {
     Dead { because: BrokerError },
 }
 
+/// The live tokens of an object, oldest first.
+#[derive(Debug)]
+struct Issued {
+    /// The user of the object's owner.
+    uid: u32,
+    tokens: VecDeque<Token>,
+}
+
 /// All tokens.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     /// Looked up, never walked: the order of a hash map is not deterministic. Its keyed hash also keeps a
     /// token's bits from showing in the time a wrong guess takes.
     entries: HashMap<Token, Entry>,
-    live: BTreeMap<Object, VecDeque<Token>>,
+    live: BTreeMap<Object, Issued>,
     dead: VecDeque<Token>,
 }
 
 impl Tokens {
-    /// Adds a token. `None` if there is one of the same text already.
-    pub(super) fn add(&mut self, token: Token, object: Object, uses: u32) -> Option<()> {
+    /// Whether user `uid` may have one more token for `object`.
+    fn check(&self, uid: u32, object: Object) -> Result<(), BrokerError> {
+        let gives_way = |issued: &Issued| issued.tokens.len() >= MAX_TOKENS_PER_OBJECT;
+        if self.live.get(&object).is_some_and(gives_way) {
+            return Ok(());
+        }
+        let of_user = self.live.values().filter(|issued| issued.uid == uid);
+        let used = of_user.map(|issued| issued.tokens.len()).sum::<usize>();
+        if used < MAX_TOKENS_PER_USER {
+            return Ok(());
+        }
+        Err(BrokerError::QuotaExceeded {
+            resource: Resource::Tokens,
+            limit: MAX_TOKENS_PER_USER as u64,
+            used: used as u64,
+            requested: 1,
+            uid,
+        })
+    }
+
+    /// Adds a token for an object of user `uid`. `None` if there is one of the same text already.
+    fn add(&mut self, token: Token, uid: u32, object: Object, uses: u32) -> Option<()> {
         if self.entries.contains_key(&token) {
             return None;
         }
@@ -67,10 +99,13 @@ impl Tokens {
                 uses_left: uses,
             },
         );
-        let of_object = self.live.entry(object).or_default();
-        of_object.push_back(token);
-        if of_object.len() > MAX_TOKENS_PER_OBJECT
-            && let Some(oldest) = of_object.pop_front()
+        let issued = self.live.entry(object).or_insert_with(|| Issued {
+            uid,
+            tokens: VecDeque::new(),
+        });
+        issued.tokens.push_back(token);
+        if issued.tokens.len() > MAX_TOKENS_PER_OBJECT
+            && let Some(oldest) = issued.tokens.pop_front()
         {
             self.remember(oldest, BrokerError::TokenUsedUp);
         }
@@ -123,9 +158,9 @@ impl Tokens {
             return;
         }
         let object = *object;
-        if let Some(of_object) = self.live.get_mut(&object) {
-            of_object.retain(|live| live != token);
-            if of_object.is_empty() {
+        if let Some(issued) = self.live.get_mut(&object) {
+            issued.tokens.retain(|live| live != token);
+            if issued.tokens.is_empty() {
                 self.live.remove(&object);
             }
         }
@@ -134,16 +169,23 @@ impl Tokens {
 
     /// The stream is over: its tokens say so from now on.
     pub(super) fn end_stream(&mut self, stream: StreamId, reason: EndReason) {
-        for token in self.live.remove(&Object::Stream(stream)).unwrap_or_default() {
+        for token in self.revoke(Object::Stream(stream)) {
             self.remember(token, BrokerError::StreamEnded { reason });
         }
     }
 
     /// The set is gone: its tokens are unknown from now on.
     pub(super) fn remove_set(&mut self, set: SetId) {
-        for token in self.live.remove(&Object::Set(set)).unwrap_or_default() {
+        for token in self.revoke(Object::Set(set)) {
             self.entries.remove(&token);
         }
+    }
+
+    fn revoke(&mut self, object: Object) -> VecDeque<Token> {
+        self.live
+            .remove(&object)
+            .map(|issued| issued.tokens)
+            .unwrap_or_default()
     }
 
     fn remember(&mut self, token: Token, because: BrokerError) {
@@ -159,7 +201,9 @@ impl Tokens {
     /// The objects that have live tokens, with how many.
     #[cfg(test)]
     pub(super) fn counts(&self) -> impl Iterator<Item = (Object, usize)> {
-        self.live.iter().map(|(object, tokens)| (*object, tokens.len()))
+        self.live
+            .iter()
+            .map(|(object, issued)| (*object, issued.tokens.len()))
     }
 
     /// How many tokens are known, dead or alive.
@@ -170,22 +214,30 @@ impl Tokens {
 }
 
 impl Machine {
-    pub(super) fn issue_token(&mut self, peer: PeerId, call: &IssueToken) -> Answered {
-        let caller = self.caller(peer)?;
+    pub(super) fn issue_token(&mut self, request: &Request, call: &IssueToken) -> Answered {
+        let caller = self.caller(request.peer)?;
         let object = match call.kind {
             ObjectKind::Set => {
-                self.owned_set(caller, SetId(call.id))?;
-                Object::Set(SetId(call.id))
+                let set = SetId(call.id);
+                let is_sealed = self.owned_set(caller, set)?.sealed;
+                self.tokens.check(caller.uid, Object::Set(set))?;
+                // Sealing can wait for the owner, so it is done now, when only the owner waits. Contract: P1.
+                if !is_sealed {
+                    return self.seal(request, set);
+                }
+                Object::Set(set)
             }
             ObjectKind::Stream => {
-                self.running_stream_of(caller, StreamId(call.id))?;
-                Object::Stream(StreamId(call.id))
+                let stream = StreamId(call.id);
+                self.running_stream_of(caller, stream)?;
+                self.tokens.check(caller.uid, Object::Stream(stream))?;
+                Object::Stream(stream)
             }
         };
         let bits = u128::from_be_bytes((self.randomness)()?);
         let token = Token::new(format!("{bits:032x}"));
         self.tokens
-            .add(token.clone(), object, call.uses)
+            .add(token.clone(), caller.uid, object, call.uses)
             .ok_or_else(|| BrokerError::AllocationFailed {
                 errno: rustix::io::Errno::EXIST.raw_os_error(),
                 reason: "the random number generator gave the same token twice".to_owned(),

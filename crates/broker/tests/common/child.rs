@@ -40,7 +40,18 @@ pub struct Actor {
 impl Actor {
     /// Starts a child in which the test called `role` takes over.
     pub fn start(role: &str, socket: &std::path::Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_under(&[], role, socket)
+    }
+
+    /// The same, started by another program that is given what to run as its last arguments.
+    pub fn start_under(starter: &[&str], role: &str, socket: &std::path::Path) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let mut words = starter
+            .iter()
+            .map(std::ffi::OsStr::new)
+            .chain([program.as_os_str()]);
+        let mut child = Command::new(words.next().unwrap())
+            .args(words)
             .args([role, "--exact", "--nocapture", "--test-threads=1"])
             .env(SOCKET, socket)
             .stdin(Stdio::piped())

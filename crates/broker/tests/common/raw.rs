@@ -38,10 +38,20 @@ impl Raw {
 
     /// Sends descriptors along, unless the broker has hung up.
     pub fn try_say_with(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+        self.send(bytes, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends a byte and descriptors out of band.
+    pub fn say_out_of_band(&mut self, fds: &[BorrowedFd<'_>]) {
+        self.send(b" ", fds, SendFlags::NOSIGNAL | SendFlags::OOB)
+            .unwrap();
+    }
+
+    fn send(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
-        let sent = sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+        let sent = sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?;
         assert_eq!(sent, bytes.len());
         Ok(())
     }

@@ -34,6 +34,8 @@ pub enum Resource {
     Streams,
     /// File descriptors the broker holds for the user.
     Fds,
+    /// Tokens that can still be used.
+    Tokens,
 }
 
 impl fmt::Display for Resource {
@@ -44,6 +46,7 @@ impl fmt::Display for Resource {
             Self::Sessions => "sessions",
             Self::Streams => "streams",
             Self::Fds => "file descriptors",
+            Self::Tokens => "tokens",
         })
     }
 }

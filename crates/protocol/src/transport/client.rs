@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use serde::de::IgnoredAny;
 
 use super::deadline::Deadline;
 use super::error::{CallError, ConnectError, SocketError};
@@ -79,8 +80,8 @@ impl BlockingClient {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. After `Timeout`, `Broker` and `DescriptorsLost` the connection is as good as before; after
-    /// `BrokerGone` and where the broker's bytes make no sense, every further call gives `BrokerGone`.
+    /// See [`CallError`]. After `Timeout`, `Broker` and `DescriptorsLost` the connection is as good as before, unless the
+    /// `Broker` error was the reason for it to hang up; after that, after `BrokerGone` and where the broker's bytes make no sense, every further call gives `BrokerGone`.
     ///
     /// # Examples
     ///
@@ -140,7 +141,15 @@ impl BlockingClient {
             return Err(CallError::BrokerGone { method });
         }
         let until = Deadline::after(deadline);
-        let outcome = self.send(message, fds, until).and_then(|()| self.receive(until));
+        let outcome = match self.send(message, fds, until) {
+            Ok(()) => self.receive(until),
+            Err(Stop::Gone) => {
+                let parting = self.parting_error(until).ok_or(Stop::Gone);
+                self.hang_up();
+                parting
+            }
+            Err(stop) => Err(stop),
+        };
         outcome.map_err(|stop| {
             if matches!(stop, Stop::Gone | Stop::Protocol(_)) {
                 self.hang_up();
@@ -203,6 +212,21 @@ impl BlockingClient {
                 }
                 Some(Err(error)) => return Err(Stop::Protocol(error.to_string())),
                 None => descriptors_lost |= self.read(until)?,
+            }
+        }
+    }
+
+    /// What the broker said before it hung up, if that was why: an error that is no answer to a call made before.
+    fn parting_error(&mut self, until: Deadline) -> Option<Message<OwnedFd>> {
+        loop {
+            match self.decoder.next_message() {
+                Some(Ok(_)) if self.owed > 0 => self.owed -= 1,
+                Some(Ok(message)) => {
+                    let read = decode_reply::<IgnoredAny>(&message.bytes);
+                    return matches!(read, Err(ReplyError::Broker(_))).then_some(message);
+                }
+                Some(Err(_)) => return None,
+                None => self.read(until).ok().map(drop)?,
             }
         }
     }

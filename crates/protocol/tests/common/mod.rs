@@ -104,6 +104,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         Just(Bytes),
         Just(Buffers),
         Just(Sessions),
+        Just(Tokens),
         Just(Streams),
         Just(Fds)
     ]

@@ -214,14 +214,18 @@ pub(crate) fn get_state() -> impl Strategy<Value = GetStateReply> {
         vec(set(), 0..3),
         vec(stream(), 0..3),
         vec(user(), 0..3),
+        any::<bool>(),
     )
-        .prop_map(|(broker, sessions, sets, streams, users)| GetStateReply {
-            broker,
-            sessions,
-            sets,
-            streams,
-            users,
-        })
+        .prop_map(
+            |(broker, sessions, sets, streams, users, truncated)| GetStateReply {
+                broker,
+                sessions,
+                sets,
+                streams,
+                users,
+                truncated,
+            },
+        )
 }
 
 pub(crate) fn get_info() -> impl Strategy<Value = GetInfoReply> {

@@ -197,7 +197,7 @@ impl Machine {
         }
         for (object, count) in self.tokens.counts() {
             match object {
-                Object::Set(set) => assert!(self.sets.contains_key(&set)),
+                Object::Set(set) => assert!(self.sets[&set].sealed),
                 Object::Stream(stream) => assert!(self.streams[&stream].is_running()),
             }
             assert!((1..=MAX_TOKENS_PER_OBJECT).contains(&count));

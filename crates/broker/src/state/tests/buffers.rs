@@ -2,7 +2,7 @@
 
 use wharf_protocol::{
     AllocateBuffers, AllocateBuffersReply, BrokerError, EndReason, EndStream, FreeBuffers, ImportBuffers,
-    ImportBuffersReply, ObjectKind, Reply, SetId,
+    ImportBuffersReply, ObjectKind, ReleaseImport, Reply, SetId,
 };
 
 use super::world::World;
@@ -134,11 +134,16 @@ fn set_of_an_ended_stream_is_freed_though_consumers_have_not_left() {
 }
 
 #[test]
-fn first_import_seals_and_later_ones_do_not() {
+fn first_token_seals_and_nothing_later_does() {
     let mut world = World::new();
     let (camera, viewer) = (world.client("camera"), world.client("viewer"));
     let (allocated, buffers) = world.allocate(camera, 4096, 2);
+    world.history.clear();
     let token = world.token(camera, ObjectKind::Set, allocated.set.0, 2);
+    assert!(matches!(
+        world.history[..],
+        [Effect::Seal { peer, .. }, Effect::Reply { .. }] if peer == camera
+    ));
     world.history.clear();
     let (reply, fds) = world
         .call(viewer, ImportBuffers { token: token.clone() })
@@ -152,10 +157,33 @@ fn first_import_seals_and_later_ones_do_not() {
     };
     assert_eq!(reply, Reply::ImportBuffers(expected));
     assert_eq!(fds, buffers, "in the same order");
-    assert!(matches!(world.history[0], Effect::Seal { .. }));
-    world.history.clear();
+    world.token(camera, ObjectKind::Set, allocated.set.0, 2);
+    assert!(matches!(
+        world.history[..],
+        [Effect::Reply { .. }, Effect::Reply { .. }]
+    ));
+}
+
+#[test]
+fn import_is_given_back_once_and_only_by_its_importer() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let other = world.client_of(7, "other");
+    let set = world.allocate(camera, 4096, 2).0.set;
+    let token = world.token(camera, ObjectKind::Set, set.0, 2);
+    let not_imported = BrokerError::NoSuchSet { id: set };
+    assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
+    world
+        .call(viewer, ImportBuffers { token: token.clone() })
+        .unwrap();
+    assert_eq!(world.error(other, ReleaseImport { set }), not_imported);
+    assert_eq!(world.error(camera, ReleaseImport { set }), not_imported);
+    world.call(viewer, ReleaseImport { set }).unwrap();
+    assert!(world.machine.sets[&set].importers.is_empty());
+    assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
     world.call(viewer, ImportBuffers { token }).unwrap();
-    assert!(matches!(world.history[..], [Effect::Reply { .. }]));
+    world.call(camera, free(set)).unwrap();
+    assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
 }
 
 #[test]
@@ -166,7 +194,9 @@ fn owner_may_import_its_own_set() {
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
     let (_, fds) = world.call(camera, ImportBuffers { token }).unwrap();
     assert!(matches!(fds[..], [FdRef::Held(_)]));
-    assert!(world.machine.sets[&set].importers.is_empty());
+    assert_eq!(world.machine.sets[&set].importers.len(), 1);
+    world.call(camera, ReleaseImport { set }).unwrap();
+    assert_eq!(world.machine.sets[&set].count(), 1, "it still owns it");
 }
 
 #[test]

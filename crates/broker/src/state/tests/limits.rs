@@ -130,7 +130,7 @@ fn descriptors_are_limited_for_connections_too() {
 }
 
 #[test]
-fn consumer_pays_for_its_page_until_the_producer_has_it() {
+fn consumer_pays_for_its_page_as_long_as_the_stream_runs() {
     let mut world = quota(|quota| quota.fds = 3);
     let camera = world.client_of(8, "camera");
     assert!(matches!(
@@ -146,15 +146,11 @@ fn consumer_pays_for_its_page_until_the_producer_has_it() {
     let viewer = world.client_of(7, "viewer");
     world.join(viewer, &token, 1).unwrap();
     assert_eq!(world.machine.accounts.used(7).fds, 3);
-    world
-        .call(
-            camera,
-            TakeChanges {
-                stream,
-                after: Incarnation(0),
-            },
-        )
-        .unwrap();
+    let after = Incarnation(0);
+    world.call(camera, TakeChanges { stream, after }).unwrap();
+    assert_eq!(world.machine.accounts.used(7).fds, 3);
+    let reason = EndReason::Ended;
+    world.call(camera, EndStream { stream, reason }).unwrap();
     assert_eq!(world.machine.accounts.used(7).fds, 2);
 }
 
@@ -175,4 +171,21 @@ fn page_that_would_exceed_the_quota_does_not_join() {
         Err(exceeded(Resource::Fds, 8, 8, 1))
     );
     assert!(world.machine.streams[&stream].members.is_empty());
+}
+
+#[test]
+fn connections_without_a_session_are_limited_for_each_user() {
+    let mut world = quota(|_| ());
+    let strangers: Vec<_> = (0..64).map(|_| world.connect(7)).collect();
+    let refused = world.connect(7);
+    assert_eq!(
+        world.answer(refused),
+        Some(Err(exceeded(Resource::Sessions, 64, 64, 1)))
+    );
+    assert!(!world.connected.contains(&refused));
+    world.connect(8);
+    let label = "camera".to_owned();
+    world.call(strangers[0], Register { label }).unwrap();
+    let welcome = world.connect(7);
+    assert!(world.connected.contains(&welcome));
 }

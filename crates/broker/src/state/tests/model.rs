@@ -4,7 +4,7 @@
 //! most steps make sense and some do not.
 
 use proptest::prelude::*;
-use wharf_protocol::{Amounts, BrokerError};
+use wharf_protocol::{Amounts, BrokerError, EndReason};
 
 use super::play::{Action, Page, Player, SetAction, Step, StreamAction};
 use crate::state::Effect;
@@ -38,9 +38,10 @@ fn set_action() -> impl Strategy<Value = SetAction> {
 }
 
 fn stream_action() -> impl Strategy<Value = StreamAction> {
+    let reason = prop_oneof![Just(EndReason::Ended), Just(EndReason::ProducerDied)];
     prop_oneof![
-        4 => Just(StreamAction::Take),
-        1 => Just(StreamAction::End),
+        4 => (0_u64..9).prop_map(|after| StreamAction::Take { after }),
+        1 => reason.prop_map(|reason| StreamAction::End { reason }),
         8 => (0_u32..9).prop_map(|uses| StreamAction::Share { uses }),
     ]
 }
@@ -53,7 +54,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (0_u64..20_000, 0_u32..9).prop_map(|(size_bytes, count)| Action::Allocate { size_bytes, count }),
         7 => (nth(), set_action()).prop_map(|(set, action)| Action::OfSet(set, action)),
         13 => (nth(), stream_action()).prop_map(|(stream, action)| Action::OfStream(stream, action)),
-        3 => nth().prop_map(|token| Action::Import { token }),
+        5 => nth().prop_map(|token| Action::Import { token }),
+        2 => (0_usize..2).prop_map(|set| Action::Release { set }),
         16 => (nth(), 0_u32..4, page(), stream)
             .prop_map(|(token, depth, page, stream)| Action::Join { token, depth, page, stream }),
         4 => (nth(), 0_u64..2).prop_map(|(member, off)| Action::Leave { member, off }),
@@ -127,7 +129,7 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
     let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CountsExhausted CreateStatusPage CreateStream \
         Disconnect Drop DropStatusPage EndStream FreeBuffers GetState ImportBuffers InvalidArgument IssueToken \
         JoinStream LeaveStream MethodNotFound NoSuchSet NoSuchStream NotOwner NotRegistered OutOfDescriptors \
-        ProtocolViolation QuotaExceeded Register Seal SetInUse SetSlot SetStreamState StreamEnded StreamFull \
+        ProtocolViolation QuotaExceeded Register ReleaseImport Seal SetInUse SetSlot SetStreamState StreamEnded StreamFull \
         TakeChanges TokenForOther TokenUnknown TokenUsedUp";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());

@@ -1,13 +1,13 @@
 //! Work the driver takes its time for, fails at, or finishes for nobody.
 
 use wharf_protocol::{
-    AllocateBuffers, BrokerError, CreateStream, FreeBuffers, GetState, ImportBuffers, ObjectKind, Reply,
+    AllocateBuffers, BrokerError, CreateStream, GetState, ImportBuffers, IssueToken, ObjectKind, Reply,
     StreamId,
 };
 use wharf_stream::RING_PAGE_BYTES;
 
 use super::world::{StatusPage, World};
-use crate::state::{Effect, Event, OperationId, PeerId};
+use crate::state::{Event, OperationId, PeerId};
 
 fn failure() -> BrokerError {
     BrokerError::AllocationFailed {
@@ -50,17 +50,19 @@ fn failed_allocation_is_answered_and_costs_nothing() {
 #[test]
 fn failed_sealing_leaves_the_set_as_it_was() {
     let mut world = World::new();
-    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let camera = world.client("camera");
     let set = world.allocate(camera, 4096, 2).0.set;
-    let token = world.token(camera, ObjectKind::Set, set.0, 1);
+    let issue = || IssueToken {
+        kind: ObjectKind::Set,
+        id: set.0,
+        uses: 1,
+    };
     world.failure = Some(failure());
     assert_eq!(world.create(camera, set, 1), Err(failure()));
-    assert_eq!(
-        world.error(viewer, ImportBuffers { token: token.clone() }),
-        failure()
-    );
+    assert_eq!(world.error(camera, issue()), failure());
+    assert_eq!(world.machine.tokens.counts().next(), None);
     world.failure = None;
-    world.call(viewer, ImportBuffers { token }).unwrap();
+    world.call(camera, issue()).unwrap();
     world.create(camera, set, 1).unwrap();
 }
 
@@ -111,34 +113,42 @@ fn status_page_for_a_peer_that_is_gone_is_dropped() {
 }
 
 #[test]
-fn set_stays_sealed_when_the_caller_that_asked_is_gone() {
+fn owner_that_keeps_its_set_from_being_sealed_makes_nobody_else_wait() {
     let mut world = World::new();
     let (camera, viewer) = (world.client("camera"), world.client("viewer"));
-    let set = world.allocate(camera, 4096, 2).0.set;
-    let token = world.token(camera, ObjectKind::Set, set.0, 2);
+    let shared = world.allocate(camera, 4096, 2).0.set;
+    let token = world.token(camera, ObjectKind::Set, shared.0, 2);
+    let stubborn = world.allocate(camera, 4096, 2).0.set;
     world.hold_reports = true;
-    world.post(viewer, ImportBuffers { token: token.clone() }, vec![]);
-    world.tell(Event::Disconnected { peer: viewer });
-    assert!(world.report());
-    world.history.clear();
-    world.call(camera, ImportBuffers { token }).unwrap();
-    assert!(
-        matches!(world.history[..], [Effect::Reply { .. }]),
-        "no second seal"
+    world.post(
+        camera,
+        IssueToken {
+            kind: ObjectKind::Set,
+            id: stubborn.0,
+            uses: 1,
+        },
+        vec![],
     );
+    assert_eq!(world.answer(camera), None);
+    let (reply, _) = world.call(viewer, ImportBuffers { token }).unwrap();
+    assert!(matches!(reply, Reply::ImportBuffers(_)));
+    assert!(world.report());
+    assert!(matches!(
+        world.answer(camera),
+        Some(Ok((Reply::IssueToken(_), _)))
+    ));
 }
 
 #[test]
-fn set_freed_while_it_is_sealed_for_an_import_is_gone_for_the_importer() {
+fn seal_for_an_owner_that_is_gone_is_harmless() {
     let mut world = World::new();
-    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let camera = world.client("camera");
     let set = world.allocate(camera, 4096, 2).0.set;
-    let token = world.token(camera, ObjectKind::Set, set.0, 2);
     world.hold_reports = true;
-    world.post(viewer, ImportBuffers { token }, vec![]);
-    world.call(camera, FreeBuffers { set }).unwrap();
+    create(&mut world, camera, set);
+    world.tell(Event::Disconnected { peer: camera });
     assert!(world.report());
-    assert_eq!(world.answer(viewer), Some(Err(BrokerError::TokenUnknown)));
+    world.assert_empty();
 }
 
 #[test]
@@ -147,15 +157,11 @@ fn last_use_of_a_token_goes_to_whoever_is_served_first() {
     let (camera, one, two) = (world.client("camera"), world.client("one"), world.client("two"));
     let set = world.allocate(camera, 4096, 2).0.set;
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    world.hold_reports = true;
-    world.post(one, ImportBuffers { token: token.clone() }, vec![]);
-    world.post(two, ImportBuffers { token }, vec![]);
-    world.report_all();
-    assert!(matches!(
-        world.answer(one),
-        Some(Ok((Reply::ImportBuffers(_), _)))
-    ));
-    assert_eq!(world.answer(two), Some(Err(BrokerError::TokenUsedUp)));
+    world.call(one, ImportBuffers { token: token.clone() }).unwrap();
+    assert_eq!(
+        world.error(two, ImportBuffers { token }),
+        BrokerError::TokenUsedUp
+    );
 }
 
 #[test]

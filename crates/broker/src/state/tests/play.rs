@@ -3,8 +3,8 @@
 use wharf_linux::SealFlags;
 use wharf_protocol::{
     AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetState,
-    ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register, Reply,
-    SessionId, SetId, Slot, StreamId, TakeChanges, Token,
+    ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register,
+    ReleaseImport, Reply, SessionId, SetId, Slot, StreamId, TakeChanges, Token,
 };
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
@@ -37,6 +37,9 @@ pub(super) enum Action {
     Import {
         token: usize,
     },
+    Release {
+        set: usize,
+    },
     Join {
         token: usize,
         depth: u32,
@@ -59,8 +62,8 @@ pub(super) enum SetAction {
 
 #[derive(Clone, Debug)]
 pub(super) enum StreamAction {
-    Take,
-    End,
+    Take { after: u64 },
+    End { reason: EndReason },
     Share { uses: u32 },
 }
 
@@ -207,6 +210,7 @@ impl Player {
                 None,
                 None,
             ),
+            Action::Release { set } => self.release(set),
             Action::Join {
                 token,
                 depth,
@@ -259,20 +263,23 @@ impl Player {
         }
     }
 
+    fn release(&self, index: usize) -> Understood {
+        let imported = self.world.machine.sessions.iter();
+        let imported = imported.flat_map(|(id, session)| session.imported.iter().map(|set| (*set, *id)));
+        let (set, owner) = nth(imported, index).map_or((SetId(99), None), |(set, id)| (set, Some(id)));
+        (ReleaseImport { set }.into(), None, owner)
+    }
+
     fn of_stream(&self, index: usize, action: StreamAction) -> Understood {
         let found = nth(self.world.machine.streams.iter(), index);
         let (stream, owner) = found.map_or((StreamId(99), None), |(id, stream)| (*id, Some(stream.producer)));
         let call = match action {
-            StreamAction::Take => TakeChanges {
+            StreamAction::Take { after } => TakeChanges {
                 stream,
-                after: Incarnation(0),
+                after: Incarnation(after),
             }
             .into(),
-            StreamAction::End => EndStream {
-                stream,
-                reason: EndReason::Ended,
-            }
-            .into(),
+            StreamAction::End { reason } => EndStream { stream, reason }.into(),
             StreamAction::Share { uses } => IssueToken {
                 kind: ObjectKind::Stream,
                 id: stream.0,

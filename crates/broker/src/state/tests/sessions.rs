@@ -283,3 +283,35 @@ fn sessions_of_one_process_live_apart() {
     world.tell(Event::Disconnected { peer: first });
     assert!(world.status_pages.contains_key(&stream));
 }
+
+#[test]
+fn nothing_is_prepared_for_who_looks_and_wants_no_answer() {
+    let mut world = World::new();
+    let camera = world.client("camera");
+    let stream = world.stream(camera, 2, 1);
+    world.history.clear();
+    let after = Incarnation(0);
+    let calls: [Call; 3] = [
+        GetState {}.into(),
+        GetInfo {}.into(),
+        TakeChanges { stream, after }.into(),
+    ];
+    for call in calls {
+        assert!(!call.changes_something());
+        world.tell(Event::Call {
+            peer: camera,
+            call,
+            oneway: true,
+            fds: vec![],
+        });
+    }
+    assert_eq!(world.history, []);
+    let reason = EndReason::Ended;
+    world.tell(Event::Call {
+        peer: camera,
+        call: EndStream { stream, reason }.into(),
+        oneway: true,
+        fds: vec![],
+    });
+    assert!(world.machine.streams.is_empty(), "what changes something is done");
+}

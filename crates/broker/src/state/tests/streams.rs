@@ -9,14 +9,8 @@ use wharf_stream::status::{SlotState, StreamState};
 use super::world::World;
 use crate::state::{Effect, Event, FdRef, PeerId};
 
-fn take(world: &mut World, peer: PeerId, stream: StreamId) -> (Vec<Member>, Vec<FdRef>) {
-    match world.call(
-        peer,
-        TakeChanges {
-            stream,
-            after: Incarnation(0),
-        },
-    ) {
+fn take(world: &mut World, peer: PeerId, stream: StreamId, after: Incarnation) -> (Vec<Member>, Vec<FdRef>) {
+    match world.call(peer, TakeChanges { stream, after }) {
         Ok((Reply::TakeChanges(reply), fds)) => (reply.joined, fds),
         other => panic!("{other:?}"),
     }
@@ -195,17 +189,17 @@ fn depths_and_the_frame_being_written_have_to_fit_the_buffers() {
 }
 
 #[test]
-fn producer_learns_of_newcomers_once_and_in_the_order_of_joining() {
+fn producer_learns_of_newcomers_in_the_order_of_joining_as_often_as_it_asks() {
     let mut world = World::new();
     let (camera, viewer) = (world.client("camera"), world.client("viewer"));
     let encoder = world.client_of(7, "encoder");
     let stream = world.stream(camera, 8, 3);
     let token = world.token(camera, ObjectKind::Stream, stream.0, 9);
     let first = world.join(viewer, &token, 1).unwrap().0;
-    world.join(viewer, &token, 2).unwrap();
+    let second = world.join(viewer, &token, 2).unwrap().0;
     world.call(viewer, leave(&first)).unwrap();
     let third = world.join(encoder, &token, 3).unwrap().0;
-    let (joined, fds) = take(&mut world, camera, stream);
+    let (joined, fds) = take(&mut world, camera, stream, Incarnation(0));
     assert_eq!(
         joined.iter().map(|member| member.depth).collect::<Vec<_>>(),
         [2, 3]
@@ -222,10 +216,22 @@ fn producer_learns_of_newcomers_once_and_in_the_order_of_joining() {
     assert_eq!(joined[1], expected);
     assert!(matches!(
         fds[..],
-        [FdRef::HandOver(_), FdRef::Process(one), FdRef::HandOver(_), FdRef::Process(two)]
+        [FdRef::Held(_), FdRef::Process(one), FdRef::Held(_), FdRef::Process(two)]
             if (one, two) == (viewer, encoder)
     ));
-    assert_eq!(take(&mut world, camera, stream), (vec![], vec![]));
+    assert_eq!(
+        take(&mut world, camera, stream, Incarnation(0)),
+        (joined.clone(), fds.clone()),
+        "asked again, the broker answers the same"
+    );
+    assert_eq!(
+        take(&mut world, camera, stream, second.incarnation),
+        (joined[1..].to_vec(), fds[2..].to_vec())
+    );
+    assert_eq!(
+        take(&mut world, camera, stream, third.incarnation),
+        (vec![], vec![])
+    );
 }
 
 #[test]
@@ -239,28 +245,38 @@ fn newcomer_that_left_again_is_left_out() {
     let encoder = world.client("encoder");
     world.join(encoder, &token, 1).unwrap();
     world.tell(Event::Disconnected { peer: encoder });
-    assert_eq!(take(&mut world, camera, stream), (vec![], vec![]));
+    assert_eq!(take(&mut world, camera, stream, Incarnation(0)), (vec![], vec![]));
 }
 
 #[test]
-fn pages_taken_by_a_oneway_call_are_closed() {
+fn pages_of_consumers_are_held_until_the_stream_ends() {
     let mut world = World::new();
     let (camera, viewer) = (world.client("camera"), world.client("viewer"));
     let stream = world.stream(camera, 8, 3);
     let token = world.token(camera, ObjectKind::Stream, stream.0, 9);
     let before = world.fds.len();
     world.join(viewer, &token, 1).unwrap();
-    world.tell(Event::Call {
-        peer: camera,
-        call: TakeChanges {
-            stream,
-            after: Incarnation(0),
-        }
-        .into(),
-        oneway: true,
-        fds: vec![],
-    });
-    assert_eq!(world.fds.len(), before);
+    take(&mut world, camera, stream, Incarnation(0));
+    assert_eq!(world.fds.len(), before + 1);
+    let reason = EndReason::Ended;
+    world.call(camera, EndStream { stream, reason }).unwrap();
+    assert_eq!(world.fds.len(), before - 2, "ring page and status page go too");
+}
+
+#[test]
+fn producer_that_fails_without_dying_says_so() {
+    let mut world = World::new();
+    let (camera, viewer) = (world.client("camera"), world.client("viewer"));
+    let stream = world.stream(camera, 4, 2);
+    let token = world.token(camera, ObjectKind::Stream, stream.0, 2);
+    world.join(viewer, &token, 1).unwrap();
+    let reason = EndReason::ProducerDied;
+    world.call(camera, EndStream { stream, reason }).unwrap();
+    assert_eq!(world.endings[&stream], StreamState::ProducerDied);
+    assert_eq!(
+        world.join(viewer, &token, 1),
+        Err(BrokerError::StreamEnded { reason })
+    );
 }
 
 #[test]

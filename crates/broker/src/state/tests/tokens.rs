@@ -1,13 +1,13 @@
 //! Tokens.
 
 use wharf_protocol::{
-    BrokerError, EndReason, EndStream, ImportBuffers, IssueToken, JoinStream, ObjectKind, Policy, Reply,
-    SetId, StreamId, Target, Token,
+    BrokerError, EndReason, EndStream, FreeBuffers, ImportBuffers, Incarnation, IssueToken, JoinStream,
+    ObjectKind, Policy, Reply, Resource, SetId, StreamId, TakeChanges, Target, Token,
 };
 use wharf_stream::CONSUMER_PAGE_BYTES;
 
 use super::world::{BROKER_UID, World};
-use crate::state::tokens::MAX_TOKENS_PER_OBJECT;
+use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, MAX_TOKENS_PER_USER};
 use crate::state::{DEFAULT_QUOTA, Event, Machine, Settings};
 
 #[test]
@@ -44,6 +44,64 @@ fn only_owners_issue_tokens() {
         world.error(camera, of(ObjectKind::Stream, 99)),
         BrokerError::NoSuchStream { id: StreamId(99) }
     );
+}
+
+#[test]
+fn objects_of_other_users_are_as_if_they_did_not_exist() {
+    let mut world = World::new();
+    let (camera, stranger) = (world.client_of(7, "camera"), world.client_of(8, "stranger"));
+    let set = world.allocate(camera, 4096, 2).0.set;
+    let stream = world.create(camera, set, 1).unwrap();
+    let (no_set, no_stream) = (
+        BrokerError::NoSuchSet { id: set },
+        BrokerError::NoSuchStream { id: stream },
+    );
+    let issue = |kind, id| IssueToken { kind, id, uses: 1 };
+    assert_eq!(world.error(stranger, issue(ObjectKind::Set, set.0)), no_set);
+    assert_eq!(world.error(stranger, FreeBuffers { set }), no_set);
+    assert_eq!(world.create(stranger, set, 1), Err(no_set));
+    assert_eq!(
+        world.error(stranger, issue(ObjectKind::Stream, stream.0)),
+        no_stream
+    );
+    let after = Incarnation(0);
+    assert_eq!(world.error(stranger, TakeChanges { stream, after }), no_stream);
+    let reason = EndReason::Ended;
+    assert_eq!(world.error(stranger, EndStream { stream, reason }), no_stream);
+}
+
+#[test]
+fn tokens_of_one_user_are_limited_and_others_are_not_affected() {
+    let mut world = World::new();
+    let (camera, other) = (world.client_of(7, "camera"), world.client_of(8, "other"));
+    let issue = |set: SetId| IssueToken {
+        kind: ObjectKind::Set,
+        id: set.0,
+        uses: 1,
+    };
+    let mut first = None;
+    for _ in 0..MAX_TOKENS_PER_USER / MAX_TOKENS_PER_OBJECT {
+        let set = world.allocate(camera, 4096, 1).0.set;
+        for _ in 0..MAX_TOKENS_PER_OBJECT {
+            world.call(camera, issue(set)).unwrap();
+        }
+        first.get_or_insert(set);
+    }
+    let set = world.allocate(camera, 4096, 1).0.set;
+    let exceeded = BrokerError::QuotaExceeded {
+        resource: Resource::Tokens,
+        limit: 4096,
+        used: 4096,
+        requested: 1,
+        uid: 7,
+    };
+    assert_eq!(world.error(camera, issue(set)), exceeded);
+    let first = first.unwrap();
+    world.call(camera, issue(first)).expect("an older one gives way");
+    let of_other = world.allocate(other, 4096, 1).0.set;
+    world.call(other, issue(of_other)).unwrap();
+    world.call(camera, FreeBuffers { set: first }).unwrap();
+    world.call(camera, issue(set)).unwrap();
 }
 
 #[test]
