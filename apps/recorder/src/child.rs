@@ -31,6 +31,7 @@ pub(crate) fn run(role: Role) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    control.say(&Word::Hello);
     // Told to stop before the first order.
     let Some(order) = control.next_order() else {
         return ExitCode::SUCCESS;
@@ -60,13 +61,22 @@ fn follow(control: &Control, order: &Order) -> Result<Word, String> {
     }
 }
 
-/// Signals that a terminal or a service manager sends to all processes at once are the director's: it ends the run in order. A
-/// file that becomes too large is an error of the write.
+/// Signals that a terminal or a service manager sends to all processes at once are the director's: it ends the run in order.
 fn leave_signals_to_the_director() {
-    for signal in [SIGINT, SIGTERM, SIGHUP, SIGXFSZ] {
-        // The flag is of no interest. Where the system refuses, signals end the process as they always do.
-        let _ = signal_hook::flag::register(signal, Arc::default());
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        ignore(signal);
     }
+    make_large_files_an_error();
+}
+
+/// A file or buffer that is larger than the process may make is an error of the call, and not the end of the process.
+pub(crate) fn make_large_files_an_error() {
+    ignore(SIGXFSZ);
+}
+
+fn ignore(signal: i32) {
+    // The flag is of no interest. Where the system refuses, the signal ends the process as it always does.
+    let _ = signal_hook::flag::register(signal, Arc::default());
 }
 
 /// Makes the part visible in `ps` and `top`.

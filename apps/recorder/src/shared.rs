@@ -153,7 +153,10 @@ mod tests {
             let row_bytes = size.row_bytes(plane);
             for row in 0..size.rows(plane) {
                 let start = place(&layout, plane, row, row_bytes).unwrap();
-                assert!(start % 64 == 0 && start >= ends[ends.len() - 1], "{plane} {row}");
+                assert!(
+                    start.is_multiple_of(64) && start >= ends[ends.len() - 1],
+                    "{plane} {row}"
+                );
                 ends.push(start + row_bytes);
             }
             assert!(place(&layout, plane, size.rows(plane), row_bytes).is_err());

@@ -32,9 +32,21 @@ fn dropped_by(report: &Report, role: Role) -> u64 {
 
 #[test]
 fn recording_from_the_start_has_every_frame_that_was_captured() {
-    let ended = Recorder::new(&["--size", "128x96", "--seconds", "2", "--record-after", "0", "--json"]).run();
+    let ended = Recorder::new(&[
+        "--size",
+        "128x96",
+        "--seconds",
+        "2",
+        "--record-after",
+        "0",
+        "--json",
+    ])
+    .run();
     let report = ended.good_report();
-    assert_eq!((report.size.as_str(), report.frame_rate.as_str()), ("128x96", "30"));
+    assert_eq!(
+        (report.size.as_str(), report.frame_rate.as_str()),
+        ("128x96", "30")
+    );
     assert_eq!(report.wharf_copied_bytes(), 0);
     let [recording] = &report.recordings[..] else {
         panic!("{report:?}");
@@ -42,7 +54,10 @@ fn recording_from_the_start_has_every_frame_that_was_captured() {
     let lost = dropped_by(&report, Role::Camera) + dropped_by(&report, Role::Encoder);
     assert_eq!(captured(&report) + lost, 60, "two seconds at 30 frames a second");
     assert_eq!(recording.frames, captured(&report));
-    assert_eq!(recording.bytes, ended.path("recording.mp4").metadata().unwrap().len());
+    assert_eq!(
+        recording.bytes,
+        ended.path("recording.mp4").metadata().unwrap().len()
+    );
     if ffmpeg::available() {
         let path = ended.path("recording.mp4");
         assert_eq!(ffmpeg::count_frames(&path), (recording.frames, String::new()));
@@ -54,13 +69,25 @@ fn recording_from_the_start_has_every_frame_that_was_captured() {
 
 #[test]
 fn every_frame_is_accounted_for_at_every_process() {
-    let ended = Recorder::new(&["--size", "64x64", "--seconds", "2", "--record-after", "0.5", "--json"]).run();
+    let ended = Recorder::new(&[
+        "--size",
+        "64x64",
+        "--seconds",
+        "2",
+        "--record-after",
+        "0.5",
+        "--json",
+    ])
+    .run();
     let report = ended.good_report();
     let [viewer, encoder] = &report.consumers[..] else {
         panic!("{report:?}");
     };
     assert_eq!((viewer.role, encoder.role), (Role::Viewer, Role::Encoder));
-    assert_eq!(viewer.frames_received + dropped_by(&report, Role::Viewer), captured(&report));
+    assert_eq!(
+        viewer.frames_received + dropped_by(&report, Role::Viewer),
+        captured(&report)
+    );
     assert_eq!(viewer.frames_used, viewer.frames_received);
     assert_eq!(encoder.frames_received, report.recordings[0].frames);
     assert_eq!(encoder.latency.count, encoder.frames_received);
@@ -72,13 +99,21 @@ fn every_frame_is_accounted_for_at_every_process() {
     }
     let size = Size::new(64, 64).unwrap();
     let copied = u64::try_from(size.picture_bytes()).unwrap() * encoder.frames_received;
-    assert_eq!(report.own_copied_bytes(), copied, "the encoder's own copies are told apart");
+    assert_eq!(
+        report.own_copied_bytes(),
+        copied,
+        "the encoder's own copies are told apart"
+    );
 }
 
 #[test]
 fn table_is_printed_and_nothing_else() {
     let ended = Recorder::new(&["--size", "64x64", "--seconds", "0.5", "--record-after", "0"]).run();
-    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", ended.stderr);
+    assert!(
+        ended.status.success() && ended.stderr.is_empty(),
+        "{}",
+        ended.stderr
+    );
     for part in [
         "video    64x64 at 30 frames/s for 0.5 s\n",
         "frames   ",
@@ -95,7 +130,17 @@ fn table_is_printed_and_nothing_else() {
 
 #[test]
 fn run_without_viewer_and_recording_leaves_no_file() {
-    let ended = Recorder::new(&["--size", "64x64", "--seconds", "0.3", "--record-after", "9", "--no-view", "--json"]).run();
+    let ended = Recorder::new(&[
+        "--size",
+        "64x64",
+        "--seconds",
+        "0.3",
+        "--record-after",
+        "9",
+        "--no-view",
+        "--json",
+    ])
+    .run();
     let report = ended.good_report();
     assert!(report.consumers.is_empty() && report.recordings.is_empty());
     assert_eq!(captured(&report) + report.frames_dropped(), 9);
@@ -108,13 +153,25 @@ fn several_viewers_watch_the_same_frames() {
     let report = ended.good_report();
     assert_eq!(report.consumers.len(), 3);
     let received: u64 = report.consumers.iter().map(|viewer| viewer.frames_received).sum();
-    assert_eq!(received + dropped_by(&report, Role::Viewer), 3 * captured(&report));
+    assert_eq!(
+        received + dropped_by(&report, Role::Viewer),
+        3 * captured(&report)
+    );
 }
 
 #[test]
 fn signal_ends_the_run_in_order() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let run = Recorder::new(&["--size", "64x64", "--seconds", "600", "--record-after", "0", "--json"]).start();
+        let run = Recorder::new(&[
+            "--size",
+            "64x64",
+            "--seconds",
+            "600",
+            "--record-after",
+            "0",
+            "--json",
+        ])
+        .start();
         run.wait_for_bytes("recording.mp4", 2000);
         run.signal_director(signal);
         let ended = run.wait();
@@ -129,14 +186,26 @@ fn signal_ends_the_run_in_order() {
 
 #[test]
 fn children_leave_signals_of_the_terminal_to_the_director() {
-    let run = Recorder::new(&["--size", "64x64", "--seconds", "1.5", "--record-after", "0", "--json"]).start();
+    let run = Recorder::new(&[
+        "--size",
+        "64x64",
+        "--seconds",
+        "1.5",
+        "--record-after",
+        "0",
+        "--json",
+    ])
+    .start();
     run.wait_for_bytes("recording.mp4", 1);
     for role in ["camera", "viewer", "encoder"] {
         run.signal(role, Signal::INT);
         run.signal(role, Signal::TERM);
     }
     let report = run.wait().good_report();
-    assert_eq!(captured(&report) + dropped_by(&report, Role::Encoder) + dropped_by(&report, Role::Camera), 45);
+    assert_eq!(
+        captured(&report) + dropped_by(&report, Role::Encoder) + dropped_by(&report, Role::Camera),
+        45
+    );
 }
 
 #[test]
@@ -154,6 +223,12 @@ fn interruption_before_the_first_frame_ends_everything() {
 #[test]
 fn report_that_cannot_be_printed_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let ended = Recorder::new(&["--size", "64x64", "--seconds", "0.3", "--no-view"]).stdout(full).run();
-    assert!(ended.complaint(1).starts_with("cannot print the report"), "{}", ended.stderr);
+    let ended = Recorder::new(&["--size", "64x64", "--seconds", "0.3", "--no-view"])
+        .stdout(full)
+        .run();
+    assert!(
+        ended.complaint(1).starts_with("cannot print the report"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -9,7 +9,12 @@ use crate::testcard::TestCard;
 pub(super) fn capture(card: &TestCard, stream: &mut Stream<'_>) {
     let pace = Pace::start(stream.rate);
     for frame in 0.. {
-        if stream.is_over(frame) || pace.wait(frame, stream.stop()) {
+        if let Some(end) = stream.end_before(frame) {
+            // The last frame is to be seen, too.
+            pace.wait_until(end, stream.stop());
+            return;
+        }
+        if pace.wait(frame, stream.stop()) {
             return;
         }
         if pace.is_too_late(frame) {

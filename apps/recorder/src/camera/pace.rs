@@ -33,8 +33,14 @@ impl Pace {
 
     /// Waits until a frame is due; tells whether to stop instead.
     pub(super) fn wait(&self, frame: u64, stop: &Stop) -> bool {
+        self.wait_until(self.rate.due(frame), stop)
+    }
+
+    /// Waits until so much time has passed since frame 0 was due; tells whether to stop instead.
+    pub(super) fn wait_until(&self, time: Duration, stop: &Stop) -> bool {
+        let due_ns = self.start_ns.saturating_add(nanoseconds(time));
         loop {
-            let ahead_ns = self.due_ns(frame).saturating_sub(now_ns());
+            let ahead_ns = due_ns.saturating_sub(now_ns());
             if stop.is_raised() {
                 return true;
             }

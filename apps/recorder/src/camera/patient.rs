@@ -15,7 +15,7 @@ pub(super) fn capture<R: Read>(mut file: Reader<R>, stream: &mut Stream<'_>) {
     // Frames carry the times of the file, whatever delays them.
     let clock = Pace::start(stream.rate);
     for frame in 0.. {
-        if stream.is_over(frame) {
+        if stream.end_before(frame).is_some() {
             return;
         }
         let Some(buffer) = fill(&mut file, frame, stream) else {

@@ -60,9 +60,9 @@ impl<'a> Stream<'a> {
         self.control.stop()
     }
 
-    /// Whether a frame lies behind the end that was asked for.
-    pub(super) fn is_over(&self, frame: u64) -> bool {
-        self.time_limit.is_some_and(|limit| self.rate.due(frame) >= limit)
+    /// The end that was asked for, if a frame lies behind it.
+    pub(super) fn end_before(&self, frame: u64) -> Option<Duration> {
+        self.time_limit.filter(|limit| self.rate.due(frame) >= *limit)
     }
 
     /// Takes a free buffer, waiting for one up to `patience`; `None` is for ever.
@@ -103,8 +103,12 @@ impl<'a> Stream<'a> {
                 self.tally.note_problem(format_args!("the camera: {error}"));
             }
         }
-        self.tally.duration = self.rate.due(frame + 1);
-        //TROUBLE
+        let end = self.rate.due(frame.saturating_add(1));
+        self.tally.duration = self.time_limit.map_or(end, |limit| end.min(limit));
+        // Somebody could not be let in. That is their loss only.
+        if let Some(trouble) = self.producer.take_trouble() {
+            self.tally.note_problem(format_args!("the camera: {trouble}"));
+        }
     }
 
     /// Ends the stream and says what was done.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::{ChildId, Conductor, ENCODER_END_PATIENCE, END_PATIENCE, Effect, JOIN_PATIENCE, Phase, Target};
+use super::{ChildId, Conductor, ENCODER_END_PATIENCE, END_PATIENCE, Effect, Phase, START_PATIENCE, Target};
 use crate::control::Order;
 use crate::report::Role;
 
@@ -51,13 +51,13 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(role: Role) -> Self {
+    pub(super) fn new(role: Role, now: Instant) -> Self {
         Self {
             role,
             pid: 0,
             draws: false,
             has_joined: false,
-            deadline: None,
+            deadline: now.checked_add(START_PATIENCE),
             killed_because: None,
             has_said_last_word: false,
             has_been_stopped: false,
@@ -66,15 +66,8 @@ impl Member {
         }
     }
 
-    pub(super) fn consumer(role: Role, now: Instant) -> Self {
-        Self {
-            deadline: now.checked_add(JOIN_PATIENCE),
-            ..Self::new(role)
-        }
-    }
-
-    pub(super) fn joined(&mut self) {
-        self.has_joined = true;
+    /// It has no reason to be slow any more: a camera that listens may wait for its input, a consumer in the stream for frames.
+    pub(super) fn is_at_work(&mut self) {
         if !self.has_been_stopped {
             self.deadline = None;
         }

@@ -114,7 +114,7 @@ impl Findings {
             .cut_recordings
             .iter()
             .filter_map(|(child, cut)| Some((*child, cut.inspect()?)));
-        told.chain(cut)
+        cut.chain(told)
             .collect::<BTreeMap<_, _>>()
             .into_values()
             .collect()

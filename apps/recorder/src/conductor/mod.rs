@@ -15,88 +15,30 @@
 mod children;
 mod findings;
 mod recording;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::control::{Key, OpenOrder, Order, Ready, Source, ViewOrder, Word};
-use crate::rate::FrameRate;
+use crate::control::{Key, OpenOrder, Order, Ready, ViewOrder, Word};
 use crate::report::Role;
 pub(crate) use children::Ending;
 use children::Member;
 pub(crate) use findings::{Conclusion, Findings};
 use recording::Recorder;
+pub(crate) use vocabulary::{ChildId, Effect, Event, Plan, Target, Targets};
 
-/// Which child; counts up from 0 in the order in which they are started.
-pub(crate) type ChildId = usize;
-
-/// How long a viewer or encoder may take to join the stream.
-const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the camera may take to listen, and a viewer or encoder to join the stream.
+const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a child may take to come to its end. An encoder waits for the disk.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 const ENCODER_END_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ctrl-C pressed a second time after this time does not wait for anyone.
 const IMPATIENCE: Duration = Duration::from_secs(1);
-
-/// What the user wants.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) source: Source,
-    pub(crate) rate: Option<FrameRate>,
-    pub(crate) time_limit: Option<Duration>,
-    pub(crate) record_after: Duration,
-    pub(crate) viewers: u32,
-    /// Whether the first viewer draws in the terminal.
-    pub(crate) draw: bool,
-}
-
-/// A file to record to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) path: PathBuf,
-    /// Whether there is no such file yet.
-    pub(crate) is_new: bool,
-}
-
-/// Gives the file for the next recording, or says why there is none.
-pub(crate) type Targets = Box<dyn FnMut() -> Result<Target, String>>;
-
-/// What has happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A child has been started.
-    Started { child: ChildId, pid: u32 },
-    /// A child could not be started.
-    NotStarted { child: ChildId, reason: String },
-    /// A child has said something.
-    Said { child: ChildId, word: Box<Word> },
-    /// A child's process has ended, and everything it said has been passed on.
-    Ended { child: ChildId, ending: Ending },
-    /// The system wants the run to end.
-    Terminated,
-    /// The user wants the run to end, by Ctrl-C.
-    Interrupted,
-}
-
-/// What is to be done.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// Start a process and answer with [`Event::Started`] or [`Event::NotStarted`].
-    Start { child: ChildId, role: Role, draws: bool },
-    /// Tell a child something, once it can hear.
-    Tell { child: ChildId, order: Order },
-    /// Kill a child.
-    Kill { child: ChildId },
-    /// Put the terminal back into its former state: who had it is dead.
-    RestoreTerminal,
-    /// Tell the user something at once.
-    Inform(String),
-}
 
 /// Where the run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +84,7 @@ impl Conductor {
     }
 
     /// Begins the run.
-    pub(crate) fn begin(&mut self) -> Vec<Effect> {
+    pub(crate) fn begin(&mut self, now: Instant) -> Vec<Effect> {
         let at_once = self.plan.record_after.is_zero();
         let order = OpenOrder {
             source: self.plan.source.clone(),
@@ -151,7 +93,7 @@ impl Conductor {
             record_at: (!at_once).then_some(self.plan.record_after),
             viewers: self.plan.viewers,
         };
-        self.start(Member::new(Role::Camera), Order::Open(order));
+        self.start(Member::new(Role::Camera, now), Order::Open(order));
         self.take_effects()
     }
 
@@ -205,13 +147,9 @@ impl Conductor {
 
     fn said(&mut self, child: ChildId, word: Word, now: Instant) {
         match word {
+            Word::Hello => self.listens(child),
             Word::Ready(video) => self.camera_is_ready(video, now),
-            Word::Joined => {
-                if let Some(member) = self.members.get_mut(&child) {
-                    member.joined();
-                }
-                self.begin_when_all_are_there(now);
-            }
+            Word::Joined => self.joined(child, now),
             Word::RecordDue => self.record_when_due(now),
             Word::Recording => self.file_has_begun(child),
             Word::Pressed(Key::Record) => self.toggle_recording(now),
@@ -226,6 +164,21 @@ impl Conductor {
             }
             Word::Failed(reason) => self.failed(child, reason),
         }
+    }
+
+    fn listens(&mut self, child: ChildId) {
+        let member = self.members.get_mut(&child);
+        if let Some(camera) = member.filter(|member| member.role == Role::Camera) {
+            camera.is_at_work();
+        }
+    }
+
+    fn joined(&mut self, child: ChildId, now: Instant) {
+        if let Some(member) = self.members.get_mut(&child) {
+            member.has_joined = true;
+            member.is_at_work();
+        }
+        self.begin_when_all_are_there(now);
     }
 
     fn camera_is_ready(&mut self, video: Ready, now: Instant) {
@@ -243,7 +196,7 @@ impl Conductor {
             };
             let member = Member {
                 draws: order.draw,
-                ..Member::consumer(Role::Viewer, now)
+                ..Member::new(Role::Viewer, now)
             };
             self.start(member, Order::View(order));
         }

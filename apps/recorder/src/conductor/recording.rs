@@ -62,7 +62,7 @@ impl Conductor {
         };
         let member = Member {
             target: Some(target),
-            ..Member::consumer(Role::Encoder, now)
+            ..Member::new(Role::Encoder, now)
         };
         let encoder = self.start(member, Order::Record(order));
         self.recorder.active = Some(encoder);

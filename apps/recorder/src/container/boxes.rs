@@ -59,33 +59,6 @@ pub(super) fn header(size: Size, parameter_sets: &ParameterSets) -> Result<Vec<u
 }
 
 fn track(size: Size, parameter_sets: &ParameterSets) -> Result<Trak> {
-    let sample_entry = Avc1 {
-        visual: Visual {
-            data_reference_index: 1,
-            width: size.width(),
-            height: size.height(),
-            ..Visual::default()
-        },
-        avcc: Avcc::new(&parameter_sets.sps, &parameter_sets.pps)?,
-        ..Avc1::default()
-    };
-    let stbl = Stbl {
-        stsd: Stsd {
-            codecs: vec![sample_entry.into()],
-        },
-        stco: Some(Stco::default()),
-        ..Stbl::default()
-    };
-    let minf = Minf {
-        vmhd: Some(Vmhd::default()),
-        dinf: Dinf {
-            dref: Dref {
-                entries: vec![Url::default().into()],
-            },
-        },
-        stbl,
-        ..Minf::default()
-    };
     Ok(Trak {
         tkhd: Tkhd {
             track_id: TRACK,
@@ -105,9 +78,39 @@ fn track(size: Size, parameter_sets: &ParameterSets) -> Result<Trak> {
                 handler: b"vide".into(),
                 name: "Wharf recorder".into(),
             },
-            minf,
+            minf: Minf {
+                vmhd: Some(Vmhd::default()),
+                dinf: Dinf {
+                    dref: Dref {
+                        entries: vec![Url::default().into()],
+                    },
+                },
+                stbl: samples(size, parameter_sets)?,
+                ..Minf::default()
+            },
         },
         ..Trak::default()
+    })
+}
+
+/// Says how samples are coded; there are none before the fragments.
+fn samples(size: Size, parameter_sets: &ParameterSets) -> Result<Stbl> {
+    let sample_entry = Avc1 {
+        visual: Visual {
+            data_reference_index: 1,
+            width: size.width(),
+            height: size.height(),
+            ..Visual::default()
+        },
+        avcc: Avcc::new(&parameter_sets.sps, &parameter_sets.pps)?,
+        ..Avc1::default()
+    };
+    Ok(Stbl {
+        stsd: Stsd {
+            codecs: vec![sample_entry.into()],
+        },
+        stco: Some(Stco::default()),
+        ..Stbl::default()
     })
 }
 

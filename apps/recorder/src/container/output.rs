@@ -56,13 +56,7 @@ pub struct NewFile {
 impl NewFile {
     /// Removes the file, unless another one has its name by now.
     pub fn remove(self) {
-        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let there = self.path.symlink_metadata().map(identity);
-        let ours = self.file.metadata().map(identity);
-        if matches!((there, ours), (Ok(there), Ok(ours)) if there == ours) {
-            // A file that cannot be removed is an empty one more: nothing is lost.
-            let _ = std::fs::remove_file(&self.path);
-        }
+        remove_if_same(&self.path, &self.file);
     }
 }
 
@@ -116,6 +110,19 @@ impl OutputFile {
             path: self.path.clone(),
             file: self.file.try_clone()?,
         }))
+    }
+
+    /// Leaves everything as it was before: a file that was made by opening it is removed.
+    pub fn discard(self) {
+        if self.is_new {
+            remove_if_same(&self.path, &self.file);
+        }
+    }
+
+    /// Whether there was no file before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The path it was opened by.
@@ -201,6 +208,17 @@ fn name(kind: FileType) -> &'static str {
         "a socket"
     } else {
         "a disk"
+    }
+}
+
+/// Removes the file at `path` if it is `file`.
+fn remove_if_same(path: &Path, file: &File) {
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let there = path.symlink_metadata().map(identity);
+    let ours = file.metadata().map(identity);
+    if matches!((there, ours), (Ok(there), Ok(ours)) if there == ours) {
+        // A file that cannot be removed is an empty one more: nothing is lost.
+        let _ = std::fs::remove_file(path);
     }
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -38,7 +37,7 @@ pub(crate) enum ControlError {
 /// stop, or is gone.
 #[derive(Debug)]
 pub(crate) struct Control {
-    socket: Mutex<UnixStream>,
+    socket: UnixStream,
     orders: Receiver<Order>,
     stop: Stop,
 }
@@ -64,18 +63,13 @@ impl Control {
             orphaned();
         };
         std::thread::Builder::new().name("control".into()).spawn(listen)?;
-        Ok(Self {
-            socket: Mutex::new(socket),
-            orders,
-            stop,
-        })
+        Ok(Self { socket, orders, stop })
     }
 
     /// Tells the director something. If there is none any more, nobody needs to know.
     pub(crate) fn say(&self, word: &Word) {
-        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(line) = to_line(word) {
-            let _ = socket.write_all(&line);
+            let _ = (&self.socket).write_all(&line);
         }
     }
 

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
-use tempfile::TempDir;
 
 use super::line::{LineError, Lines, to_line};
 use super::message::{Order, Word};
@@ -29,7 +28,35 @@ pub(crate) struct ListenError {
 pub(crate) struct Listener {
     socket: UnixListener,
     path: PathBuf,
-    _directory: TempDir,
+    _directory: Directory,
+}
+
+/// A directory with at most one file in it, removed when dropped. Unlike the general way, that needs no descriptor, of which
+/// there may be none left.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    file: PathBuf,
+}
+
+impl Directory {
+    fn create(file: &str) -> io::Result<Self> {
+        let path = tempfile::Builder::new()
+            .prefix("wharf-recorder-")
+            .permissions(PermissionsExt::from_mode(0o700))
+            .tempdir()?
+            .keep();
+        let file = path.join(file);
+        Ok(Self { path, file })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is empty and in a place for temporary files.
+        let _ = std::fs::remove_file(&self.file);
+        let _ = std::fs::remove_dir(&self.path);
+    }
 }
 
 impl Listener {
@@ -41,16 +68,12 @@ impl Listener {
     }
 
     fn create() -> io::Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("wharf-recorder-")
-            .permissions(PermissionsExt::from_mode(0o700))
-            .tempdir()?;
-        let path = directory.path().join("control");
-        let socket = UnixListener::bind(&path)?;
+        let directory = Directory::create("control")?;
+        let socket = UnixListener::bind(&directory.file)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            path,
+            path: directory.file.clone(),
             _directory: directory,
         })
     }
@@ -61,11 +84,19 @@ impl Listener {
     }
 
     /// The next connection of a process of this user, with the number of the process; `None` if nobody waits.
-    pub(crate) fn accept(&self) -> Option<(u32, Line)> {
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that this process has too many descriptors; who waits goes on to do so.
+    pub(crate) fn accept(&self) -> io::Result<Option<(u32, Line)>> {
         loop {
-            let (socket, _) = self.socket.accept().ok()?;
+            let socket = match self.socket.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            };
             if let Ok(Some(accepted)) = identify(socket) {
-                return Some(accepted);
+                return Ok(Some(accepted));
             }
         }
     }
@@ -180,9 +211,9 @@ mod tests {
     #[test]
     fn child_is_known_by_its_process_and_heard_to_its_last_word() {
         let listener = Listener::new().unwrap();
-        assert!(listener.accept().is_none());
+        assert!(listener.accept().unwrap().is_none());
         let mut child = UnixStream::connect(listener.path()).unwrap();
-        let (pid, mut line) = listener.accept().unwrap();
+        let (pid, mut line) = listener.accept().unwrap().unwrap();
         assert_eq!(pid, std::process::id());
         line.tell(&Order::Begin);
         assert!(!line.has_unsent());
@@ -202,7 +233,7 @@ mod tests {
     fn nonsense_is_told_apart() {
         let listener = Listener::new().unwrap();
         let mut child = UnixStream::connect(listener.path()).unwrap();
-        let (_, mut line) = listener.accept().unwrap();
+        let (_, mut line) = listener.accept().unwrap().unwrap();
         child.write_all(b"\"joined\"\n\"what?\"\n").unwrap();
         let heard = line.hear();
         assert_eq!(heard.words, [Word::Joined]);

@@ -95,6 +95,8 @@ pub(crate) enum RecordingState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Word {
+    /// The first word of every child: it listens.
+    Hello,
     /// The camera's stream is there and waits for [`Order::Begin`].
     Ready(Ready),
     /// A viewer or encoder is in the stream: the next frame is its first.

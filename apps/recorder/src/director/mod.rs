@@ -3,8 +3,8 @@
 //! It sets everything up ([`setup`]), then lets the [`Conductor`](crate::conductor::Conductor) decide and the [`Stage`]
 //! carry out until all children are gone, and prints what came of it. Nothing of it stays behind.
 
-mod child;
 mod error;
+mod process;
 mod setup;
 mod signals;
 mod stage;
@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::child;
 use crate::cli::{Cli, Request, USAGE_EXIT_CODE};
 use crate::conductor::{Conclusion, Conductor};
 use crate::report::{ProcessUse, Report, Role};
@@ -35,6 +36,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log_to_stderr();
+    child::make_large_files_an_error();
     match direct(&cli) {
         Ok(Conclusion::Report(report)) => show(&report, cli.json),
         Ok(Conclusion::Nothing(reason)) => fail(&reason),
@@ -63,9 +65,8 @@ fn direct(cli: &Cli) -> Result<Conclusion, RunError> {
         plan,
         targets,
         input,
-        draw,
     } = Setup::new(cli)?;
-    let mut stage = Stage::new(broker.socket_path(), input, draw)?;
+    let mut stage = Stage::new(broker.socket_path(), input, plan.draw)?;
     let mut conductor = Conductor::new(plan, targets);
     stage.perform(&mut conductor)?;
     let usage = ProcessUse::of_this_process(Role::Recorder, 0, 0).ok();

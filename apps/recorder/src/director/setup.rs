@@ -22,8 +22,6 @@ pub(super) struct Setup {
     pub(super) plan: Plan,
     pub(super) targets: Targets,
     pub(super) input: CameraInput,
-    /// Whether a viewer draws in the terminal.
-    pub(super) draw: bool,
 }
 
 /// The broker of a run.
@@ -120,7 +118,6 @@ impl Setup {
         targets.check()?;
         let broker = Broker::find()?;
         let viewers = if cli.no_view { 0 } else { cli.viewers };
-        let draw = viewers > 0 && !cli.json && Screen::is_available();
         let plan = Plan {
             source: match source {
                 Input::TestCard { size } => Source::TestCard(size),
@@ -130,14 +127,13 @@ impl Setup {
             time_limit: cli.time_limit(),
             record_after: cli.record_after,
             viewers,
-            draw,
+            draw: viewers > 0 && !cli.json && Screen::is_available(),
         };
         Ok(Self {
             broker,
             plan,
             targets: Box::new(move || targets.next().map_err(|error| error.to_string())),
             input,
-            draw,
         })
     }
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::child::{Child, Start};
 use super::error::RunError;
+use super::process::{Child, Start};
 use super::setup::CameraInput;
 use super::signals::Signals;
 use crate::conductor::{ChildId, Conductor, Effect, Event};
@@ -19,11 +19,16 @@ use crate::control::{Line, Listener};
 use crate::report::Role;
 use crate::terminal::Rescue;
 
+/// How long no connections are taken after that has failed.
+const DEAF_TIME: Duration = Duration::from_millis(100);
+
 /// The children and everything that is waited for. Dropping it kills who is left.
 #[derive(Debug)]
 pub(super) struct Stage {
     children: BTreeMap<ChildId, Child>,
     listener: Listener,
+    /// When to take connections again after that has failed.
+    deaf_until: Option<Instant>,
     system: Signals,
     user: Signals,
     broker: PathBuf,
@@ -33,10 +38,11 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(broker: &std::path::Path, input: CameraInput, draw: bool) -> Result<Self, RunError> {
+    pub(super) fn new(broker: &Path, input: CameraInput, draw: bool) -> Result<Self, RunError> {
         Ok(Self {
             children: BTreeMap::new(),
             listener: Listener::new()?,
+            deaf_until: None,
             system: Signals::of_the_system().map_err(RunError::Signals)?,
             user: Signals::of_the_user().map_err(RunError::Signals)?,
             broker: broker.to_owned(),
@@ -47,7 +53,7 @@ impl Stage {
 
     /// Performs a whole run.
     pub(super) fn perform(&mut self, conductor: &mut Conductor) -> Result<(), RunError> {
-        let effects = conductor.begin();
+        let effects = conductor.begin(Instant::now());
         self.carry_out(effects, conductor);
         while !conductor.is_over() {
             self.wait(conductor.deadline()).map_err(RunError::Wait)?;
@@ -120,10 +126,12 @@ impl Stage {
     /// Sleeps until something happens.
     fn wait(&self, deadline: Option<Instant>) -> Result<(), Errno> {
         let mut fds = vec![
-            PollFd::new(&self.listener, PollFlags::IN),
             PollFd::new(&self.system, PollFlags::IN),
             PollFd::new(&self.user, PollFlags::IN),
         ];
+        if self.deaf_until.is_none() {
+            fds.push(PollFd::new(&self.listener, PollFlags::IN));
+        }
         for child in self.children.values() {
             fds.push(PollFd::new(&child.ended, PollFlags::IN));
             if let Some(line) = child.line() {
@@ -135,6 +143,7 @@ impl Stage {
                 fds.push(PollFd::from_borrowed_fd(line.as_fd(), PollFlags::IN | wants_out));
             }
         }
+        let deadline = [deadline, self.deaf_until].into_iter().flatten().min();
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut fds, timeout.as_ref()) {
@@ -146,9 +155,7 @@ impl Stage {
     /// What has happened.
     fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        while let Some((pid, line)) = self.listener.accept() {
-            self.connect(pid, line);
-        }
+        self.accept();
         if self.system.take() {
             events.push(Event::Terminated);
         }
@@ -170,6 +177,22 @@ impl Stage {
             self.children.remove(&id);
         }
         events
+    }
+
+    /// Takes the connections that wait. Where that fails, nobody listens for a while: trying again at once would fail again.
+    fn accept(&mut self) {
+        self.deaf_until = None;
+        loop {
+            match self.listener.accept() {
+                Ok(Some((pid, line))) => self.connect(pid, line),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a connection");
+                    self.deaf_until = Instant::now().checked_add(DEAF_TIME);
+                    return;
+                }
+            }
+        }
     }
 
     /// Gives a connection to the child that made it. Anyone else is turned away.

@@ -50,16 +50,9 @@ impl Targets {
 
     /// Opens a file for recording, and leaves it as it was.
     fn probe(&self, path: &Path) -> Result<Target, OutputError> {
-        let failed = |source| OutputError::Open {
-            path: path.to_owned(),
-            source,
-        };
         let output = OutputFile::open(path, self.input.as_ref().map(File::as_fd))?;
-        let new_file = output.new_file().map_err(failed)?;
-        let is_new = new_file.is_some();
-        if let Some(file) = new_file {
-            file.remove();
-        }
+        let is_new = output.is_new();
+        output.discard();
         Ok(Target {
             path: path.to_owned(),
             is_new,

@@ -2,44 +2,17 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{ConsumerReport, ProcessUse, Report, Role};
+use super::{ConsumerReport, Dropped, ProcessUse, Report, Role};
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let captured = match self.camera {
-            Some(camera) => camera.frames_captured.to_string(),
-            None => "unknown number".to_owned(),
-        };
+        let (size, rate, seconds) = (&self.size, &self.frame_rate, self.seconds);
         line(
             f,
             "video",
-            format_args!(
-                "{} at {} frames/s for {:.1} s",
-                self.size, self.frame_rate, self.seconds
-            ),
+            format_args!("{size} at {rate} frames/s for {seconds:.1} s"),
         )?;
-        line(
-            f,
-            "frames",
-            format_args!(
-                "{captured} captured, {} shown, {} encoded, {} dropped",
-                self.frames_used(Role::Viewer),
-                self.frames_used(Role::Encoder),
-                self.frames_dropped()
-            ),
-        )?;
-        for dropped in &self.dropped {
-            line(
-                f,
-                "",
-                format_args!(
-                    "{} dropped by the {}: {}",
-                    dropped.frames,
-                    dropped.by.name(),
-                    dropped.why
-                ),
-            )?;
-        }
+        self.fmt_frames(f)?;
         for (index, consumer) in self.consumers.iter().enumerate() {
             line(f, if index == 0 { "latency" } else { "" }, LatencyLine(consumer))?;
         }
@@ -52,6 +25,28 @@ impl Display for Report {
 }
 
 impl Report {
+    fn fmt_frames(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let captured = match self.camera {
+            Some(camera) => camera.frames_captured.to_string(),
+            None => "unknown number".to_owned(),
+        };
+        let (shown, encoded) = (self.frames_used(Role::Viewer), self.frames_used(Role::Encoder));
+        let dropped = self.frames_dropped();
+        line(
+            f,
+            "frames",
+            format_args!("{captured} captured, {shown} shown, {encoded} encoded, {dropped} dropped"),
+        )?;
+        for Dropped { by, why, frames } in &self.dropped {
+            line(
+                f,
+                "",
+                format_args!("{frames} dropped by the {}: {why}", by.name()),
+            )?;
+        }
+        Ok(())
+    }
+
     fn fmt_copies(&self, f: &mut Formatter<'_>) -> fmt::Result {
         line(
             f,
@@ -180,24 +175,26 @@ impl Display for Nanoseconds {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CameraReport, Dropped, Latency, RecordingReport};
+    use super::super::{CameraReport, Latency, RecordingReport};
     use super::*;
 
-    fn report() -> Report {
-        let latency = Latency {
-            count: 297,
-            p50_ns: 45_200,
-            p99_ns: 1_250_000,
-            max_ns: 950,
-        };
-        let consumer = |role, pid, frames_used| ConsumerReport {
+    fn consumer(role: Role, pid: u32, frames_used: u64) -> ConsumerReport {
+        ConsumerReport {
             role,
             pid,
             frames_received: frames_used,
             frames_used,
-            latency,
-        };
-        let usage = |role, pid, proportional_bytes| ProcessUse {
+            latency: Latency {
+                count: 297,
+                p50_ns: 45_200,
+                p99_ns: 1_250_000,
+                max_ns: 950,
+            },
+        }
+    }
+
+    fn usage(role: Role, pid: u32, proportional_bytes: Option<u64>) -> ProcessUse {
+        ProcessUse {
             role,
             pid,
             resident_bytes: 12 << 20,
@@ -205,7 +202,10 @@ mod tests {
             open_fds: 14,
             wharf_copied_bytes: 0,
             own_copied_bytes: if role == Role::Camera { 0 } else { 3 << 20 },
-        };
+        }
+    }
+
+    fn report() -> Report {
         Report {
             size: "1280x720".into(),
             frame_rate: "30".into(),

@@ -12,7 +12,9 @@ pub(crate) fn available() -> bool {
             .stderr(Stdio::null())
             .status();
         if !status.is_ok_and(|status| status.success()) {
-            wharf_testkit::skip(&format!("the recorder's files are not checked: {program} is not installed"));
+            wharf_testkit::skip(&format!(
+                "the recorder's files are not checked: {program} is not installed"
+            ));
             return false;
         }
     }

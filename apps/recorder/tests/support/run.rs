@@ -50,7 +50,11 @@ impl Recorder {
             .stdin(Stdio::null())
             .stdout(log("stdout"))
             .stderr(log("stderr"));
-        Self { command, folder, mark }
+        Self {
+            command,
+            folder,
+            mark,
+        }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
@@ -154,7 +158,12 @@ impl Run {
         self.eventually("end of all processes", is_empty);
         let (stdout, stderr) = (self.log("stdout"), self.log("stderr"));
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Ended { status, stdout, stderr, folder }
+        Ended {
+            status,
+            stdout,
+            stderr,
+            folder,
+        }
     }
 
     fn eventually_ended(&mut self) -> ExitStatus {
@@ -163,7 +172,11 @@ impl Run {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < PATIENCE, "it does not end: {}", self.log("stderr"));
+            assert!(
+                started.elapsed() < PATIENCE,
+                "it does not end: {}",
+                self.log("stderr")
+            );
             sleep(Duration::from_millis(2));
         }
     }
@@ -218,7 +231,9 @@ impl Ended {
         assert_eq!(self.status.code(), Some(code), "{}{}", self.stdout, self.stderr);
         let lines: Vec<&str> = self.stderr.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        lines[0].strip_prefix("recorder: ").unwrap_or_else(|| panic!("{}", lines[0]))
+        lines[0]
+            .strip_prefix("recorder: ")
+            .unwrap_or_else(|| panic!("{}", lines[0]))
     }
 
     /// The names of the files in its folder.
@@ -229,7 +244,9 @@ impl Ended {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }

@@ -1,0 +1,223 @@
+//! The viewer's screen and keys, in a pseudo-terminal.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::Signal;
+use support::ffmpeg;
+use support::run::{Ended, PROGRAM, Recorder, Run};
+
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+
+/// A run in a terminal of its own.
+struct Terminal {
+    run: Run,
+    keys: ChildStdin,
+    shown: Arc<Mutex<Vec<u8>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Terminal {
+    /// Starts a run, after a command for the shell; `None` if there are no terminals here.
+    fn start(before: &str, arguments: &[&str]) -> Option<Self> {
+        if Command::new("script").arg("--version").output().is_err() {
+            wharf_testkit::skip("the recorder is not tested in a terminal: script is not installed");
+            return None;
+        }
+        let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+        let command = format!("stty cols 100 rows 30; {before} '{PROGRAM}' {}", quoted.join(" "));
+        let mut run = Recorder::through(&["script"], &["-qefc", &command, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .start();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut output, copy) = (run.child.stdout.take().unwrap(), Arc::clone(&shown));
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(1..) = output.read(&mut buffer).inspect(|&bytes| {
+                copy.lock().unwrap().extend_from_slice(&buffer[..bytes]);
+            }) {}
+        });
+        let keys = run.child.stdin.take().unwrap();
+        Some(Self {
+            run,
+            keys,
+            shown,
+            reader,
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    /// Forgets what was shown so far, and waits for a text to be shown.
+    fn wait_for(&self, text: &str) {
+        self.shown.lock().unwrap().clear();
+        self.run
+            .eventually(text, |_| self.text().contains(text).then_some(()));
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for the end; returns everything that was shown since the last call of [`Self::wait_for`].
+    fn end(self) -> (Ended, String) {
+        let ended = self.run.wait();
+        drop(self.keys);
+        self.reader.join().unwrap();
+        let text = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+        (ended, text)
+    }
+}
+
+#[test]
+fn keys_record_stop_and_quit() {
+    let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "600"];
+    let Some(mut terminal) = Terminal::start("", &arguments) else {
+        return;
+    };
+    terminal.wait_for("not recording");
+    terminal.press("r");
+    terminal.wait_for("REC 0:01 recording.mp4");
+    terminal.press("r");
+    terminal.wait_for("not recording");
+    terminal.press("\x1bOR\x1b[Ar");
+    terminal.wait_for("REC 0:00 recording-2.mp4");
+    terminal.press("q");
+    let (ended, text) = terminal.end();
+    assert!(ended.status.success(), "{text}");
+    assert_eq!(ended.files(), ["recording-2.mp4", "recording.mp4"]);
+    let report = text.split(LEAVE).nth(1).unwrap_or_else(|| panic!("{text}"));
+    for part in [
+        "frames   ",
+        "file     recording.mp4: ",
+        "file     recording-2.mp4: ",
+    ] {
+        assert!(report.contains(part), "{report}");
+    }
+    if ffmpeg::available() {
+        for file in ended.files() {
+            let (frames, complaints) = ffmpeg::count_frames(&ended.path(&file));
+            assert!(
+                frames > 0 && complaints.is_empty(),
+                "{file}: {frames} {complaints}"
+            );
+        }
+    }
+}
+
+#[test]
+fn picture_is_drawn_in_true_color() {
+    let arguments = ["--size", "64x64", "--seconds", "1", "--record-after", "9"];
+    let Some(terminal) = Terminal::start("", &arguments) else {
+        return;
+    };
+    let (ended, text) = terminal.end();
+    assert!(ended.status.success(), "{text}");
+    assert!(text.contains(ENTER) && text.contains("▀") && text.contains("\x1b[38;2;191;191;191m"));
+    assert_eq!(text.matches(LEAVE).count(), 1);
+    assert!(
+        text.split(LEAVE)
+            .nth(1)
+            .unwrap()
+            .contains("file     nothing was recorded")
+    );
+}
+
+#[test]
+fn control_c_ends_the_run_in_order() {
+    let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "0"];
+    for no_view in [false, true] {
+        let arguments = [&arguments[..], if no_view { &["--no-view"] } else { &[] }].concat();
+        let Some(mut terminal) = Terminal::start("", &arguments) else {
+            return;
+        };
+        terminal.run.wait_for_bytes("recording.mp4", 0);
+        terminal.press("\x03");
+        let (ended, text) = terminal.end();
+        assert!(
+            ended.status.success() && text.contains("file     recording.mp4"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn terminal_of_a_killed_viewer_is_restored() {
+    let arguments = ["--size", "64x64", "--seconds", "2", "--record-after", "0"];
+    let Some(terminal) = Terminal::start("stty -echo icanon;", &arguments) else {
+        return;
+    };
+    terminal.wait_for("REC");
+    terminal.run.signal("viewer", Signal::KILL);
+    let (ended, text) = terminal.end();
+    assert_eq!(ended.status.code(), Some(1));
+    let after = text.split(LEAVE).nth(1).unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        after.contains("was killed by SIGKILL; the run goes on, Ctrl-C ends it"),
+        "{after}"
+    );
+    assert!(after.contains("problem  the viewer (process "), "{after}");
+}
+
+#[test]
+fn settings_of_the_terminal_are_the_same_after_the_run() {
+    let arguments = ["--size", "64x64", "--seconds", "0.5", "--record-after", "9"];
+    let before = "stty -a > before;";
+    let Some(terminal) = Terminal::start(
+        &format!("{before} after() {{ stty -a > after; }}; trap after EXIT;"),
+        &arguments,
+    ) else {
+        return;
+    };
+    let (ended, _) = terminal.end();
+    let settings = ["before", "after"].map(|name| std::fs::read_to_string(ended.path(name)).unwrap());
+    assert_eq!(settings[0], settings[1]);
+}
+
+#[test]
+fn nothing_is_drawn_where_that_makes_no_sense() {
+    let arguments = ["--size", "64x64", "--seconds", "0.5", "--record-after", "9"];
+    let [json, none]: [&[&str]; 2] = [&["--json"], &[]];
+    for (before, more) in [("", json), ("TERM=dumb", none), ("stty rows 0 cols 0;", none)] {
+        let Some(terminal) = Terminal::start(before, &[&arguments[..], more].concat()) else {
+            return;
+        };
+        let (ended, text) = terminal.end();
+        assert!(ended.status.success() && !text.contains('\x1b'), "{text}");
+    }
+}
+
+#[test]
+fn closed_terminal_ends_the_run_in_order() {
+    let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "0"];
+    let Some(terminal) = Terminal::start("", &arguments) else {
+        return;
+    };
+    terminal.wait_for("REC");
+    // The master of the terminal dies: everyone in it gets a hang-up.
+    terminal.run.signal_director(Signal::KILL);
+    let ended = terminal.run.wait();
+    if ffmpeg::available() {
+        let (frames, complaints) = ffmpeg::count_frames(&ended.path("recording.mp4"));
+        assert!(frames > 0 && complaints.is_empty(), "{frames} {complaints}");
+    }
+}
+
+#[test]
+fn terminal_is_no_input() {
+    let Some(terminal) = Terminal::start("", &["--input", "-"]) else {
+        return;
+    };
+    let (ended, text) = terminal.end();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text.contains("which is a terminal: pipe something in"), "{text}");
+}
