@@ -80,7 +80,7 @@ impl Consumer {
         self.stats
     }
 
-    /// Receives the next frame: under [`Policy::Block`] the one after the last, under [`Policy::Latest`] one of the `depth` newest.
+    /// Receives the next frame: under [`Policy::Block`](crate::Policy::Block) the one after the last, under [`Policy::Latest`](crate::Policy::Latest) one of the `depth` newest.
     ///
     /// # Blocking
     ///
