@@ -70,7 +70,16 @@ impl Terminal {
 
     /// Waits for the end; returns everything that was shown since the last call of [`Self::wait_for`].
     fn end(self) -> (Ended, String) {
-        let ended = self.run.wait();
+        self.end_with(Run::wait)
+    }
+
+    /// The same for a run whose director was killed.
+    fn end_of_killed(self) -> (Ended, String) {
+        self.end_with(Run::wait_and_leave_directories)
+    }
+
+    fn end_with(self, wait: impl FnOnce(Run) -> Ended) -> (Ended, String) {
+        let ended = wait(self.run);
         drop(self.keys);
         self.reader.join().unwrap();
         let text = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
@@ -166,6 +175,19 @@ fn terminal_of_a_killed_viewer_is_restored() {
         "{after}"
     );
     assert!(after.contains("problem  the viewer (process "), "{after}");
+}
+
+#[test]
+fn terminal_of_a_killed_director_is_restored_by_the_viewer() {
+    let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "0"];
+    let Some(terminal) = Terminal::start("", &arguments) else {
+        return;
+    };
+    terminal.wait_for("REC");
+    terminal.run.signal_program(Signal::KILL);
+    let (ended, text) = terminal.end_of_killed();
+    assert_ne!(ended.status.code(), Some(0));
+    assert_eq!(text.matches(LEAVE).count(), 1, "{text}");
 }
 
 #[test]

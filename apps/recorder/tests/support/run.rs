@@ -134,6 +134,19 @@ impl Run {
         processes::signal(self.child.id(), signal);
     }
 
+    /// Sends a signal to the director of a run that another program has started.
+    pub(crate) fn signal_program(&self, signal: Signal) {
+        let is_director = |arguments: &[String]| arguments.first().is_some_and(|word| word == PROGRAM);
+        let director = self.eventually("director", |run| {
+            let processes = processes::with_mark(&run.mark);
+            let director = processes
+                .into_iter()
+                .find(|(_, arguments)| is_director(arguments));
+            director.map(|(pid, _)| pid)
+        });
+        processes::signal(director, signal);
+    }
+
     /// Waits until a file has grown beyond a size.
     pub(crate) fn wait_for_bytes(&self, name: &str, bytes: u64) {
         let has_grown = |run: &Self| {

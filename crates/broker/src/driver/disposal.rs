@@ -14,7 +14,7 @@ use std::thread::Builder;
 pub(super) const MAX_CLOSERS: usize = 4;
 
 /// How much may wait to be closed for one user before it can bring nothing more that has to be closed.
-const MAX_WAITING: usize = 64;
+pub(super) const MAX_WAITING: usize = 64;
 
 type Job = Box<dyn FnOnce() + Send>;
 
