@@ -25,14 +25,26 @@ struct Terminal {
 impl Terminal {
     /// Starts a run, after a command for the shell; `None` if there are no terminals here.
     fn start(before: &str, arguments: &[&str]) -> Option<Self> {
+        Self::start_between(before, "", arguments)
+    }
+
+    /// Starts a run between two commands for the shell.
+    fn start_between(before: &str, after: &str, arguments: &[&str]) -> Option<Self> {
         if Command::new("script").arg("--version").output().is_err() {
             wharf_testkit::skip("the recorder is not tested in a terminal: script is not installed");
             return None;
         }
         let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
-        let command = format!("stty cols 100 rows 30; {before} '{PROGRAM}' {}", quoted.join(" "));
+        let program = format!("'{PROGRAM}' {}", quoted.join(" "));
+        // A shell without work of its own makes way for the program: Ctrl-C would end it at once.
+        let run = match after {
+            "" => format!("exec {program}"),
+            after => format!("{program}; code=$?; {after} exit $code"),
+        };
+        let command = format!("stty cols 100 rows 30; {before} {run}");
         let mut run = Recorder::through(&["script"], &["-qefc", &command, "/dev/null"])
             .env("TERM", "xterm-256color")
+            .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .start();
@@ -60,6 +72,11 @@ impl Terminal {
     /// Forgets what was shown so far, and waits for a text to be shown.
     fn wait_for(&self, text: &str) {
         self.shown.lock().unwrap().clear();
+        self.wait_to_see(text);
+    }
+
+    /// Waits until a text has been shown.
+    fn wait_to_see(&self, text: &str) {
         self.run
             .eventually(text, |_| self.text().contains(text).then_some(()));
     }
@@ -87,6 +104,13 @@ impl Terminal {
     }
 }
 
+/// The end of what was shown, for people.
+fn plain(text: &str) -> String {
+    let pictureless = text.replace('▀', "");
+    let end: Vec<char> = pictureless.chars().rev().take(1500).collect();
+    end.into_iter().rev().flat_map(char::escape_debug).collect()
+}
+
 #[test]
 fn keys_record_stop_and_quit() {
     let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "600"];
@@ -102,9 +126,12 @@ fn keys_record_stop_and_quit() {
     terminal.wait_for("REC 0:00 recording-2.mp4");
     terminal.press("q");
     let (ended, text) = terminal.end();
-    assert!(ended.status.success(), "{text}");
+    assert!(ended.status.success(), "{}", plain(&text));
     assert_eq!(ended.files(), ["recording-2.mp4", "recording.mp4"]);
-    let report = text.split(LEAVE).nth(1).unwrap_or_else(|| panic!("{text}"));
+    let report = text
+        .split(LEAVE)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{}", plain(&text)));
     for part in [
         "frames   ",
         "file     recording.mp4: ",
@@ -130,7 +157,7 @@ fn picture_is_drawn_in_true_color() {
         return;
     };
     let (ended, text) = terminal.end();
-    assert!(ended.status.success(), "{text}");
+    assert!(ended.status.success(), "{}", plain(&text));
     assert!(text.contains(ENTER) && text.contains("▀") && text.contains("\x1b[38;2;191;191;191m"));
     assert_eq!(text.matches(LEAVE).count(), 1);
     assert!(
@@ -169,7 +196,10 @@ fn terminal_of_a_killed_viewer_is_restored() {
     terminal.run.signal("viewer", Signal::KILL);
     let (ended, text) = terminal.end();
     assert_eq!(ended.status.code(), Some(1));
-    let after = text.split(LEAVE).nth(1).unwrap_or_else(|| panic!("{text}"));
+    let after = text
+        .split(LEAVE)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{}", plain(&text)));
     assert!(
         after.contains("was killed by SIGKILL; the run goes on, Ctrl-C ends it"),
         "{after}"
@@ -180,24 +210,23 @@ fn terminal_of_a_killed_viewer_is_restored() {
 #[test]
 fn terminal_of_a_killed_director_is_restored_by_the_viewer() {
     let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "0"];
-    let Some(terminal) = Terminal::start("", &arguments) else {
+    // The shell keeps the terminal until it gets a line.
+    let Some(mut terminal) = Terminal::start_between("", "read line;", &arguments) else {
         return;
     };
     terminal.wait_for("REC");
     terminal.run.signal_program(Signal::KILL);
-    let (ended, text) = terminal.end_of_killed();
-    assert_ne!(ended.status.code(), Some(0));
-    assert_eq!(text.matches(LEAVE).count(), 1, "{text}");
+    terminal.wait_to_see(LEAVE);
+    terminal.press("\n");
+    let (ended, _) = terminal.end_of_killed();
+    assert_eq!(ended.status.code(), Some(128 + 9));
 }
 
 #[test]
 fn settings_of_the_terminal_are_the_same_after_the_run() {
     let arguments = ["--size", "64x64", "--seconds", "0.5", "--record-after", "9"];
-    let before = "stty -a > before;";
-    let Some(terminal) = Terminal::start(
-        &format!("{before} after() {{ stty -a > after; }}; trap after EXIT;"),
-        &arguments,
-    ) else {
+    let (before, after) = ("stty -a > before;", "stty -a > after;");
+    let Some(terminal) = Terminal::start_between(before, after, &arguments) else {
         return;
     };
     let (ended, _) = terminal.end();
@@ -214,7 +243,11 @@ fn nothing_is_drawn_where_that_makes_no_sense() {
             return;
         };
         let (ended, text) = terminal.end();
-        assert!(ended.status.success() && !text.contains('\x1b'), "{text}");
+        assert!(
+            ended.status.success() && !text.contains('\x1b'),
+            "{}",
+            plain(&text)
+        );
     }
 }
 
@@ -241,5 +274,9 @@ fn terminal_is_no_input() {
     };
     let (ended, text) = terminal.end();
     assert_eq!(ended.status.code(), Some(2));
-    assert!(text.contains("which is a terminal: pipe something in"), "{text}");
+    assert!(
+        text.contains("which is a terminal: pipe something in"),
+        "{}",
+        plain(&text)
+    );
 }
