@@ -33,7 +33,10 @@ macro_rules! errnos {
 }
 
 errnos! {
+    ENOENT = 2, "No such thing.";
+    EINTR = 4, "Interrupted.";
     EIO = 5, "Input or output failed.";
+    EAGAIN = 11, "Not now.";
     ENOMEM = 12, "Out of memory.";
     EACCES = 13, "Permission denied.";
     EBUSY = 16, "In use by others.";
@@ -41,8 +44,12 @@ errnos! {
     EINVAL = 22, "Invalid argument.";
     ENOSPC = 28, "No space left.";
     ERANGE = 34, "Number out of range.";
+    EDEADLK = 35, "Would deadlock.";
     EOVERFLOW = 75, "Number too large.";
     EOPNOTSUPP = 95, "Not supported.";
+    ETIMEDOUT = 110, "Timed out.";
+    EALREADY = 114, "Already so.";
+    ESTALE = 116, "Of an earlier generation.";
 }
 
 impl Errno {

@@ -47,6 +47,8 @@ mod exporter;
 pub mod layout;
 mod name;
 mod range;
+mod sync;
+mod wait;
 
 pub use access::{AccessMode, DataDirection};
 pub use cpu_access::{CpuAccess, CpuAccessError};
@@ -56,6 +58,7 @@ pub use export::{ExportError, ExportFault, ExportInfo};
 pub use exporter::{Exporter, ExporterFault, Refusal};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
+pub use wait::{Deadline, Interrupt, Wait, WaitError};
 
 /// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
 pub const PAGE_BYTES: u64 = 4096;

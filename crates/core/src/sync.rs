@@ -1,0 +1,19 @@
+//! Locks and atomics: the standard library's, or those of a model checker in its builds.
+//!
+//! Models run the code of this crate itself. `loom` tries every interleaving of small cases, `shuttle` random ones of large cases.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+use std::sync::PoisonError;
+
+/// Locks a mutex of the framework.
+///
+/// No foreign code runs under these locks, so that a poisoned one still protects a whole value.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
