@@ -40,6 +40,7 @@
 mod access;
 mod contain;
 mod cpu_access;
+pub mod dma;
 mod dmabuf;
 mod errno;
 mod export;
@@ -52,6 +53,7 @@ mod wait;
 
 pub use access::{AccessMode, DataDirection};
 pub use cpu_access::{CpuAccess, CpuAccessError};
+pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo};
