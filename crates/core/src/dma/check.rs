@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::Errno;
 
-use super::split::Split;
 use super::{
     DmaLimits, Field, PhysicalRun, SgSegment, SgTable, Storage, Translation, Value, Window, Windows,
 };
@@ -156,7 +155,7 @@ impl DmaLimits {
     pub(super) fn split(&self, storage: &Storage, offset_bytes: i64) -> impl Iterator<Item = SgSegment> {
         let runs = storage.runs().iter();
         runs.filter_map(move |run| translated(*run, offset_bytes))
-            .flat_map(|run| Split::new(self, run))
+            .flat_map(|run| self.segments_of(run))
     }
 
     fn check_mapped(&self, storage: &Storage, page_bytes: u64, coalesce: bool) -> Result<(), Violation> {

@@ -394,3 +394,16 @@ fn iommu_cannot_join_what_then_cannot_be_cut() {
     );
     assert_eq!(collate(&[("gpu", gpu(false))]).unwrap().min_chunk_bytes(), None);
 }
+
+#[test]
+fn longest_segment_counts_in_whole_granules() {
+    let dma = limits(|some| {
+        some.max_segments(9)
+            .max_segment_bytes(10_000)
+            .length_granule_bytes(8192)
+    });
+    let conflict = dma::collate([("dma", &dma)], 10 * 8192).unwrap_err();
+    assert_eq!(conflict.field, Field::MaxSegments);
+    assert_eq!(conflict.needs.len(), 3);
+    assert!(dma::collate([("dma", &dma)], 9 * 8192).is_ok());
+}

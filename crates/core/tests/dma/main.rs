@@ -1,3 +1,7 @@
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a panic is the failure report"
+)]
 //! Devices, limits and memory, from outside.
 
 mod brute;
