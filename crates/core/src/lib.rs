@@ -44,6 +44,7 @@ mod dmabuf;
 mod errno;
 mod export;
 mod exporter;
+pub mod fence;
 pub mod layout;
 mod name;
 mod range;
@@ -56,6 +57,10 @@ pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo};
 pub use exporter::{Exporter, ExporterFault, Refusal};
+pub use fence::{
+    CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
+    FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError,
+};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
