@@ -50,6 +50,7 @@ mod name;
 mod range;
 mod sync;
 mod wait;
+pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use cpu_access::{CpuAccess, CpuAccessError};
@@ -64,6 +65,7 @@ pub use fence::{
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
+pub use ww::{AcquireCtx, Deadlock, WwAlgorithm, WwClass, WwGuard, WwLockSet, WwMutex};
 
 /// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
 pub const PAGE_BYTES: u64 = 4096;
