@@ -48,6 +48,7 @@ pub mod fence;
 pub mod layout;
 mod name;
 mod range;
+pub mod reservation;
 mod sync;
 mod wait;
 pub mod ww;
@@ -64,8 +65,15 @@ pub use fence::{
 };
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
+pub use reservation::{
+    AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationGuard, ReservationSet, ReserveError,
+    SlowReservationError, Usage,
+};
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
-pub use ww::{AcquireCtx, Deadlock, WwAlgorithm, WwClass, WwGuard, WwLockSet, WwMutex};
+pub use ww::{
+    AcquireCtx, Deadlock, WwAlgorithm, WwClass, WwGuard, WwLockError, WwLockSet, WwMisuse, WwMutex,
+    WwWaitError,
+};
 
 /// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
 pub const PAGE_BYTES: u64 = 4096;
