@@ -11,10 +11,11 @@ use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::attachment::Devices;
 use crate::contain::contain;
 use crate::cpu_access::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
-use crate::{AccessMode, BufferName, DataDirection, Exporter};
+use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +67,8 @@ struct Shared {
     size_bytes: u64,
     exporter_name: Box<str>,
     name: Mutex<Option<BufferName>>,
+    reservation: Arc<Reservation>,
+    devices: Devices,
     exporter: Box<dyn Exporter>,
 }
 
@@ -87,6 +90,7 @@ impl Exporter for Released {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        tracing::debug!(target: "wharf_core::buffer", buffer = self.id.get(), "released");
         let mut exporter = mem::replace(&mut self.exporter, Box::new(Released));
         // The panic hook has already reported a panic here, and there is nobody left to tell. Two steps: an exporter
         // that panics in release is still dropped, and so gives back the memory it owns.
@@ -103,18 +107,29 @@ impl DmaBuf {
     /// or the exporter's name is unusable; EOVERFLOW when the size is above what a file can have; EIO when the
     /// exporter panics. Contract: B1, B2, B5.
     pub fn export(info: ExportInfo) -> Result<Self, ExportError> {
-        let CheckedExport { info, exporter_name } = export::check(info)?;
+        let CheckedExport {
+            info,
+            exporter_name,
+            exporter_kind,
+        } = export::check(info)?;
         let shared = Shared {
             id: BufferId::next(),
             size_bytes: info.size_bytes,
             exporter_name,
             name: Mutex::new(info.name),
+            reservation: info.reservation.unwrap_or_else(Reservation::new),
+            devices: Devices::new(exporter_kind, info.mismatch),
             exporter: info.exporter,
         };
-        Ok(Self {
+        let buffer = Self {
             shared: Arc::new(shared),
             access: info.access,
-        })
+        };
+        // The panic hook has reported a panic here; an exporter that wants no control can be used all the same.
+        let _ = contain(|| buffer.exporter_dyn().exported(ExporterControl::new(&buffer)));
+        tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), exporter = buffer.exporter_name(),
+            size_bytes = buffer.size_bytes(), "exported");
+        Ok(buffer)
     }
 
     /// Returns the buffer's number.
@@ -145,6 +160,14 @@ impl DmaBuf {
     /// Changes the name for all handles, as `DMA_BUF_SET_NAME` does; `None` takes it away.
     pub fn set_name(&self, name: Option<BufferName>) {
         *self.shared.name() = name;
+    }
+
+    /// Returns the buffer's reservation, which it may share with others.
+    ///
+    /// # References
+    /// `struct dma_buf` `resv` (include/linux/dma-buf.h, v6.12).
+    pub fn reservation(&self) -> &Arc<Reservation> {
+        &self.shared.reservation
     }
 
     /// Returns the exporter if it is an `E`: the kernel's `dmabuf->ops == &my_ops` followed by `dmabuf->priv`.
@@ -213,6 +236,18 @@ impl DmaBuf {
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
         self.shared.exporter.as_ref()
+    }
+
+    /// Says whether the CPU of this process has it mapped.
+    pub(crate) fn is_vmapped(&self) -> bool {
+        false
+    }
+
+    /// Called before a device gets a mapping.
+    pub(crate) fn device_takes_over(&self) {}
+
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.shared.devices
     }
 }
 
