@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::contain::contain;
-use crate::cpu_access::{self, CpuAccess, CpuAccessError};
+use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
+use crate::user_mapping::UserMappings;
+use crate::vmap::VmapCount;
 use crate::{AccessMode, BufferName, DataDirection, Exporter};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
@@ -66,6 +68,8 @@ struct Shared {
     size_bytes: u64,
     exporter_name: Box<str>,
     name: Mutex<Option<BufferName>>,
+    vmap: VmapCount,
+    user_mappings: UserMappings,
     exporter: Box<dyn Exporter>,
 }
 
@@ -109,6 +113,8 @@ impl DmaBuf {
             size_bytes: info.size_bytes,
             exporter_name,
             name: Mutex::new(info.name),
+            vmap: VmapCount::default(),
+            user_mappings: UserMappings::default(),
             exporter: info.exporter,
         };
         Ok(Self {
@@ -208,11 +214,19 @@ impl DmaBuf {
         range: impl RangeBounds<u64>,
         direction: DataDirection,
     ) -> Result<CpuAccess, CpuAccessError> {
-        cpu_access::begin(self, range, direction)
+        cpu::begin(self, range, direction)
     }
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
         self.shared.exporter.as_ref()
+    }
+
+    pub(crate) fn vmap_count(&self) -> &VmapCount {
+        &self.shared.vmap
+    }
+
+    pub(crate) fn user_mappings(&self) -> &UserMappings {
+        &self.shared.user_mappings
     }
 }
 

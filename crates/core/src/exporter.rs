@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::contain::contain;
-use crate::{DataDirection, Errno};
+use crate::{CpuBytes, DataDirection, Errno, UserMappingExporter, VmapExporter};
 
 /// Provides a buffer's memory and keeps CPU access to it coherent: the kernel's `struct dma_buf_ops`.
 ///
@@ -68,6 +68,21 @@ pub trait Exporter: Any + Send + Sync {
     fn end_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
         let _ = (range, direction);
         Ok(())
+    }
+
+    /// Returns the exporter's byte access, if it has any; without it, [`CpuAccess::page`](crate::CpuAccess::page) is refused.
+    fn cpu_bytes(&self) -> Option<&dyn CpuBytes> {
+        None
+    }
+
+    /// Returns how to map the whole buffer for the CPU, if the exporter can: the kernel's `vmap` and `vunmap`.
+    fn vmap_ops(&self) -> Option<&dyn VmapExporter> {
+        None
+    }
+
+    /// Returns the rules of user mappings, if the exporter allows any: the kernel's `mmap`.
+    fn user_mapping_ops(&self) -> Option<&dyn UserMappingExporter> {
+        None
     }
 
     /// Lets go of the buffer: called exactly once, when the last strong handle and the last guard are gone, whatever their

@@ -39,7 +39,7 @@
 
 mod access;
 mod contain;
-mod cpu_access;
+mod cpu;
 mod dmabuf;
 mod errno;
 mod export;
@@ -48,16 +48,23 @@ pub mod layout;
 mod name;
 mod range;
 mod sync;
+mod user_mapping;
+mod vmap;
 mod wait;
 
 pub use access::{AccessMode, DataDirection};
-pub use cpu_access::{CpuAccess, CpuAccessError};
+pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo};
 pub use exporter::{Exporter, ExporterFault, Refusal};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
+pub use user_mapping::{
+    BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
+    MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,
+};
+pub use vmap::{Vmap, VmapError, VmapExporter};
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
 
 /// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
