@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::attachment::Devices;
 use crate::contain::contain;
-use crate::cpu_access::{self, CpuAccess, CpuAccessError};
+use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
+use crate::user_mapping::UserMappings;
+use crate::vmap::VmapCount;
 use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
@@ -69,6 +71,8 @@ struct Shared {
     name: Mutex<Option<BufferName>>,
     reservation: Arc<Reservation>,
     devices: Devices,
+    vmap: VmapCount,
+    user_mappings: UserMappings,
     exporter: Box<dyn Exporter>,
 }
 
@@ -119,6 +123,8 @@ impl DmaBuf {
             name: Mutex::new(info.name),
             reservation: info.reservation.unwrap_or_else(Reservation::new),
             devices: Devices::new(exporter_kind, info.mismatch),
+            vmap: VmapCount::default(),
+            user_mappings: UserMappings::default(),
             exporter: info.exporter,
         };
         let buffer = Self {
@@ -179,19 +185,14 @@ impl DmaBuf {
     /// Makes a handle to the same buffer that does not allow writing.
     ///
     /// ```
-    /// # use wharf_core::{AccessMode, DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
+    /// # use wharf_core::{DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
     /// # struct Scratch;
     /// # impl Exporter for Scratch {
     /// #     fn name(&self) -> &str {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// # let info = ExportInfo {
-    /// #     exporter: Box::new(Scratch),
-    /// #     size_bytes: 4096,
-    /// #     name: None,
-    /// #     access: AccessMode::ReadWrite,
-    /// # };
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// let buffer = DmaBuf::export(info)?;
     /// let viewer = buffer.to_read_only();
     /// assert_eq!(viewer, buffer);
@@ -231,23 +232,23 @@ impl DmaBuf {
         range: impl RangeBounds<u64>,
         direction: DataDirection,
     ) -> Result<CpuAccess, CpuAccessError> {
-        cpu_access::begin(self, range, direction)
+        cpu::begin(self, range, direction)
     }
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
         self.shared.exporter.as_ref()
     }
 
-    /// Says whether the CPU of this process has it mapped.
-    pub(crate) fn is_vmapped(&self) -> bool {
-        false
-    }
-
-    /// Called before a device gets a mapping.
-    pub(crate) fn device_takes_over(&self) {}
-
     pub(crate) fn devices(&self) -> &Devices {
         &self.shared.devices
+    }
+
+    pub(crate) fn vmap_count(&self) -> &VmapCount {
+        &self.shared.vmap
+    }
+
+    pub(crate) fn user_mappings(&self) -> &UserMappings {
+        &self.shared.user_mappings
     }
 }
 

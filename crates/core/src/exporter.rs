@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::contain::contain;
-use crate::{DataDirection, Errno, ExporterControl};
+use crate::{CpuBytes, DataDirection, Errno, ExporterControl, UserMappingExporter, VmapExporter};
 
 mod dma;
 
@@ -29,7 +29,7 @@ pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticE
 /// # Examples
 /// An exporter of ordinary memory, found again from the buffer as the kernel does with `dmabuf->ops == &my_ops`:
 /// ```
-/// use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+/// use wharf_core::{DmaBuf, Exporter, ExportInfo};
 ///
 /// struct Heap {
 ///     base: u64,
@@ -40,12 +40,7 @@ pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticE
 ///     }
 /// }
 ///
-/// let buffer = DmaBuf::export(ExportInfo {
-///     exporter: Box::new(Heap { base: 0x1000 }),
-///     size_bytes: 4096,
-///     name: None,
-///     access: AccessMode::ReadWrite,
-/// })?;
+/// let buffer = DmaBuf::export(ExportInfo::new(Heap { base: 0x1000 }, 4096))?;
 /// assert_eq!(buffer.exporter::<Heap>().map(|heap| heap.base), Some(0x1000));
 /// # Ok::<(), wharf_core::ExportError>(())
 /// ```
@@ -91,6 +86,21 @@ pub trait Exporter: Any + Send + Sync {
     fn end_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
         let _ = (range, direction);
         Ok(())
+    }
+
+    /// Returns the exporter's byte access, if it has any; without it, [`CpuAccess::page`](crate::CpuAccess::page) is refused.
+    fn cpu_bytes(&self) -> Option<&dyn CpuBytes> {
+        None
+    }
+
+    /// Returns how to map the whole buffer for the CPU, if the exporter can: the kernel's `vmap` and `vunmap`.
+    fn vmap_ops(&self) -> Option<&dyn VmapExporter> {
+        None
+    }
+
+    /// Returns the rules of user mappings, if the exporter allows any: the kernel's `mmap`.
+    fn user_mapping_ops(&self) -> Option<&dyn UserMappingExporter> {
+        None
     }
 
     /// Lets go of the buffer: called exactly once, when the last strong handle and the last guard are gone, whatever their

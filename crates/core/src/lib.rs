@@ -13,7 +13,7 @@
 //!
 //! # Examples
 //! ```
-//! use wharf_core::{AccessMode, BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
+//! use wharf_core::{BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
 //!
 //! struct Scratch;
 //! impl Exporter for Scratch {
@@ -23,10 +23,8 @@
 //! }
 //!
 //! let buffer = DmaBuf::export(ExportInfo {
-//!     exporter: Box::new(Scratch),
-//!     size_bytes: 8192,
 //!     name: Some(BufferName::new("preview")?),
-//!     access: AccessMode::ReadWrite,
+//!     ..ExportInfo::new(Scratch, 8192)
 //! })?;
 //! let access = buffer.begin_cpu_access(0..4096, DataDirection::ToDevice)?;
 //! // … write the first page …
@@ -40,7 +38,7 @@
 mod access;
 pub mod attachment;
 mod contain;
-mod cpu_access;
+mod cpu;
 pub mod dma;
 mod dmabuf;
 mod errno;
@@ -53,22 +51,25 @@ mod name;
 mod range;
 pub mod reservation;
 mod sync;
+mod user_mapping;
+mod vmap;
 mod wait;
 pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use attachment::{
     AttachError, Attachment, AttachmentId, AttachmentInfo, BackingError, Contract, DetachError,
-    DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping, NotMoved, Notice,
-    Parties, Pin, Revocable,
+    DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping, NotMoved,
+    Notice, Parties, Pin, Revocable,
 };
-pub use cpu_access::{CpuAccess, CpuAccessError};
+pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo, MismatchPolicy};
 pub use exporter::{
-    Backing, DmaExporter, DynamicExporter, Exporter, ExporterFault, MapOps, MapRequest, Refusal, StaticExporter,
+    Backing, DmaExporter, DynamicExporter, Exporter, ExporterFault, MapOps, MapRequest, Refusal,
+    StaticExporter,
 };
 pub use fence::{
     CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
@@ -81,6 +82,11 @@ pub use reservation::{
     AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationGuard, ReservationSet, ReserveError,
     SlowReservationError, Usage,
 };
+pub use user_mapping::{
+    BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
+    MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,
+};
+pub use vmap::{Vmap, VmapError, VmapExporter};
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
 pub use ww::{
     AcquireCtx, Deadlock, WwAlgorithm, WwClass, WwGuard, WwLockError, WwLockSet, WwMisuse, WwMutex,

@@ -4,10 +4,16 @@
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(loom)]
+pub(crate) use loom::thread;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use std::thread;
 
 use std::sync::PoisonError;
 

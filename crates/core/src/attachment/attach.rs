@@ -106,11 +106,7 @@ fn lock<'c>(core: &'c Core, wait: &Wait<'_>) -> Result<ReservationGuard<'c>, Att
 /// # References
 /// `dma_buf_dynamic_attach` (drivers/dma-buf/dma-buf.c, v5.5 to v6.14).
 // DIFFERENCE: the kernel always maps bidirectionally here. For a read-only attachment that would let the device write, against A6.
-fn map_for_life(
-    core: &Core,
-    guard: Option<&ReservationGuard<'_>>,
-    wait: &Wait<'_>,
-) -> Result<(), MapError> {
+fn map_for_life(core: &Core, guard: Option<&ReservationGuard<'_>>, wait: &Wait<'_>) -> Result<(), MapError> {
     let direction = match core.info().access() {
         AccessMode::ReadWrite => DataDirection::Bidirectional,
         AccessMode::ReadOnly => DataDirection::ToDevice,

@@ -94,17 +94,17 @@ fn requirements(buffer: &DmaBuf, newcomer: Option<&Core>) -> Result<Requirements
         .iter()
         .map(|core| core.info())
         .chain(newcomer.map(Core::info));
-    collate(infos.map(|info| (info.label(), info.limits())), buffer.size_bytes())
+    collate(
+        infos.map(|info| (info.label(), info.limits())),
+        buffer.size_bytes(),
+    )
 }
 
 /// Lets an attachment join the others if the memory suits it, or can be made to.
 ///
 /// # Locking
 /// The reservation is held if the exporter is dynamic.
-pub(super) fn admit(
-    core: &Arc<Core>,
-    guard: Option<&ReservationGuard<'_>>,
-) -> Result<(), AttachError> {
+pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> Result<(), AttachError> {
     let buffer = &core.buffer;
     let turns = buffer.devices().turns();
     let _turn = turns.take();

@@ -15,7 +15,10 @@ pub(crate) enum Callee<'a> {
 
 impl<'a> Callee<'a> {
     /// Finds the exporter of a buffer, which must be of the kind that it was at export.
-    pub(crate) fn of(buffer: &'a DmaBuf, guard: Option<&'a ReservationGuard<'a>>) -> Result<Self, ExporterFault> {
+    pub(crate) fn of(
+        buffer: &'a DmaBuf,
+        guard: Option<&'a ReservationGuard<'a>>,
+    ) -> Result<Self, ExporterFault> {
         let ops = call(|| Ok(buffer.exporter_dyn().map_ops()))?;
         match (ops, guard) {
             (MapOps::Static(exporter), _) if !buffer.devices().is_dynamic() => Ok(Self::Static(exporter)),

@@ -185,7 +185,10 @@ impl Core {
     /// Says whether a table is the one that is kept for the life of the attachment.
     pub(super) fn is_kept(&self, table: &Arc<SgTable>) -> bool {
         let state = self.state();
-        state.kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.table, table))
+        state
+            .kept
+            .as_ref()
+            .is_some_and(|kept| Arc::ptr_eq(&kept.table, table))
     }
 
     /// Returns how many mappings and pins people have.

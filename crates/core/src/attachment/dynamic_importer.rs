@@ -83,7 +83,10 @@ impl DynamicAttachment {
         self.core.check_access(direction)?;
         let (table, kept) = match mapping::kept(&self.core, direction)? {
             Some(table) => (table, true),
-            None => (Arc::new(mapping::map_through(&self.core, Some(guard), direction)?), false),
+            None => (
+                Arc::new(mapping::map_through(&self.core, Some(guard), direction)?),
+                false,
+            ),
         };
         Ok(DynamicMapping {
             number: Some(self.core.record(direction)),
@@ -108,7 +111,11 @@ impl DynamicAttachment {
     /// # References
     /// `dma_buf_map_attachment_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
     #[track_caller]
-    pub fn map_unlocked(&self, direction: DataDirection, wait: &Wait<'_>) -> Result<DynamicMapping, MapError> {
+    pub fn map_unlocked(
+        &self,
+        direction: DataDirection,
+        wait: &Wait<'_>,
+    ) -> Result<DynamicMapping, MapError> {
         let guard = mapping::lock(&self.core, wait)?;
         self.map(&guard, direction)
     }

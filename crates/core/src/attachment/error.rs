@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Holder;
 use crate::dma::{Conflict, Unsuitable, Violation};
-use crate::{BufferId, DataDirection, Errno, ExporterFault, WaitError};
+use crate::{BufferId, DataDirection, Errno, ExporterFault, UserMappingError, WaitError};
 
 /// Whom an error is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,9 @@ pub enum BackingError {
     #[error("the exporter could not allocate: it {0}")]
     Exporter(ExporterFault),
     /// The exporter allocated something else than was asked for.
-    #[error("the exporter allocated memory that does not suit the devices attached: {0}; this is a bug of the exporter")]
+    #[error(
+        "the exporter allocated memory that does not suit the devices attached: {0}; this is a bug of the exporter"
+    )]
     Unsuitable(Unsuitable),
 }
 
@@ -59,7 +61,9 @@ impl BackingError {
 #[non_exhaustive]
 pub enum MapError {
     /// The device would write, and the attachment does not allow it. Contract: A6.
-    #[error("{parties}: a read-only attachment cannot be mapped {direction:?}; use ToDevice, or attach with write access")]
+    #[error(
+        "{parties}: a read-only attachment cannot be mapped {direction:?}; use ToDevice, or attach with write access"
+    )]
     ReadOnly {
         /// Who.
         parties: Parties,
@@ -86,7 +90,9 @@ pub enum MapError {
         parties: Parties,
     },
     /// This thread holds the reservation, which a call for static importers takes itself.
-    #[error("{parties}: this thread already holds the reservation, which this call takes itself; drop the guard first")]
+    #[error(
+        "{parties}: this thread already holds the reservation, which this call takes itself; drop the guard first"
+    )]
     Recursion {
         /// Who.
         parties: Parties,
@@ -114,12 +120,22 @@ pub enum MapError {
         fault: ExporterFault,
     },
     /// The exporter mapped something that the device cannot use. It has been taken back.
-    #[error("{parties}: the exporter's mapping breaks the device's limits: {violation}; this is a bug of the exporter")]
+    #[error(
+        "{parties}: the exporter's mapping breaks the device's limits: {violation}; this is a bug of the exporter"
+    )]
     BadTable {
         /// Who.
         parties: Parties,
         /// What.
         violation: Violation,
+    },
+    /// The pages that user mappings have could not be taken away from them; nothing is mapped. Contract: C2.
+    #[error("{parties}: user mappings stay in the way: {source}")]
+    UserMappings {
+        /// Who.
+        parties: Parties,
+        /// Why.
+        source: Box<UserMappingError>,
     },
     /// Waiting for the lock or for fences of [`Usage::Kernel`](crate::Usage::Kernel) ended early.
     #[error("{parties}: {source} while waiting for {what}")]
@@ -146,6 +162,7 @@ impl MapError {
             Self::Backing { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
             Self::BadTable { .. } => Errno::EIO,
+            Self::UserMappings { source, .. } => source.errno(),
             Self::Wait { source, .. } => source.errno(),
         }
     }
@@ -178,7 +195,10 @@ impl fmt::Display for NotMoved {
             Self::Static => f.write_str("the exporter is static and cannot move it"),
             Self::Exporter(fault) => write!(f, "it would after a move, but the exporter {fault}"),
             Self::MovedWrongly(unsuitable) => {
-                write!(f, "the exporter moved it to a place that does not do either: {unsuitable}; this is a bug of the exporter")
+                write!(
+                    f,
+                    "the exporter moved it to a place that does not do either: {unsuitable}; this is a bug of the exporter"
+                )
             }
         }
     }
@@ -246,7 +266,9 @@ pub enum AttachError {
         source: WaitError,
     },
     /// This thread holds the reservation, which attaching takes itself.
-    #[error("{parties}: this thread already holds the reservation, which attaching takes itself; drop the guard first")]
+    #[error(
+        "{parties}: this thread already holds the reservation, which attaching takes itself; drop the guard first"
+    )]
     Recursion {
         /// Who.
         parties: Parties,

@@ -36,7 +36,12 @@ impl DmaBuf {
     /// # References
     /// `dma_buf_attach` (drivers/dma-buf/dma-buf.c, v6.12; v5.5 for the mapping at attach).
     #[track_caller]
-    pub fn attach(&self, device: &DeviceUse, access: AccessMode, wait: &Wait<'_>) -> Result<Attachment, AttachError> {
+    pub fn attach(
+        &self,
+        device: &DeviceUse,
+        access: AccessMode,
+        wait: &Wait<'_>,
+    ) -> Result<Attachment, AttachError> {
         Ok(Attachment {
             core: attach::attach(self, device, access, None, wait)?,
         })

@@ -1,0 +1,357 @@
+//! Mapping a whole buffer for the CPU of this process, counted.
+//!
+//! | State | Left by | Exporter is called |
+//! |---|---|---|
+//! | idle | first [`Vmap`] | `vmap` |
+//! | mapped, n guards | n + 1st [`Vmap`], or a drop with n > 1 | – |
+//! | mapped, 1 guard | the last drop | `vunmap` |
+
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, PoisonError};
+
+use crate::contain::contain;
+use crate::cpu::span;
+use crate::exporter::call;
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Condvar, Mutex, lock};
+use crate::{AccessMode, BufferId, CpuBytes, CpuBytesError, DmaBuf, Errno, Exporter, ExporterFault, Refusal};
+
+/// Maps whole buffers for the CPU of this process.
+///
+/// Implementing it is safe, and nothing it does is trusted. The framework counts: `vmap` is asked only while the buffer is not
+/// mapped, and `vunmap` once for each `vmap` that succeeded. Contract: C5.
+///
+/// # References
+/// include/linux/dma-buf.h `struct dma_buf_ops`, `vmap` and `vunmap` (v6.12).
+pub trait VmapExporter: Send + Sync {
+    /// Maps the whole buffer. Devices may access it at the same time.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; the buffer stays unmapped and the next call tries again.
+    fn vmap(&self) -> Result<Box<dyn CpuBytes>, Refusal>;
+
+    /// Takes the mapping back when its last user is gone. The default drops it.
+    fn vunmap(&self, mapped: Box<dyn CpuBytes>) {
+        drop(mapped);
+    }
+}
+
+/// A buffer mapped for the CPU of this process; the exporter unmaps it after the last of these guards.
+///
+/// It keeps the buffer alive, so a buffer is never released while it is mapped: the kernel has a `BUG_ON` there. Unless the
+/// exporter's memory is always coherent, open a window with [`DmaBuf::begin_cpu_access`] around accesses. Contracts: C5, C7.
+///
+/// # References
+/// `dma_buf_vmap`, `dma_buf_vunmap` (drivers/dma-buf/dma-buf.c, v6.12).
+#[must_use = "the buffer is unmapped when the guard is dropped"]
+pub struct Vmap {
+    buffer: DmaBuf,
+    /// Here until the drop.
+    bytes: Option<Mapped>,
+}
+
+type Mapped = Arc<Box<dyn CpuBytes>>;
+
+/// The reason why a buffer could not be mapped for the CPU of this process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VmapError {
+    /// The exporter cannot.
+    #[error("buffer {buffer}: exporter '{exporter}' has no vmap; use CpuAccess::page or a user mapping")]
+    Unsupported {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+    },
+    /// The exporter's own `vmap` or `vunmap` of this buffer asked for another.
+    #[error("buffer {buffer}: exporter '{exporter}' called vmap from within its own vmap or vunmap")]
+    Recursive {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+    },
+    /// The exporter failed.
+    #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
+    Exporter {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+        /// How it failed.
+        fault: ExporterFault,
+    },
+}
+
+impl VmapError {
+    /// Returns EINVAL when the exporter cannot, EDEADLK when it calls itself, and its own number when it failed.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Unsupported { .. } => Errno::EINVAL,
+            Self::Recursive { .. } => Errno::EDEADLK,
+            Self::Exporter { fault, .. } => fault.errno(),
+        }
+    }
+}
+
+impl DmaBuf {
+    /// Maps the whole buffer for the CPU of this process; a buffer that is mapped already is not mapped again but counted.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes, and until another thread's first `vmap` or last `vunmap` of this buffer is over.
+    ///
+    /// # Errors
+    /// Nothing is left behind by any. [`VmapError::Unsupported`]: EINVAL when the exporter has no
+    /// [`VmapExporter`]. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the exporter's own number, or EIO when it
+    /// panics.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wharf_core::{AccessMode, CpuBytes, DmaBuf, Exporter, ExportInfo, Refusal, VmapExporter};
+    /// struct Zeroes;
+    /// # impl CpuBytes for Zeroes {
+    /// #     fn read_at(&self, _: u64, into: &mut [u8]) -> Result<(), Refusal> {
+    /// #         into.fill(0);
+    /// #         Ok(())
+    /// #     }
+    /// #     fn write_at(&self, _: u64, _: &[u8]) -> Result<(), Refusal> {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// impl VmapExporter for Zeroes {
+    ///     fn vmap(&self) -> Result<Box<dyn CpuBytes>, Refusal> {
+    ///         Ok(Box::new(Zeroes))
+    ///     }
+    /// }
+    /// impl Exporter for Zeroes {
+    ///     fn name(&self) -> &str {
+    ///         "zeroes"
+    ///     }
+    ///     fn vmap_ops(&self) -> Option<&dyn VmapExporter> {
+    ///         Some(self)
+    ///     }
+    /// }
+    ///
+    /// # let info = ExportInfo::new(Zeroes, 8192);
+    /// # let buffer = DmaBuf::export(info)?;
+    /// let vmap = buffer.vmap_unlocked()?;
+    /// let mut metadata = [0xff; 16];
+    /// vmap.read_at(64, &mut metadata)?;
+    /// assert_eq!(metadata, [0; 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    /// `dma_buf_vmap_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn vmap_unlocked(&self) -> Result<Vmap, VmapError> {
+        let exporter = self.exporter_dyn();
+        let bytes = self
+            .vmap_count()
+            .acquire(exporter)
+            .map_err(|refused| match refused {
+                Refused::Unsupported => VmapError::Unsupported {
+                    buffer: self.id(),
+                    exporter: self.exporter_name().into(),
+                },
+                Refused::Recursive => VmapError::Recursive {
+                    buffer: self.id(),
+                    exporter: self.exporter_name().into(),
+                },
+                Refused::Fault(fault) => VmapError::Exporter {
+                    buffer: self.id(),
+                    exporter: self.exporter_name().into(),
+                    fault,
+                },
+            })?;
+        Ok(Vmap {
+            buffer: self.clone(),
+            bytes: Some(bytes),
+        })
+    }
+}
+
+impl Vmap {
+    /// Returns the buffer that is mapped.
+    pub fn buffer(&self) -> &DmaBuf {
+        &self.buffer
+    }
+
+    /// Copies the bytes from `offset_bytes` of the buffer on into all of `into`.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// [`CpuBytesError::Outside`]: EINVAL past the end of the buffer. [`CpuBytesError::Overflow`]: EOVERFLOW.
+    /// [`CpuBytesError::Exporter`]: the exporter's own number, or EIO when it panics; `into` may have been written in part.
+    pub fn read_at(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), CpuBytesError> {
+        let start_bytes = self.check(offset_bytes, into.len())?;
+        self.copy(into.is_empty(), |bytes| bytes.read_at(start_bytes, into))
+    }
+
+    /// Copies all of `from` to the bytes from `offset_bytes` of the buffer on.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// [`CpuBytesError::ReadOnly`]: EACCES when the buffer was mapped through a read-only handle. Otherwise as
+    /// [`Vmap::read_at`]; the buffer may have been written in part.
+    pub fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), CpuBytesError> {
+        if self.buffer.access() == AccessMode::ReadOnly {
+            let buffer = self.buffer.id();
+            return Err(CpuBytesError::ReadOnly { buffer });
+        }
+        let start_bytes = self.check(offset_bytes, from.len())?;
+        self.copy(from.is_empty(), |bytes| bytes.write_at(start_bytes, from))
+    }
+
+    fn check(&self, offset_bytes: u64, len: usize) -> Result<u64, CpuBytesError> {
+        span(
+            self.buffer.id(),
+            0,
+            offset_bytes,
+            len,
+            &(0..self.buffer.size_bytes()),
+        )
+    }
+
+    fn copy(
+        &self,
+        nothing: bool,
+        copy: impl FnOnce(&dyn CpuBytes) -> Result<(), Refusal>,
+    ) -> Result<(), CpuBytesError> {
+        match &self.bytes {
+            Some(bytes) if !nothing => call(|| copy(bytes.as_ref().as_ref()))
+                .map_err(|fault| CpuBytesError::exporter(&self.buffer, fault)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Vmap {
+    fn drop(&mut self) {
+        // The guard's share goes first, so that the last guard leaves the count with the only one.
+        self.bytes = None;
+        self.buffer.vmap_count().release(self.buffer.exporter_dyn());
+    }
+}
+
+impl fmt::Debug for Vmap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vmap")
+            .field("buffer", &self.buffer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a buffer is mapped, and for how many guards.
+pub(crate) struct VmapCount {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+enum State {
+    Idle,
+    /// A thread is with the exporter; no lock is held meanwhile.
+    Busy(ThreadId),
+    Mapped {
+        bytes: Mapped,
+        guards: usize,
+    },
+}
+
+/// Why a guard could not be made.
+enum Refused {
+    Unsupported,
+    Recursive,
+    Fault(ExporterFault),
+}
+
+impl Default for VmapCount {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State::Idle),
+            changed: Condvar::new(),
+        }
+    }
+}
+
+impl VmapCount {
+    fn acquire(&self, exporter: &dyn Exporter) -> Result<Mapped, Refused> {
+        let me = thread::current().id();
+        let mut state = lock(&self.state);
+        loop {
+            match &mut *state {
+                State::Mapped { bytes, guards } => {
+                    *guards += 1;
+                    return Ok(Arc::clone(bytes));
+                }
+                State::Busy(thread) if *thread == me => return Err(Refused::Recursive),
+                State::Busy(_) => {
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                State::Idle => break,
+            }
+        }
+        *state = State::Busy(me);
+        drop(state);
+        let answer = call(|| exporter.vmap_ops().map(VmapExporter::vmap).transpose());
+        let (next, outcome) = match answer {
+            Ok(Some(bytes)) => {
+                let bytes = Arc::new(bytes);
+                let share = Arc::clone(&bytes);
+                (State::Mapped { bytes, guards: 1 }, Ok(share))
+            }
+            Ok(None) => (State::Idle, Err(Refused::Unsupported)),
+            Err(fault) => (State::Idle, Err(Refused::Fault(fault))),
+        };
+        self.change(next);
+        outcome
+    }
+
+    fn release(&self, exporter: &dyn Exporter) {
+        let mut state = lock(&self.state);
+        let bytes = match mem::replace(&mut *state, State::Busy(thread::current().id())) {
+            State::Mapped { bytes, guards } if guards > 1 => {
+                let guards = guards - 1;
+                *state = State::Mapped { bytes, guards };
+                return;
+            }
+            State::Mapped { bytes, .. } => bytes,
+            other @ (State::Idle | State::Busy(_)) => {
+                // INVARIANT: a guard exists, so the buffer is mapped.
+                debug_assert!(false, "a vmap guard of a buffer that is not mapped");
+                *state = other;
+                return;
+            }
+        };
+        drop(state);
+        // The panic hook has already reported a panic of the exporter, and there is nobody left to tell. Two steps: the
+        // mapping does not go while the exporter unwinds.
+        let ops = contain(|| exporter.vmap_ops()).ok().flatten();
+        let _ = contain(|| match (ops, Arc::into_inner(bytes)) {
+            (Some(ops), Some(bytes)) => ops.vunmap(bytes),
+            (_, rest) => drop(rest),
+        });
+        self.change(State::Idle);
+    }
+
+    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !matches!(*lock(&self.state), State::Idle)
+    }
+
+    fn change(&self, next: State) {
+        *lock(&self.state) = next;
+        self.changed.notify_all();
+    }
+}
