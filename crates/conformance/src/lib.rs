@@ -13,13 +13,13 @@
 //! # Adding a system under test
 //! Make a test target, implement the traits on a type that can be shared by threads, and name each suite with an expression that makes
 //! one. Every case becomes a `#[test]` of its own:
-//! ```ignore
+//! ```text
 //! mod fence_basic {
 //!     wharf_conformance::fence_basic_cases!(super::MySystem::default());
 //! }
 //! ```
 //! A system that can do only some of a suite says so case by case, so that nothing is left out silently:
-//! ```ignore
+//! ```text
 //! wharf_conformance::cases!(fence::basic, super::MySystem::default(); test_signaling, test_status);
 //! ```
 //! `tests/core_fence.rs` is the example: it runs all suites against `wharf-core`.

@@ -1,6 +1,6 @@
 //! The fence suites against `wharf-core`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 use std::time::Duration;
 
