@@ -32,6 +32,12 @@ impl Fence {
         &self.inner
     }
 
+    /// Lets a test see when the last handle is gone.
+    #[cfg(test)]
+    pub(super) fn downgrade(&self) -> std::sync::Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
     /// Takes the fence apart if this was its last handle.
     pub(super) fn into_inner(self) -> Option<Inner> {
         Arc::into_inner(self.inner)
