@@ -46,6 +46,7 @@ mod export;
 mod exporter;
 pub mod layout;
 mod name;
+pub mod order;
 mod range;
 mod sync;
 mod wait;
