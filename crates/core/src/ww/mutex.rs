@@ -220,21 +220,15 @@ impl WwMutex {
 
     /// Ends a wait. A mutex that was granted while the wait ended otherwise is kept: a grant is never lost.
     fn settle(&self, place: &WaitPlace, outcome: Result<Verdict, WaitError>) -> Result<(), Refusal> {
-        let verdict = match outcome {
-            Ok(Verdict::Granted) => return Ok(()),
-            Ok(verdict) => {
-                self.leave(place);
-                verdict
-            }
-            Err(error) => {
-                self.leave(place);
-                // Out of the queue, nothing more is granted; what came before that counts.
-                place.take().ok_or(Refusal::Wait(error))?
-            }
-        };
-        match verdict {
-            Verdict::Granted => Ok(()),
-            Verdict::BackOff => Err(Refusal::BackOff),
+        if outcome == Ok(Verdict::Granted) {
+            return Ok(());
+        }
+        self.leave(place);
+        // Out of the queue, nothing more is granted. What came between the end of the wait and now counts.
+        match place.take().map_or(outcome, Ok) {
+            Ok(Verdict::Granted) => Ok(()),
+            Ok(Verdict::BackOff) => Err(Refusal::BackOff),
+            Err(error) => Err(Refusal::Wait(error)),
         }
     }
 
