@@ -52,7 +52,7 @@ impl Counted {
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = std::env::var("PB").ok().map_or(Some(preemptions), |v| v.parse().ok());
+    builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 
@@ -83,28 +83,28 @@ fn circle<const N: usize>(class: &'static WwClass) {
 
 #[test]
 fn two_contexts_that_lock_in_opposite_orders_both_get_on_wait_die() {
-    check(3, || circle::<2>(&WAIT_DIE));
+    check(4, || circle::<2>(&WAIT_DIE));
 }
 
 #[test]
 fn two_contexts_that_lock_in_opposite_orders_both_get_on_wound_wait() {
-    check(3, || circle::<2>(&WOUND_WAIT));
+    check(4, || circle::<2>(&WOUND_WAIT));
 }
 
 #[test]
 fn three_contexts_in_a_circle_all_get_on_wait_die() {
-    check(1, || circle::<3>(&WAIT_DIE));
+    check(2, || circle::<3>(&WAIT_DIE));
 }
 
 #[test]
 fn three_contexts_in_a_circle_all_get_on_wound_wait() {
-    check(1, || circle::<3>(&WOUND_WAIT));
+    check(3, || circle::<3>(&WOUND_WAIT));
 }
 
 /// A waiter is interrupted while the mutex is handed to it.
 #[test]
 fn grant_that_meets_an_interrupt_is_not_lost() {
-    check(3, || {
+    check(5, || {
         let counted = Arc::new(Counted::new(&WAIT_DIE));
         let interrupt = Interrupt::new();
         let guard = counted.mutex.lock(&Wait::forever()).unwrap();
@@ -134,7 +134,7 @@ fn grant_that_meets_an_interrupt_is_not_lost() {
 /// Behind a waiter that gives up stands another: it gets the mutex all the same.
 #[test]
 fn waiter_that_gives_up_does_not_take_the_next_ones_grant_along() {
-    check(2, || {
+    check(4, || {
         let counted = Arc::new(Counted::new(&WAIT_DIE));
         let interrupt = Interrupt::new();
         let guard = counted.mutex.lock(&Wait::forever()).unwrap();
@@ -161,7 +161,7 @@ fn waiter_that_gives_up_does_not_take_the_next_ones_grant_along() {
 /// A context that waits is told to back off for one mutex while another is handed to it.
 #[test]
 fn grant_that_meets_a_wound_is_not_lost() {
-    check(2, || {
+    check(3, || {
         let all = Counted::many::<2>(&WOUND_WAIT);
         let plain = all[1].mutex.lock(&Wait::forever()).unwrap();
         let contexts: Vec<_> = (0..2)
@@ -183,7 +183,7 @@ fn grant_that_meets_a_wound_is_not_lost() {
 /// An older context comes while a younger one that holds something waits: it is told to back off while the mutex is handed to it.
 #[test]
 fn grant_that_meets_a_kill_is_not_lost() {
-    check(2, || {
+    check(4, || {
         let all = Counted::many::<2>(&WAIT_DIE);
         let plain = all[1].mutex.lock(&Wait::forever()).unwrap();
         let both = {
@@ -208,7 +208,7 @@ fn grant_that_meets_a_kill_is_not_lost() {
 
 #[test]
 fn trying_against_unlocking_takes_the_mutex_or_leaves_it() {
-    check(3, || {
+    check(5, || {
         let counted = Arc::new(Counted::new(&WAIT_DIE));
         let guard = counted.mutex.lock(&Wait::forever()).unwrap();
         let trier = {
@@ -231,7 +231,7 @@ fn trying_against_unlocking_takes_the_mutex_or_leaves_it() {
 /// A try-lock can come between an unlock and a waiter, never between a hand-over and its waiter.
 #[test]
 fn trying_does_not_steal_what_was_handed_over() {
-    check(2, || {
+    check(5, || {
         let counted = Arc::new(Counted::new(&WOUND_WAIT));
         let guard = counted.mutex.lock(&Wait::forever()).unwrap();
         let waiter = {
