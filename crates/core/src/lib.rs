@@ -48,6 +48,7 @@ pub mod fence;
 pub mod layout;
 pub mod moves;
 mod name;
+pub mod order;
 mod range;
 pub mod reservation;
 mod sync;
