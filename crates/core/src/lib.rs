@@ -44,13 +44,16 @@ mod dmabuf;
 mod errno;
 mod export;
 mod exporter;
+pub mod fence;
 pub mod layout;
 mod name;
 mod range;
+pub mod reservation;
 mod sync;
 mod user_mapping;
 mod vmap;
 mod wait;
+pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
@@ -58,14 +61,26 @@ pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo};
 pub use exporter::{Exporter, ExporterFault, Refusal};
+pub use fence::{
+    CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
+    FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError,
+};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
+pub use reservation::{
+    AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationGuard, ReservationSet, ReserveError,
+    SlowReservationError, Usage,
+};
 pub use user_mapping::{
     BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
     MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,
 };
 pub use vmap::{Vmap, VmapError, VmapExporter};
 pub use wait::{Deadline, Interrupt, Wait, WaitError};
+pub use ww::{
+    AcquireCtx, Deadlock, WwAlgorithm, WwClass, WwGuard, WwLockError, WwLockSet, WwMisuse, WwMutex,
+    WwWaitError,
+};
 
 /// The page unit in bytes: every buffer size is a non-zero multiple of it. Contract: B1.
 pub const PAGE_BYTES: u64 = 4096;
