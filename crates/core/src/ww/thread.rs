@@ -11,7 +11,7 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static NUMBER: u64 = LAST.fetch_add(1, Relaxed) + 1;
-    static CONTEXTS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    static CONTEXTS: RefCell<Vec<u64>> = RefCell::default();
 }
 
 /// Returns the token of this thread without a context.
