@@ -11,12 +11,15 @@ use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::attachment::Devices;
 use crate::contain::contain;
 use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
 use crate::user_mapping::UserMappings;
 use crate::vmap::VmapCount;
-use crate::{AccessMode, BufferName, DataDirection, Exporter, Reservation, UserMappingError, Wait};
+use crate::{
+    AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, UserMappingError, Wait,
+};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +72,7 @@ struct Shared {
     exporter_name: Box<str>,
     name: Mutex<Option<BufferName>>,
     reservation: Arc<Reservation>,
+    devices: Devices,
     vmap: VmapCount,
     user_mappings: UserMappings,
     exporter: Box<dyn Exporter>,
@@ -92,6 +96,7 @@ impl Exporter for Released {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        tracing::debug!(target: "wharf_core::buffer", buffer = self.id.get(), "released");
         let mut exporter = mem::replace(&mut self.exporter, Box::new(Released));
         // The panic hook has already reported a panic here, and there is nobody left to tell. Two steps: an exporter
         // that panics in release is still dropped, and so gives back the memory it owns.
@@ -108,21 +113,31 @@ impl DmaBuf {
     /// or the exporter's name is unusable; EOVERFLOW when the size is above what a file can have; EIO when the
     /// exporter panics. Contract: B1, B2, B5.
     pub fn export(info: ExportInfo) -> Result<Self, ExportError> {
-        let CheckedExport { info, exporter_name } = export::check(info)?;
+        let CheckedExport {
+            info,
+            exporter_name,
+            exporter_kind,
+        } = export::check(info)?;
         let shared = Shared {
             id: BufferId::next(),
             size_bytes: info.size_bytes,
             exporter_name,
             name: Mutex::new(info.name),
-            reservation: Reservation::new(),
+            reservation: info.reservation.unwrap_or_else(Reservation::new),
+            devices: Devices::new(exporter_kind, info.mismatch),
             vmap: VmapCount::default(),
             user_mappings: UserMappings::default(),
             exporter: info.exporter,
         };
-        Ok(Self {
+        let buffer = Self {
             shared: Arc::new(shared),
             access: info.access,
-        })
+        };
+        // The panic hook has reported a panic here; an exporter that wants no control can be used all the same.
+        let _ = contain(|| buffer.exporter_dyn().exported(ExporterControl::new(&buffer)));
+        tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), exporter = buffer.exporter_name(),
+            size_bytes = buffer.size_bytes(), "exported");
+        Ok(buffer)
     }
 
     /// Returns the buffer's number.
@@ -254,8 +269,7 @@ impl DmaBuf {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// # let exporter = Box::new(Scratch);
-    /// # let info = ExportInfo { exporter, size_bytes: 4096, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// # let buffer = DmaBuf::export(info)?;
     /// use wharf_core::{DataDirection, Errno, FenceContext, Usage, Wait};
     ///
@@ -305,6 +319,10 @@ impl DmaBuf {
 
     pub(crate) fn user_mappings(&self) -> &UserMappings {
         &self.shared.user_mappings
+    }
+
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.shared.devices
     }
 }
 

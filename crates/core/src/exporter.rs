@@ -5,14 +5,23 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::contain::contain;
-use crate::{CpuBytes, DataDirection, Errno, UserMappingExporter, VmapExporter};
+use crate::{CpuBytes, DataDirection, Errno, ExporterControl, UserMappingExporter, VmapExporter};
+
+mod dma;
+
+pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticExporter};
 
 /// Provides a buffer's memory and keeps CPU access to it coherent: the kernel's `struct dma_buf_ops`.
 ///
 /// Implementing it is safe, and nothing it does is trusted: its answers are checked again, its panics are contained,
 /// and a wrong exporter may fail its own buffers only. All methods may be called from several threads at once, except
-/// [`Exporter::release`]. No lock of the framework is held during any of them. An exporter that needs its own buffer keeps
-/// a [`WeakDmaBuf`](crate::WeakDmaBuf); with a strong handle the buffer would never be released. Contract: B5.
+/// [`Exporter::release`]. An exporter that needs its own buffer keeps a [`WeakDmaBuf`](crate::WeakDmaBuf); with a strong handle the
+/// buffer would never be released. Contract: B5.
+///
+/// What it can do for devices is behind [`Exporter::map_ops`].
+///
+/// # Locking
+/// No lock of the framework is held during any method here.
 ///
 /// # Blocking
 /// The methods may block; the caller of the framework waits meanwhile.
@@ -48,6 +57,20 @@ pub trait Exporter: Any + Send + Sync {
     ///
     /// Asked once, at export. Contract: B2.
     fn name(&self) -> &str;
+
+    /// Gets the handle with which it moves the buffer or takes it away; called once, right after the export.
+    ///
+    /// Most exporters have no use for it.
+    fn exported(&self, control: ExporterControl) {
+        drop(control);
+    }
+
+    /// Returns what it does for devices: nothing, by default.
+    ///
+    /// Whether this is nothing, static or dynamic is fixed at export; another answer later fails the call it was asked for. Contract: L1.
+    fn map_ops(&self) -> MapOps<'_> {
+        MapOps::None
+    }
 
     /// Makes `range` (in bytes, within the buffer, not empty) right for CPU access in `direction`.
     ///
@@ -131,14 +154,20 @@ pub enum ExporterFault {
         /// What the panic said.
         message: String,
     },
+    /// Its answers contradict each other.
+    #[error("{what}; this is a bug of the exporter")]
+    Inconsistent {
+        /// What it does.
+        what: &'static str,
+    },
 }
 
 impl ExporterFault {
-    /// Returns the exporter's own error number, or EIO when it panicked.
+    /// Returns the exporter's own error number, or EIO for its bugs.
     pub fn errno(&self) -> Errno {
         match self {
             Self::Refused(refusal) => refusal.errno,
-            Self::Panicked { .. } => Errno::EIO,
+            Self::Panicked { .. } | Self::Inconsistent { .. } => Errno::EIO,
         }
     }
 }

@@ -38,14 +38,17 @@
 #![forbid(unsafe_code)]
 
 mod access;
+pub mod attachment;
 mod contain;
 mod cpu;
+pub mod dma;
 mod dmabuf;
 mod errno;
 mod export;
 mod exporter;
 pub mod fence;
 pub mod layout;
+pub mod moves;
 mod name;
 mod range;
 pub mod reservation;
@@ -56,15 +59,25 @@ mod wait;
 pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
+pub use attachment::{
+    AttachError, Attachment, AttachmentId, AttachmentInfo, BackingError, Contract, DetachError,
+    DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping, NotMoved,
+    Notice, Parties, Pin, Revocable,
+};
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
+pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
-pub use export::{ExportError, ExportFault, ExportInfo};
-pub use exporter::{Exporter, ExporterFault, Refusal};
+pub use export::{ExportError, ExportFault, ExportInfo, MismatchPolicy};
+pub use exporter::{
+    Backing, DmaExporter, DynamicExporter, Exporter, ExporterFault, MapOps, MapRequest, Refusal,
+    StaticExporter,
+};
 pub use fence::{
     CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
     FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError,
 };
+pub use moves::{ExporterControl, MoveError, RevokeError};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
 pub use reservation::{

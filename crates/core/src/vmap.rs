@@ -206,8 +206,7 @@ impl DmaBuf {
     ///     }
     /// }
     ///
-    /// # let exporter = Box::new(Zeroes);
-    /// # let info = ExportInfo { exporter, size_bytes: 8192, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Zeroes, 8192);
     /// # let buffer = DmaBuf::export(info)?;
     /// let vmap = buffer.vmap_unlocked(&Wait::forever())?;
     /// let mut metadata = [0xff; 16];

@@ -104,13 +104,7 @@ impl MappingBackend for Table {
 }
 
 fn export(machine: &Machine) -> DmaBuf {
-    let info = ExportInfo {
-        exporter: Box::new(machine.clone()),
-        size_bytes: 4096,
-        name: None,
-        access: AccessMode::ReadWrite,
-    };
-    DmaBuf::export(info).expect("a buffer of one page")
+    DmaBuf::export(ExportInfo::new(machine.clone(), 4096)).expect("a buffer of one page")
 }
 
 fn map(buffer: &DmaBuf, machine: &Machine, number: usize) -> UserMapping {

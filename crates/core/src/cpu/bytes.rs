@@ -153,8 +153,7 @@ impl CpuBytesError {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// # let exporter = Box::new(Scratch);
-    /// let info = ExportInfo { exporter, size_bytes: 4096, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// let access = DmaBuf::export(info)?.begin_cpu_access(.., DataDirection::FromDevice)?;
     /// let refused = access.page(0).err().map(|error| error.errno());
     /// assert_eq!(refused, Some(Errno::EINVAL));

@@ -53,8 +53,7 @@ impl CpuAccess {
     /// #         Some(self)
     /// #     }
     /// # }
-    /// # let exporter = Box::new(Zeroes);
-    /// # let info = ExportInfo { exporter, size_bytes: 8192, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Zeroes, 8192);
     /// # let buffer = DmaBuf::export(info)?;
     /// use wharf_core::DataDirection;
     ///

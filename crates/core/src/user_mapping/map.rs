@@ -86,8 +86,7 @@ impl DmaBuf {
     ///     backend: Box::new(Nowhere),
     /// };
     ///
-    /// # let exporter = Box::new(Heap);
-    /// # let info = ExportInfo { exporter, size_bytes: 16384, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Heap, 16384);
     /// # let buffer = DmaBuf::export(info)?;
     /// // The last two of four pages, which is as far as it goes.
     /// let mapping = buffer.map_user(area(2, 2))?;
@@ -152,8 +151,7 @@ impl DmaBuf {
     /// #         Ok(())
     /// #     }
     /// # }
-    /// # let exporter = Box::new(Heap);
-    /// # let info = ExportInfo { exporter, size_bytes: 16384, name: None, access: AccessMode::ReadWrite };
+    /// # let info = ExportInfo::new(Heap, 16384);
     /// # let buffer = DmaBuf::export(info)?;
     /// // A driver tells its objects apart by page offsets; this one is at 0x10000 and shows the imported buffer from page 1 on.
     /// let area = UserArea {

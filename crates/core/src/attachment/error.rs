@@ -1,0 +1,326 @@
+//! Why a device cannot have a buffer.
+
+use std::fmt;
+
+use super::Holder;
+use crate::dma::{Conflict, Unsuitable, Violation};
+use crate::{BufferId, DataDirection, Errno, ExporterFault, UserMappingError, WaitError};
+
+/// Whom an error is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parties {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// The name of its exporter.
+    pub exporter: Box<str>,
+    /// The device, with its functions if they were named.
+    pub device: Box<str>,
+}
+
+impl fmt::Display for Parties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "buffer {} of exporter '{}', device '{}'",
+            self.buffer, self.exporter, self.device
+        )
+    }
+}
+
+/// The reason why a buffer has no memory that suits its devices.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackingError {
+    /// No memory at all can suit all attached devices together.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The exporter could not allocate.
+    #[error("the exporter could not allocate: it {0}")]
+    Exporter(ExporterFault),
+    /// The exporter allocated something else than was asked for.
+    #[error(
+        "the exporter allocated memory that does not suit the devices attached: {0}; this is a bug of the exporter"
+    )]
+    Unsuitable(Unsuitable),
+}
+
+impl BackingError {
+    /// Returns EBUSY for a conflict, the exporter's own number, or EIO for its bugs.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Conflict(_) => Errno::EBUSY,
+            Self::Exporter(fault) => fault.errno(),
+            Self::Unsuitable(_) => Errno::EIO,
+        }
+    }
+}
+
+/// The reason why a buffer cannot be mapped or pinned for a device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The device would write, and the attachment does not allow it. Contract: A6.
+    #[error(
+        "{parties}: a read-only attachment cannot be mapped {direction:?}; use ToDevice, or attach with write access"
+    )]
+    ReadOnly {
+        /// Who.
+        parties: Parties,
+        /// The direction asked for.
+        direction: DataDirection,
+    },
+    /// The attachment's only mapping has another direction, and it is kept. Contract: L4.
+    #[error(
+        "{parties}: mapped {cached:?} for the life of the attachment, which cannot serve {asked:?}; attach once more for the \
+         other direction"
+    )]
+    Direction {
+        /// Who.
+        parties: Parties,
+        /// The direction of the mapping that is kept.
+        cached: DataDirection,
+        /// The direction asked for.
+        asked: DataDirection,
+    },
+    /// The guard is the lock of another reservation.
+    #[error("{parties}: the guard given holds another reservation than the buffer's")]
+    WrongGuard {
+        /// Who.
+        parties: Parties,
+    },
+    /// This thread holds the reservation, which a call for static importers takes itself.
+    #[error(
+        "{parties}: this thread already holds the reservation, which this call takes itself; drop the guard first"
+    )]
+    Recursion {
+        /// Who.
+        parties: Parties,
+    },
+    /// The buffer was taken away for good.
+    #[error("{parties}: the buffer was revoked by its exporter")]
+    Revoked {
+        /// Who.
+        parties: Parties,
+    },
+    /// There is no memory for the buffer.
+    #[error("{parties}: {source}")]
+    Backing {
+        /// Who.
+        parties: Parties,
+        /// Why.
+        source: BackingError,
+    },
+    /// Pages could not be taken away from user mappings, so that the CPU would go on using them.
+    #[error("{parties}: {source}")]
+    UserMappings {
+        /// Who.
+        parties: Parties,
+        /// Why.
+        source: UserMappingError,
+    },
+    /// The exporter failed.
+    #[error("{parties}: the exporter {fault}")]
+    Exporter {
+        /// Who.
+        parties: Parties,
+        /// How.
+        fault: ExporterFault,
+    },
+    /// The exporter mapped something that the device cannot use. It has been taken back.
+    #[error(
+        "{parties}: the exporter's mapping breaks the device's limits: {violation}; this is a bug of the exporter"
+    )]
+    BadTable {
+        /// Who.
+        parties: Parties,
+        /// What.
+        violation: Violation,
+    },
+    /// Waiting for the lock or for fences of [`Usage::Kernel`](crate::Usage::Kernel) ended early.
+    #[error("{parties}: {source} while waiting for {what}")]
+    Wait {
+        /// Who.
+        parties: Parties,
+        /// For what.
+        what: &'static str,
+        /// How it ended.
+        source: WaitError,
+    },
+}
+
+impl MapError {
+    /// Returns what the kernel answers: EACCES, EBUSY for another direction, EINVAL for a wrong guard, EDEADLK for recursion, ENODEV when
+    /// revoked, ETIMEDOUT, EINTR, the exporter's own number, or EIO for its bugs.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::ReadOnly { .. } => Errno::EACCES,
+            Self::Direction { .. } => Errno::EBUSY,
+            Self::WrongGuard { .. } => Errno::EINVAL,
+            Self::Recursion { .. } => Errno::EDEADLK,
+            Self::Revoked { .. } => Errno::ENODEV,
+            Self::Backing { source, .. } => source.errno(),
+            Self::UserMappings { source, .. } => source.errno(),
+            Self::Exporter { fault, .. } => fault.errno(),
+            Self::BadTable { .. } => Errno::EIO,
+            Self::Wait { source, .. } => source.errno(),
+        }
+    }
+}
+
+/// Why memory that is already there cannot be changed to suit one more device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotMoved {
+    /// No memory can suit it and those attached already. Nothing helps but to detach one of them.
+    Conflict(Conflict),
+    /// It would do after a move, but these hold the memory where it is.
+    Held(Vec<Holder>),
+    /// The exporter is static: its memory never moves.
+    Static,
+    /// It would do after a move, which the exporter could not make.
+    Exporter(ExporterFault),
+    /// It was moved, to a place that does not suit somebody either: a bug of the exporter.
+    MovedWrongly(Unsuitable),
+}
+
+impl fmt::Display for NotMoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(conflict) => write!(f, "no memory suits everybody attached: {conflict}"),
+            Self::Held(holders) => {
+                f.write_str("it would after a move, but it is held in place by ")?;
+                super::holder::list(f, holders)
+            }
+            Self::Static => f.write_str("the exporter is static and cannot move it"),
+            Self::Exporter(fault) => write!(f, "it would after a move, but the exporter {fault}"),
+            Self::MovedWrongly(unsuitable) => {
+                write!(
+                    f,
+                    "the exporter moved it to a place that does not do either: {unsuitable}; this is a bug of the exporter"
+                )
+            }
+        }
+    }
+}
+
+/// The reason why a device cannot be attached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The exporter serves no devices.
+    #[error("{parties}: this exporter cannot map its memory for devices")]
+    NotMappable {
+        /// Who.
+        parties: Parties,
+    },
+    /// A read-only handle cannot give write access.
+    #[error("{parties}: a read-only handle cannot attach a device for writing; ask for read-only access")]
+    ReadOnly {
+        /// Who.
+        parties: Parties,
+    },
+    /// The memory is there and does not suit the device. Contract: A3.
+    #[error("{parties}: the memory there is does not suit the device: {violation}; {why_not_moved}")]
+    Unsuitable {
+        /// Who.
+        parties: Parties,
+        /// Which limit it breaks.
+        violation: Violation,
+        /// Why it was not moved to where it would.
+        why_not_moved: NotMoved,
+    },
+    /// There is no memory yet, and none can suit the device and those attached already.
+    #[error("{parties}: no memory suits everybody attached: {conflict}")]
+    Conflict {
+        /// Who.
+        parties: Parties,
+        /// Which limits contradict each other, and whose they are.
+        conflict: Conflict,
+    },
+    /// The buffer was taken away for good.
+    #[error("{parties}: the buffer was revoked by its exporter")]
+    Revoked {
+        /// Who.
+        parties: Parties,
+    },
+    /// The exporter or the importer failed.
+    #[error("{parties}: the {who} {fault}")]
+    Refused {
+        /// Who is concerned.
+        parties: Parties,
+        /// "exporter" or "importer".
+        who: &'static str,
+        /// How it failed.
+        fault: ExporterFault,
+    },
+    /// The mapping that a static side needs for the life of the attachment failed; nothing is attached. Contract: L4.
+    #[error("mapping at attach: {0}")]
+    Map(#[from] MapError),
+    /// Waiting for the reservation ended early.
+    #[error("{parties}: {source} while waiting for the reservation")]
+    Wait {
+        /// Who.
+        parties: Parties,
+        /// How it ended.
+        source: WaitError,
+    },
+    /// This thread holds the reservation, which attaching takes itself.
+    #[error(
+        "{parties}: this thread already holds the reservation, which attaching takes itself; drop the guard first"
+    )]
+    Recursion {
+        /// Who.
+        parties: Parties,
+    },
+}
+
+impl AttachError {
+    /// Returns what the kernel answers: EBUSY for memory that does not suit, EOPNOTSUPP for an exporter without devices,
+    /// EACCES, ENODEV when revoked, EDEADLK for recursion, ETIMEDOUT, EINTR, or the exporter's own number.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NotMappable { .. } => Errno::EOPNOTSUPP,
+            Self::ReadOnly { .. } => Errno::EACCES,
+            Self::Unsuitable { .. } | Self::Conflict { .. } => Errno::EBUSY,
+            Self::Revoked { .. } => Errno::ENODEV,
+            Self::Refused { fault, .. } => fault.errno(),
+            Self::Map(source) => source.errno(),
+            Self::Wait { source, .. } => source.errno(),
+            Self::Recursion { .. } => Errno::EDEADLK,
+        }
+    }
+}
+
+/// A call that gives something back took the wrong guard; what was to be given back is still there.
+#[derive(thiserror::Error)]
+#[error("{error}")]
+pub struct GiveBackError<T> {
+    pub(super) error: MapError,
+    pub(super) kept: T,
+}
+
+impl<T> GiveBackError<T> {
+    /// Returns what was wrong.
+    pub fn error(&self) -> &MapError {
+        &self.error
+    }
+
+    /// Returns the error number of what was wrong.
+    pub fn errno(&self) -> Errno {
+        self.error.errno()
+    }
+
+    /// Returns what was to be given back.
+    pub fn into_kept(self) -> T {
+        self.kept
+    }
+}
+
+impl<T> fmt::Debug for GiveBackError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GiveBackError")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

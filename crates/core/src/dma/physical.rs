@@ -1,0 +1,162 @@
+//! The limits of devices as needs of physical memory.
+
+use crate::PAGE_BYTES;
+
+use super::{DmaLimits, Field, Need, Translation, Value, Windows};
+
+/// What needs of physical memory come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Physical {
+    pub(super) windows: Option<Windows>,
+    /// The most runs, and the field that says so.
+    pub(super) runs: Option<(Field, u64)>,
+    pub(super) base_align: u64,
+    pub(super) run_align: u64,
+    pub(super) run_granule: u64,
+    pub(super) min_chunk: u64,
+}
+
+impl DmaLimits {
+    /// What the limits ask of physical memory.
+    pub(super) fn physical(&self, who: &str, size_bytes: u64) -> Vec<Need> {
+        let mut needs = Vec::new();
+        let mut need = |field, value| {
+            needs.push(Need {
+                field,
+                who: who.into(),
+                value,
+            })
+        };
+        let runs_are_segments = match self.translation_or_physical() {
+            Translation::Direct { .. } => true,
+            Translation::Iommu {
+                page_bytes, coalesce, ..
+            } => {
+                need(Field::PageGranule, Value::Bytes(page_bytes));
+                !coalesce
+            }
+        };
+        if let Some(windows) = self.physical_windows() {
+            need(Field::Windows, Value::Windows(windows));
+        }
+        for (field, value) in self.fields() {
+            let wanted = match field {
+                Field::MaxSegments | Field::Contiguous | Field::LengthGranule => runs_are_segments,
+                Field::BaseAlign | Field::SegmentAlign => {
+                    matches!(self.translation_or_physical(), Translation::Direct { .. })
+                }
+                Field::Coherency => true,
+                _ => false,
+            };
+            if wanted {
+                need(field, value);
+            }
+        }
+        if let Some(chunk) = self.min_chunk(size_bytes).filter(|_| runs_are_segments) {
+            need(Field::MinChunk, Value::Bytes(chunk));
+        }
+        needs
+    }
+
+    /// Says whether chunks of some power of two keep the limit on segments, or there is none.
+    pub(super) fn chunks_suffice(&self, size_bytes: u64) -> bool {
+        let coalesces = matches!(
+            self.translation_or_physical(),
+            Translation::Iommu { coalesce: true, .. }
+        );
+        coalesces || self.segment_count().is_none() || self.min_chunk(size_bytes).is_some()
+    }
+
+    /// The smallest power of two of bytes such that chunks of it, each at a multiple of it, do not become too many segments.
+    fn min_chunk(&self, size_bytes: u64) -> Option<u64> {
+        let (_, most) = self.segment_count()?;
+        let limits = self.with_physical_boundaries();
+        let whole = size_bytes.checked_next_power_of_two()?;
+        let mut chunk = limits.step();
+        while chunk < whole && limits.pieces_of_chunks(chunk, size_bytes) > most {
+            chunk *= 2;
+        }
+        (limits.pieces_of_chunks(chunk, size_bytes) <= most).then_some(chunk)
+    }
+
+    fn pieces_of_chunks(&self, chunk: u64, size_bytes: u64) -> u64 {
+        let full = self.pieces(chunk).saturating_mul(size_bytes / chunk);
+        full.saturating_add(self.pieces(size_bytes % chunk))
+    }
+
+    /// The same limits with boundaries at physical addresses: where an offset moves them off the multiples of their distance,
+    /// at all multiples of a smaller one.
+    fn with_physical_boundaries(&self) -> Self {
+        let mut limits = self.clone();
+        if let Translation::Direct { offset_bytes } = self.translation_or_physical() {
+            let known = 1_u128 << offset_bytes.trailing_zeros();
+            if let Ok(block) = u64::try_from(self.block_bytes().min(known)) {
+                limits.set(Field::BoundaryMask, block - 1);
+            }
+        }
+        limits
+    }
+}
+
+impl Physical {
+    pub(super) fn of(needs: &[Need]) -> Self {
+        let mut windows: Option<Windows> = None;
+        for need in needs {
+            if let Value::Windows(more) = &need.value {
+                windows = Some(match windows {
+                    Some(others) => others.intersection(more),
+                    None => more.clone(),
+                });
+            }
+        }
+        let largest = |fields: &[Field]| {
+            let stated = needs.iter().filter(|need| fields.contains(&need.field));
+            stated.filter_map(|need| need.value.number()).max().unwrap_or(1)
+        };
+        let run_align = largest(&[Field::SegmentAlign, Field::PageGranule]).max(PAGE_BYTES);
+        let run_granule = largest(&[Field::LengthGranule, Field::PageGranule]).max(PAGE_BYTES);
+        Self {
+            windows,
+            runs: most_runs(needs),
+            base_align: largest(&[Field::BaseAlign]).max(run_align),
+            run_align,
+            run_granule,
+            min_chunk: largest(&[Field::MinChunk]).max(run_align).max(run_granule),
+        }
+    }
+
+    /// The field that no memory of this size can satisfy.
+    pub(super) fn failing(&self, size_bytes: u64) -> Option<Field> {
+        let Some(windows) = &self.windows else {
+            return None;
+        };
+        let size = u128::from(size_bytes);
+        let one_run = self.runs.is_some_and(|(_, most)| most == 1);
+        let align = if one_run { self.base_align } else { self.run_align };
+        let mut rooms: Vec<u128> = windows.rooms(align, self.run_granule).collect();
+        if rooms.iter().sum::<u128>() < size {
+            return Some(Field::Windows);
+        }
+        if windows
+            .rooms(self.base_align, self.run_granule)
+            .all(|room| room == 0)
+        {
+            return Some(Field::BaseAlign);
+        }
+        let (field, most) = self.runs?;
+        rooms.sort_unstable_by(|one, other| other.cmp(one));
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        (rooms.iter().take(most).sum::<u128>() < size).then_some(field)
+    }
+}
+
+/// The most runs that all allow. All in one segment is said by the field of that name.
+fn most_runs(needs: &[Need]) -> Option<(Field, u64)> {
+    let runs = needs
+        .iter()
+        .filter(|need| matches!(need.field, Field::Contiguous | Field::MaxSegments));
+    let counts = runs.filter_map(|need| Some((need.value.number()?, need.field)));
+    counts
+        .max_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)))
+        .map(|(most, field)| (field, most))
+}
