@@ -71,7 +71,7 @@ impl Devices {
     /// Returns everybody who keeps the buffer where it is. Contract: A5.
     pub(crate) fn holders(&self, buffer: &DmaBuf) -> Vec<Holder> {
         let mut holders: Vec<Holder> = self.attachments().iter().filter_map(|core| core.hold()).collect();
-        if buffer.is_vmapped() {
+        if buffer.vmap_count().is_in_use() {
             holders.push(Holder {
                 who: "the CPU of this process".into(),
                 how: Hold::Vmapped,

@@ -137,6 +137,14 @@ pub enum MapError {
         /// What.
         violation: Violation,
     },
+    /// The pages that user mappings have could not be taken away from them; nothing is mapped. Contract: C2.
+    #[error("{parties}: user mappings stay in the way: {source}")]
+    UserMappings {
+        /// Who.
+        parties: Parties,
+        /// Why.
+        source: Box<UserMappingError>,
+    },
     /// Waiting for the lock or for fences of [`Usage::Kernel`](crate::Usage::Kernel) ended early.
     #[error("{parties}: {source} while waiting for {what}")]
     Wait {
@@ -163,6 +171,7 @@ impl MapError {
             Self::UserMappings { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
             Self::BadTable { .. } => Errno::EIO,
+            Self::UserMappings { source, .. } => source.errno(),
             Self::Wait { source, .. } => source.errno(),
         }
     }

@@ -18,12 +18,7 @@ pub(super) fn map_through(
         parties: core.parties(),
         source,
     })?;
-    core.buffer
-        .device_takes_over()
-        .map_err(|source| MapError::UserMappings {
-            parties: core.parties(),
-            source,
-        })?;
+    shoot_down_user_mappings(core)?;
     let callee = callee(core, guard)?;
     let table = calls::map(callee, core.info(), direction).map_err(|fault| failed(core, fault))?;
     let checked = core.info().limits().check_table(&table, core.buffer.size_bytes());
@@ -37,6 +32,16 @@ pub(super) fn map_through(
     tracing::debug!(target: "wharf_core::attachment", buffer = core.buffer.id().get(), attachment = core.info().id().get(),
         ?direction, segments = table.segments().len(), "mapped");
     Ok(table)
+}
+
+/// Takes the pages away that the CPU sees by faults, so that it faults again after the device had them. Contract: C2.
+fn shoot_down_user_mappings(core: &Core) -> Result<(), MapError> {
+    core.buffer
+        .shoot_down_user_mappings(..)
+        .map_err(|source| MapError::UserMappings {
+            parties: core.parties(),
+            source: Box::new(source),
+        })
 }
 
 /// Waits until the memory is fit for use by a static importer, which knows nothing of fences; takes the mapping back if that fails.
