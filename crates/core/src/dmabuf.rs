@@ -17,9 +17,7 @@ use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
 use crate::user_mapping::UserMappings;
 use crate::vmap::VmapCount;
-use crate::{
-    AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, UserMappingError, Wait,
-};
+use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, Wait};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,19 +185,14 @@ impl DmaBuf {
     /// Makes a handle to the same buffer that does not allow writing.
     ///
     /// ```
-    /// # use wharf_core::{AccessMode, DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
+    /// # use wharf_core::{DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
     /// # struct Scratch;
     /// # impl Exporter for Scratch {
     /// #     fn name(&self) -> &str {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// # let info = ExportInfo {
-    /// #     exporter: Box::new(Scratch),
-    /// #     size_bytes: 4096,
-    /// #     name: None,
-    /// #     access: AccessMode::ReadWrite,
-    /// # };
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// let buffer = DmaBuf::export(info)?;
     /// let viewer = buffer.to_read_only();
     /// assert_eq!(viewer, buffer);
@@ -303,14 +296,8 @@ impl DmaBuf {
         self.shared.exporter.as_ref()
     }
 
-    /// Says whether the CPU of this process has it mapped.
-    pub(crate) fn is_vmapped(&self) -> bool {
-        self.shared.vmap.is_mapped()
-    }
-
-    /// Called before a device gets a mapping, and before the memory moves.
-    pub(crate) fn device_takes_over(&self) -> Result<(), UserMappingError> {
-        self.shoot_down_user_mappings(..)
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.shared.devices
     }
 
     pub(crate) fn vmap_count(&self) -> &VmapCount {
@@ -319,10 +306,6 @@ impl DmaBuf {
 
     pub(crate) fn user_mappings(&self) -> &UserMappings {
         &self.shared.user_mappings
-    }
-
-    pub(crate) fn devices(&self) -> &Devices {
-        &self.shared.devices
     }
 }
 

@@ -50,8 +50,13 @@ impl ExportInfo {
     /// # Ok::<(), wharf_core::NameError>(())
     /// ```
     pub fn new(exporter: impl Exporter, size_bytes: u64) -> Self {
+        Self::from_box(Box::new(exporter), size_bytes)
+    }
+
+    /// The same for an exporter that is in a box already.
+    pub fn from_box(exporter: Box<dyn Exporter>, size_bytes: u64) -> Self {
         Self {
-            exporter: Box::new(exporter),
+            exporter,
             size_bytes,
             name: None,
             access: AccessMode::ReadWrite,

@@ -29,7 +29,7 @@ pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticE
 /// # Examples
 /// An exporter of ordinary memory, found again from the buffer as the kernel does with `dmabuf->ops == &my_ops`:
 /// ```
-/// use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+/// use wharf_core::{DmaBuf, Exporter, ExportInfo};
 ///
 /// struct Heap {
 ///     base: u64,
@@ -40,12 +40,7 @@ pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticE
 ///     }
 /// }
 ///
-/// let buffer = DmaBuf::export(ExportInfo {
-///     exporter: Box::new(Heap { base: 0x1000 }),
-///     size_bytes: 4096,
-///     name: None,
-///     access: AccessMode::ReadWrite,
-/// })?;
+/// let buffer = DmaBuf::export(ExportInfo::new(Heap { base: 0x1000 }, 4096))?;
 /// assert_eq!(buffer.exporter::<Heap>().map(|heap| heap.base), Some(0x1000));
 /// # Ok::<(), wharf_core::ExportError>(())
 /// ```

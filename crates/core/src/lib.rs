@@ -13,7 +13,7 @@
 //!
 //! # Examples
 //! ```
-//! use wharf_core::{AccessMode, BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
+//! use wharf_core::{BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
 //!
 //! struct Scratch;
 //! impl Exporter for Scratch {
@@ -23,10 +23,8 @@
 //! }
 //!
 //! let buffer = DmaBuf::export(ExportInfo {
-//!     exporter: Box::new(Scratch),
-//!     size_bytes: 8192,
 //!     name: Some(BufferName::new("preview")?),
-//!     access: AccessMode::ReadWrite,
+//!     ..ExportInfo::new(Scratch, 8192)
 //! })?;
 //! let access = buffer.begin_cpu_access(0..4096, DataDirection::ToDevice)?;
 //! // … write the first page …

@@ -345,8 +345,8 @@ enum Refused {
 }
 
 impl VmapCount {
-    /// Says whether the exporter has it mapped, or is mapping it.
-    pub(crate) fn is_mapped(&self) -> bool {
+    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
+    pub(crate) fn is_in_use(&self) -> bool {
         !matches!(*lock(&self.state), State::Idle)
     }
 

@@ -111,14 +111,6 @@ pub enum MapError {
         /// Why.
         source: BackingError,
     },
-    /// Pages could not be taken away from user mappings, so that the CPU would go on using them.
-    #[error("{parties}: {source}")]
-    UserMappings {
-        /// Who.
-        parties: Parties,
-        /// Why.
-        source: UserMappingError,
-    },
     /// The exporter failed.
     #[error("{parties}: the exporter {fault}")]
     Exporter {
@@ -168,7 +160,6 @@ impl MapError {
             Self::Recursion { .. } => Errno::EDEADLK,
             Self::Revoked { .. } => Errno::ENODEV,
             Self::Backing { source, .. } => source.errno(),
-            Self::UserMappings { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
             Self::BadTable { .. } => Errno::EIO,
             Self::UserMappings { source, .. } => source.errno(),
