@@ -17,7 +17,7 @@ use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
 use crate::user_mapping::UserMappings;
 use crate::vmap::VmapCount;
-use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation};
+use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, Wait};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,24 +215,81 @@ impl DmaBuf {
         }
     }
 
-    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard. Contract: C3.
-    ///
-    /// The direction is the device's, as in the kernel: `FromDevice` to read, `ToDevice` to write, `Bidirectional`
-    /// for both. Windows may overlap; this orders nobody's accesses.
+    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard: [`DmaBuf::begin_cpu_access_within`]
+    /// without bounds of waiting. Contract: C3.
     ///
     /// # Blocking
-    /// As long as the exporter takes; memory that is always coherent takes no time.
+    /// Until devices are done with what they do to the buffer now, and as long as the exporter takes.
+    ///
+    /// # Locking
+    /// The reservation must not be held.
     ///
     /// # Errors
-    /// [`CpuAccessError::Range`]: EINVAL when the range is empty or ends behind the buffer, EOVERFLOW when its end does
-    /// not fit in 64 bits. [`CpuAccessError::ReadOnly`]: EACCES when the CPU would write and this handle does not allow
-    /// it. [`CpuAccessError::Exporter`]: the exporter's own number, or EIO when it panics.
+    /// See there; it neither times out nor is it interrupted.
     pub fn begin_cpu_access(
         &self,
         range: impl RangeBounds<u64>,
         direction: DataDirection,
     ) -> Result<CpuAccess, CpuAccessError> {
-        cpu::begin(self, range, direction)
+        self.begin_cpu_access_within(range, direction, &Wait::forever())
+    }
+
+    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard. Contract: C3.
+    ///
+    /// The direction is the device's, as in the kernel: `FromDevice` to read, `ToDevice` to write, `Bidirectional`
+    /// for both. Windows may overlap; this orders nobody's accesses. First it waits for the fences of the buffer's reservation: for
+    /// those of writers before reading, and for those of readers too before writing. Then the exporter makes the range right.
+    ///
+    /// # Blocking
+    /// For fences that are on the reservation now, within the bounds of `wait`; then as long as the exporter takes, and memory that
+    /// is always coherent takes no time.
+    ///
+    /// # Locking
+    /// The reservation must not be held: fences may need it to get signaled, and so may the exporter.
+    ///
+    /// # Errors
+    /// There is no window, and nothing to end. [`CpuAccessError::Range`]: EINVAL when the range is empty or ends behind the
+    /// buffer, EOVERFLOW when its end does not fit in 64 bits. [`CpuAccessError::ReadOnly`]: EACCES when the CPU would write and
+    /// this handle does not allow it. [`CpuAccessError::Wait`]: ETIMEDOUT, EINTR. [`CpuAccessError::Exporter`]: the exporter's
+    /// own number, or EIO when it panics.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+    /// # struct Scratch;
+    /// # impl Exporter for Scratch {
+    /// #     fn name(&self) -> &str {
+    /// #         "scratch"
+    /// #     }
+    /// # }
+    /// # let info = ExportInfo::new(Scratch, 4096);
+    /// # let buffer = DmaBuf::export(info)?;
+    /// use wharf_core::{DataDirection, Errno, FenceContext, Usage, Wait};
+    ///
+    /// let scanout = FenceContext::new("display", "crtc-0").fence(1);
+    /// let guard = buffer.reservation().lock(&Wait::forever())?;
+    /// guard.reserve_fences(1)?;
+    /// guard.add_fence(&scanout.fence(), Usage::Read)?;
+    /// drop(guard);
+    ///
+    /// // The display still reads: others may read as well, and nobody may write.
+    /// buffer.begin_cpu_access_within(.., DataDirection::FromDevice, &Wait::not())?.end()?;
+    /// let refused = buffer.begin_cpu_access_within(.., DataDirection::ToDevice, &Wait::not());
+    /// assert_eq!(refused.map_err(|error| error.errno()).err(), Some(Errno::ETIMEDOUT));
+    /// scanout.signal();
+    /// buffer.begin_cpu_access_within(.., DataDirection::ToDevice, &Wait::not())?.end()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    /// `dma_buf_begin_cpu_access` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn begin_cpu_access_within(
+        &self,
+        range: impl RangeBounds<u64>,
+        direction: DataDirection,
+        wait: &Wait<'_>,
+    ) -> Result<CpuAccess, CpuAccessError> {
+        cpu::begin(self, range, direction, wait)
     }
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {

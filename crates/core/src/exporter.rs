@@ -126,6 +126,14 @@ impl Refusal {
             reason: reason.into(),
         }
     }
+
+    /// The same refusal, with EIO for a number that is no error.
+    pub(crate) fn checked(mut self) -> Self {
+        if !self.errno.is_error() {
+            self.errno = Errno::EIO;
+        }
+        self
+    }
 }
 
 /// How a call of an exporter went wrong.
@@ -163,11 +171,7 @@ impl ExporterFault {
 pub(crate) fn call<T>(foreign: impl FnOnce() -> Result<T, Refusal>) -> Result<T, ExporterFault> {
     match contain(foreign) {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refusal)) if refusal.errno.is_error() => Err(ExporterFault::Refused(refusal)),
-        Ok(Err(refusal)) => Err(ExporterFault::Refused(Refusal {
-            errno: Errno::EIO,
-            ..refusal
-        })),
+        Ok(Err(refusal)) => Err(ExporterFault::Refused(refusal.checked())),
         Err(message) => Err(ExporterFault::Panicked { message }),
     }
 }

@@ -8,19 +8,24 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::contain::contain;
 use crate::cpu::span;
 use crate::exporter::call;
-use crate::sync::thread::{self, ThreadId};
-use crate::sync::{Condvar, Mutex, lock};
-use crate::{AccessMode, BufferId, CpuBytes, CpuBytesError, DmaBuf, Errno, Exporter, ExporterFault, Refusal};
+use crate::sync::{Mutex, lock};
+use crate::{
+    AccessMode, BufferId, CpuBytes, CpuBytesError, DmaBuf, Errno, Exporter, ExporterFault, Refusal,
+    ReservationGuard, Wait, WwWaitError,
+};
 
 /// Maps whole buffers for the CPU of this process.
 ///
 /// Implementing it is safe, and nothing it does is trusted. The framework counts: `vmap` is asked only while the buffer is not
 /// mapped, and `vunmap` once for each `vmap` that succeeded. Contract: C5.
+///
+/// # Locking
+/// The reservation is held during both; its guard is their first argument.
 ///
 /// # References
 /// include/linux/dma-buf.h `struct dma_buf_ops`, `vmap` and `vunmap` (v6.12).
@@ -29,10 +34,11 @@ pub trait VmapExporter: Send + Sync {
     ///
     /// # Errors
     /// Any [`Refusal`]; the buffer stays unmapped and the next call tries again.
-    fn vmap(&self) -> Result<Box<dyn CpuBytes>, Refusal>;
+    fn vmap(&self, guard: &ReservationGuard<'_>) -> Result<Box<dyn CpuBytes>, Refusal>;
 
     /// Takes the mapping back when its last user is gone. The default drops it.
-    fn vunmap(&self, mapped: Box<dyn CpuBytes>) {
+    fn vunmap(&self, guard: &ReservationGuard<'_>, mapped: Box<dyn CpuBytes>) {
+        let _ = guard;
         drop(mapped);
     }
 }
@@ -41,6 +47,8 @@ pub trait VmapExporter: Send + Sync {
 ///
 /// It keeps the buffer alive, so a buffer is never released while it is mapped: the kernel has a `BUG_ON` there. Unless the
 /// exporter's memory is always coherent, open a window with [`DmaBuf::begin_cpu_access`] around accesses. Contracts: C5, C7.
+///
+/// The last one to be dropped unmaps with the reservation held: at once if it is free, or when its holder unlocks it.
 ///
 /// # References
 /// `dma_buf_vmap`, `dma_buf_vunmap` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -65,6 +73,20 @@ pub enum VmapError {
         /// Name of the exporter.
         exporter: Box<str>,
     },
+    /// The guard is of another reservation.
+    #[error("buffer {buffer}: vmap with the guard of another reservation; lock the buffer's own")]
+    WrongGuard {
+        /// Which buffer.
+        buffer: BufferId,
+    },
+    /// The reservation could not be locked.
+    #[error("buffer {buffer}: {source}")]
+    Lock {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        source: WwWaitError,
+    },
     /// The exporter's own `vmap` or `vunmap` of this buffer asked for another.
     #[error("buffer {buffer}: exporter '{exporter}' called vmap from within its own vmap or vunmap")]
     Recursive {
@@ -86,10 +108,12 @@ pub enum VmapError {
 }
 
 impl VmapError {
-    /// Returns EINVAL when the exporter cannot, EDEADLK when it calls itself, and its own number when it failed.
+    /// Returns EINVAL when the exporter cannot or the guard is wrong, EDEADLK when it calls itself, and otherwise the number of what
+    /// failed.
     pub fn errno(&self) -> Errno {
         match self {
-            Self::Unsupported { .. } => Errno::EINVAL,
+            Self::Unsupported { .. } | Self::WrongGuard { .. } => Errno::EINVAL,
+            Self::Lock { source, .. } => source.errno(),
             Self::Recursive { .. } => Errno::EDEADLK,
             Self::Exporter { fault, .. } => fault.errno(),
         }
@@ -100,16 +124,64 @@ impl DmaBuf {
     /// Maps the whole buffer for the CPU of this process; a buffer that is mapped already is not mapped again but counted.
     ///
     /// # Blocking
-    /// As long as the exporter takes, and until another thread's first `vmap` or last `vunmap` of this buffer is over.
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
     /// Nothing is left behind by any. [`VmapError::Unsupported`]: EINVAL when the exporter has no
-    /// [`VmapExporter`]. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the exporter's own number, or EIO when it
-    /// panics.
+    /// [`VmapExporter`]. [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
+    /// exporter's own number, or EIO when it panics.
+    ///
+    /// # Examples
+    /// See [`DmaBuf::vmap_unlocked`].
+    ///
+    /// # References
+    /// `dma_buf_vmap` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn vmap(&self, guard: &ReservationGuard<'_>) -> Result<Vmap, VmapError> {
+        if !guard.guards(self.reservation()) {
+            return Err(VmapError::WrongGuard { buffer: self.id() });
+        }
+        let exporter = self.exporter_dyn();
+        match self.vmap_count().acquire(guard, exporter) {
+            Ok(bytes) => Ok(Vmap {
+                buffer: self.clone(),
+                bytes: Some(bytes),
+            }),
+            Err(refused) => Err(self.vmap_error(refused)),
+        }
+    }
+
+    fn vmap_error(&self, refused: Refused) -> VmapError {
+        let (buffer, exporter) = (self.id(), self.exporter_name().into());
+        match refused {
+            Refused::Unsupported => VmapError::Unsupported { buffer, exporter },
+            Refused::Recursive => VmapError::Recursive { buffer, exporter },
+            Refused::Fault(fault) => VmapError::Exporter {
+                buffer,
+                exporter,
+                fault,
+            },
+        }
+    }
+
+    /// Does what [`DmaBuf::vmap`] does, and locks the reservation meanwhile.
+    ///
+    /// # Blocking
+    /// For the reservation, within the bounds of `wait`, and as long as the exporter takes.
+    ///
+    /// # Locking
+    /// Takes the reservation; this thread must not hold one.
+    ///
+    /// # Errors
+    /// [`VmapError::Lock`]: ETIMEDOUT, EINTR, or EDEADLK when this thread holds the reservation. Otherwise as [`DmaBuf::vmap`].
     ///
     /// # Examples
     /// ```
-    /// # use wharf_core::{AccessMode, CpuBytes, DmaBuf, Exporter, ExportInfo, Refusal, VmapExporter};
+    /// # use wharf_core::{
+    /// #     AccessMode, CpuBytes, DmaBuf, Exporter, ExportInfo, Refusal, ReservationGuard, VmapExporter, Wait,
+    /// # };
     /// struct Zeroes;
     /// # impl CpuBytes for Zeroes {
     /// #     fn read_at(&self, _: u64, into: &mut [u8]) -> Result<(), Refusal> {
@@ -121,7 +193,7 @@ impl DmaBuf {
     /// #     }
     /// # }
     /// impl VmapExporter for Zeroes {
-    ///     fn vmap(&self) -> Result<Box<dyn CpuBytes>, Refusal> {
+    ///     fn vmap(&self, _: &ReservationGuard<'_>) -> Result<Box<dyn CpuBytes>, Refusal> {
     ///         Ok(Box::new(Zeroes))
     ///     }
     /// }
@@ -136,7 +208,7 @@ impl DmaBuf {
     ///
     /// # let info = ExportInfo::new(Zeroes, 8192);
     /// # let buffer = DmaBuf::export(info)?;
-    /// let vmap = buffer.vmap_unlocked()?;
+    /// let vmap = buffer.vmap_unlocked(&Wait::forever())?;
     /// let mut metadata = [0xff; 16];
     /// vmap.read_at(64, &mut metadata)?;
     /// assert_eq!(metadata, [0; 16]);
@@ -145,30 +217,12 @@ impl DmaBuf {
     ///
     /// # References
     /// `dma_buf_vmap_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
-    pub fn vmap_unlocked(&self) -> Result<Vmap, VmapError> {
-        let exporter = self.exporter_dyn();
-        let bytes = self
-            .vmap_count()
-            .acquire(exporter)
-            .map_err(|refused| match refused {
-                Refused::Unsupported => VmapError::Unsupported {
-                    buffer: self.id(),
-                    exporter: self.exporter_name().into(),
-                },
-                Refused::Recursive => VmapError::Recursive {
-                    buffer: self.id(),
-                    exporter: self.exporter_name().into(),
-                },
-                Refused::Fault(fault) => VmapError::Exporter {
-                    buffer: self.id(),
-                    exporter: self.exporter_name().into(),
-                    fault,
-                },
-            })?;
-        Ok(Vmap {
-            buffer: self.clone(),
-            bytes: Some(bytes),
-        })
+    pub fn vmap_unlocked(&self, wait: &Wait<'_>) -> Result<Vmap, VmapError> {
+        let guard = self.reservation().lock(wait).map_err(|source| VmapError::Lock {
+            buffer: self.id(),
+            source,
+        })?;
+        self.vmap(&guard)
     }
 }
 
@@ -241,7 +295,16 @@ impl Drop for Vmap {
     fn drop(&mut self) {
         // The guard's share goes first, so that the last guard leaves the count with the only one.
         self.bytes = None;
-        self.buffer.vmap_count().release(self.buffer.exporter_dyn());
+        if self.buffer.vmap_count().release_unless_last() {
+            return;
+        }
+        let buffer = self.buffer.clone();
+        let reservation = Arc::clone(buffer.reservation());
+        reservation.defer(move |guard| {
+            buffer.vmap_count().release(guard, buffer.exporter_dyn());
+            // The buffer may be released with this handle, and its exporter expects no lock then.
+            Some(Box::new(move || drop(buffer)))
+        });
     }
 }
 
@@ -254,15 +317,20 @@ impl fmt::Debug for Vmap {
 }
 
 /// Whether a buffer is mapped, and for how many guards.
+///
+/// # Invariants
+/// Becomes mapped, busy or idle only with the reservation held.
+#[derive(Default)]
 pub(crate) struct VmapCount {
     state: Mutex<State>,
-    changed: Condvar,
 }
 
+#[derive(Default)]
 enum State {
+    #[default]
     Idle,
-    /// A thread is with the exporter; no lock is held meanwhile.
-    Busy(ThreadId),
+    /// The holder of the reservation is with the exporter; no other lock is held meanwhile.
+    Busy,
     Mapped {
         bytes: Mapped,
         guards: usize,
@@ -276,35 +344,24 @@ enum Refused {
     Fault(ExporterFault),
 }
 
-impl Default for VmapCount {
-    fn default() -> Self {
-        Self {
-            state: Mutex::new(State::Idle),
-            changed: Condvar::new(),
-        }
-    }
-}
-
 impl VmapCount {
-    fn acquire(&self, exporter: &dyn Exporter) -> Result<Mapped, Refused> {
-        let me = thread::current().id();
+    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !matches!(*lock(&self.state), State::Idle)
+    }
+
+    fn acquire(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) -> Result<Mapped, Refused> {
         let mut state = lock(&self.state);
-        loop {
-            match &mut *state {
-                State::Mapped { bytes, guards } => {
-                    *guards += 1;
-                    return Ok(Arc::clone(bytes));
-                }
-                State::Busy(thread) if *thread == me => return Err(Refused::Recursive),
-                State::Busy(_) => {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                State::Idle => break,
+        match &mut *state {
+            State::Mapped { bytes, guards } => {
+                *guards += 1;
+                return Ok(Arc::clone(bytes));
             }
+            State::Busy => return Err(Refused::Recursive),
+            State::Idle => *state = State::Busy,
         }
-        *state = State::Busy(me);
         drop(state);
-        let answer = call(|| exporter.vmap_ops().map(VmapExporter::vmap).transpose());
+        let answer = call(|| exporter.vmap_ops().map(|ops| ops.vmap(guard)).transpose());
         let (next, outcome) = match answer {
             Ok(Some(bytes)) => {
                 let bytes = Arc::new(bytes);
@@ -314,44 +371,41 @@ impl VmapCount {
             Ok(None) => (State::Idle, Err(Refused::Unsupported)),
             Err(fault) => (State::Idle, Err(Refused::Fault(fault))),
         };
-        self.change(next);
+        *lock(&self.state) = next;
         outcome
     }
 
-    fn release(&self, exporter: &dyn Exporter) {
+    /// Counts one guard less if there are others; says whether it did.
+    fn release_unless_last(&self) -> bool {
+        match &mut *lock(&self.state) {
+            State::Mapped { guards, .. } if *guards > 1 => {
+                *guards -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts one guard less, and unmaps after the last.
+    fn release(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) {
+        // Somebody may have mapped it again since the guard was dropped.
+        if self.release_unless_last() {
+            return;
+        }
         let mut state = lock(&self.state);
-        let bytes = match mem::replace(&mut *state, State::Busy(thread::current().id())) {
-            State::Mapped { bytes, guards } if guards > 1 => {
-                let guards = guards - 1;
-                *state = State::Mapped { bytes, guards };
-                return;
-            }
-            State::Mapped { bytes, .. } => bytes,
-            other @ (State::Idle | State::Busy(_)) => {
-                // INVARIANT: a guard exists, so the buffer is mapped.
-                debug_assert!(false, "a vmap guard of a buffer that is not mapped");
-                *state = other;
-                return;
-            }
+        let State::Mapped { bytes, .. } = mem::replace(&mut *state, State::Busy) else {
+            // INVARIANT: whoever holds the reservation finds it mapped while there are guards, and this was one.
+            *state = State::Idle;
+            return;
         };
         drop(state);
         // The panic hook has already reported a panic of the exporter, and there is nobody left to tell. Two steps: the
         // mapping does not go while the exporter unwinds.
         let ops = contain(|| exporter.vmap_ops()).ok().flatten();
         let _ = contain(|| match (ops, Arc::into_inner(bytes)) {
-            (Some(ops), Some(bytes)) => ops.vunmap(bytes),
+            (Some(ops), Some(bytes)) => ops.vunmap(guard, bytes),
             (_, rest) => drop(rest),
         });
-        self.change(State::Idle);
-    }
-
-    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
-    pub(crate) fn is_in_use(&self) -> bool {
-        !matches!(*lock(&self.state), State::Idle)
-    }
-
-    fn change(&self, next: State) {
-        *lock(&self.state) = next;
-        self.changed.notify_all();
+        *lock(&self.state) = State::Idle;
     }
 }

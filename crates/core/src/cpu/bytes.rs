@@ -153,7 +153,7 @@ impl CpuBytesError {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// let info = ExportInfo::new(Scratch, 4096);
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// let access = DmaBuf::export(info)?.begin_cpu_access(.., DataDirection::FromDevice)?;
     /// let refused = access.page(0).err().map(|error| error.errno());
     /// assert_eq!(refused, Some(Errno::EINVAL));

@@ -1,8 +1,7 @@
 //! Where the pages of user mappings are put.
 
 use crate::contain::contain;
-use crate::exporter::call;
-use crate::{AccessMode, Coherency, Errno, ExporterFault, Refusal};
+use crate::{AccessMode, Coherency, Errno, Refusal};
 
 /// Puts pages of a buffer into a piece of somebody's address space, and takes them out: what the kernel's page tables do.
 ///
@@ -72,13 +71,13 @@ impl BackendFault {
             Self::Panicked { .. } => Errno::EIO,
         }
     }
+}
 
-    fn from_call(fault: ExporterFault) -> Self {
-        match fault {
-            ExporterFault::Refused(refusal) => Self::Refused(refusal),
-            ExporterFault::Panicked { message } => Self::Panicked { message },
-            ExporterFault::Inconsistent { what } => Self::Refused(Refusal::new(Errno::EIO, what)),
-        }
+/// Calls a backend and checks its answer.
+fn call(method: impl FnOnce() -> Result<(), Refusal>) -> Result<(), BackendFault> {
+    match contain(method) {
+        Ok(answer) => answer.map_err(|refusal| BackendFault::Refused(refusal.checked())),
+        Err(message) => Err(BackendFault::Panicked { message }),
     }
 }
 
@@ -89,12 +88,12 @@ pub(super) fn insert(
     access: AccessMode,
     coherency: Coherency,
 ) -> Result<(), BackendFault> {
-    call(|| backend.insert_pages(pages, access, coherency)).map_err(BackendFault::from_call)
+    call(|| backend.insert_pages(pages, access, coherency))
 }
 
 /// See [`MappingBackend::remove_pages`]; panics are contained.
 pub(super) fn remove(backend: &dyn MappingBackend, pages: PageRun) -> Result<(), BackendFault> {
-    call(|| backend.remove_pages(pages)).map_err(BackendFault::from_call)
+    call(|| backend.remove_pages(pages))
 }
 
 /// Owns a backend and contains what happens when it is dropped.
