@@ -40,6 +40,7 @@ mod holder;
 mod importer;
 mod info;
 mod mapping;
+mod snapshot;
 mod static_importer;
 
 pub use dynamic_importer::{DynamicAttachment, DynamicMapping, Pin};
@@ -47,6 +48,7 @@ pub use error::{AttachError, BackingError, GiveBackError, MapError, NotMoved, Pa
 pub use holder::{Hold, Holder};
 pub use importer::{Importer, Notice, Revocable};
 pub use info::{AttachmentId, AttachmentInfo, Contract};
+pub use snapshot::AttachmentSnapshot;
 pub use static_importer::{Attachment, DetachError, Mapping};
 
 pub(crate) use self::core::Core;

@@ -206,6 +206,11 @@ impl Reservation {
         }
     }
 
+    /// Returns all fences as they are at this moment, without asking any whether it is signaled.
+    pub(crate) fn all_fences(&self) -> Fences {
+        lock(&self.fences).snapshot(Usage::Bookkeep)
+    }
+
     fn list<R>(&self, change: impl FnOnce(&mut FenceList) -> R) -> R {
         change(&mut lock(&self.fences))
     }
