@@ -60,9 +60,9 @@ pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use attachment::{
-    AttachError, Attachment, AttachmentId, AttachmentInfo, AttachmentSnapshot, BackingError, Contract,
-    DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping,
-    NotMoved, Notice, Parties, Pin, Revocable,
+    AttachError, AttachFault, Attachment, AttachmentId, AttachmentInfo, AttachmentSnapshot, BackingError,
+    Contract, DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer,
+    MapError, MapFault, Mapping, NotMoved, Notice, Parties, Pin, Revocable,
 };
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};

@@ -44,7 +44,9 @@ mod snapshot;
 mod static_importer;
 
 pub use dynamic_importer::{DynamicAttachment, DynamicMapping, Pin};
-pub use error::{AttachError, BackingError, GiveBackError, MapError, NotMoved, Parties};
+pub use error::{
+    AttachError, AttachFault, BackingError, GiveBackError, MapError, MapFault, NotMoved, Parties,
+};
 pub use holder::{Hold, Holder};
 pub use importer::{Importer, Notice, Revocable};
 pub use info::{AttachmentId, AttachmentInfo, Contract};
