@@ -117,7 +117,7 @@ fn late_attach_that_does_not_fit_a_static_exporter_is_busy_and_says_which_field(
         violation,
         why_not_moved,
         ..
-    } = &error
+    } = error.fault()
     else {
         panic!("{error}");
     };
@@ -180,7 +180,7 @@ fn late_attach_names_who_holds_the_buffer_in_place() {
     let AttachFault::Unsuitable {
         why_not_moved: NotMoved::Held(holders),
         ..
-    } = &error
+    } = error.fault()
     else {
         panic!("{error}");
     };
