@@ -31,4 +31,15 @@ impl DataDirection {
     pub fn cpu_writes(self) -> bool {
         matches!(self, Self::Bidirectional | Self::ToDevice)
     }
+
+    /// Says whether a device writes when a buffer is mapped for it in this direction.
+    ///
+    /// ```
+    /// use wharf_core::DataDirection;
+    /// assert!(DataDirection::FromDevice.device_writes());
+    /// assert!(!DataDirection::ToDevice.device_writes());
+    /// ```
+    pub fn device_writes(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::FromDevice)
+    }
 }

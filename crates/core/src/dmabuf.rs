@@ -11,10 +11,13 @@ use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::attachment::Devices;
 use crate::contain::contain;
-use crate::cpu_access::{self, CpuAccess, CpuAccessError};
+use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
-use crate::{AccessMode, BufferName, DataDirection, Exporter};
+use crate::user_mapping::UserMappings;
+use crate::vmap::VmapCount;
+use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, Wait};
 
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +69,10 @@ struct Shared {
     size_bytes: u64,
     exporter_name: Box<str>,
     name: Mutex<Option<BufferName>>,
+    reservation: Arc<Reservation>,
+    devices: Devices,
+    vmap: VmapCount,
+    user_mappings: UserMappings,
     exporter: Box<dyn Exporter>,
 }
 
@@ -87,6 +94,7 @@ impl Exporter for Released {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        tracing::debug!(target: "wharf_core::buffer", buffer = self.id.get(), "released");
         let mut exporter = mem::replace(&mut self.exporter, Box::new(Released));
         // The panic hook has already reported a panic here, and there is nobody left to tell. Two steps: an exporter
         // that panics in release is still dropped, and so gives back the memory it owns.
@@ -103,18 +111,31 @@ impl DmaBuf {
     /// or the exporter's name is unusable; EOVERFLOW when the size is above what a file can have; EIO when the
     /// exporter panics. Contract: B1, B2, B5.
     pub fn export(info: ExportInfo) -> Result<Self, ExportError> {
-        let CheckedExport { info, exporter_name } = export::check(info)?;
+        let CheckedExport {
+            info,
+            exporter_name,
+            exporter_kind,
+        } = export::check(info)?;
         let shared = Shared {
             id: BufferId::next(),
             size_bytes: info.size_bytes,
             exporter_name,
             name: Mutex::new(info.name),
+            reservation: info.reservation.unwrap_or_else(Reservation::new),
+            devices: Devices::new(exporter_kind, info.mismatch),
+            vmap: VmapCount::default(),
+            user_mappings: UserMappings::default(),
             exporter: info.exporter,
         };
-        Ok(Self {
+        let buffer = Self {
             shared: Arc::new(shared),
             access: info.access,
-        })
+        };
+        // The panic hook has reported a panic here; an exporter that wants no control can be used all the same.
+        let _ = contain(|| buffer.exporter_dyn().exported(ExporterControl::new(&buffer)));
+        tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), exporter = buffer.exporter_name(),
+            size_bytes = buffer.size_bytes(), "exported");
+        Ok(buffer)
     }
 
     /// Returns the buffer's number.
@@ -147,6 +168,14 @@ impl DmaBuf {
         *self.shared.name() = name;
     }
 
+    /// Returns the buffer's reservation, which it may share with others.
+    ///
+    /// # References
+    /// `struct dma_buf` `resv` (include/linux/dma-buf.h, v6.12).
+    pub fn reservation(&self) -> &Arc<Reservation> {
+        &self.shared.reservation
+    }
+
     /// Returns the exporter if it is an `E`: the kernel's `dmabuf->ops == &my_ops` followed by `dmabuf->priv`.
     pub fn exporter<E: Exporter>(&self) -> Option<&E> {
         let exporter: &dyn Any = self.exporter_dyn();
@@ -156,19 +185,14 @@ impl DmaBuf {
     /// Makes a handle to the same buffer that does not allow writing.
     ///
     /// ```
-    /// # use wharf_core::{AccessMode, DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
+    /// # use wharf_core::{DataDirection, DmaBuf, Errno, Exporter, ExportInfo};
     /// # struct Scratch;
     /// # impl Exporter for Scratch {
     /// #     fn name(&self) -> &str {
     /// #         "scratch"
     /// #     }
     /// # }
-    /// # let info = ExportInfo {
-    /// #     exporter: Box::new(Scratch),
-    /// #     size_bytes: 4096,
-    /// #     name: None,
-    /// #     access: AccessMode::ReadWrite,
-    /// # };
+    /// # let info = ExportInfo::new(Scratch, 4096);
     /// let buffer = DmaBuf::export(info)?;
     /// let viewer = buffer.to_read_only();
     /// assert_eq!(viewer, buffer);
@@ -191,28 +215,101 @@ impl DmaBuf {
         }
     }
 
-    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard. Contract: C3.
-    ///
-    /// The direction is the device's, as in the kernel: `FromDevice` to read, `ToDevice` to write, `Bidirectional`
-    /// for both. Windows may overlap; this orders nobody's accesses.
+    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard: [`DmaBuf::begin_cpu_access_within`]
+    /// without bounds of waiting. Contract: C3.
     ///
     /// # Blocking
-    /// As long as the exporter takes; memory that is always coherent takes no time.
+    /// Until devices are done with what they do to the buffer now, and as long as the exporter takes.
+    ///
+    /// # Locking
+    /// The reservation must not be held.
     ///
     /// # Errors
-    /// [`CpuAccessError::Range`]: EINVAL when the range is empty or ends behind the buffer, EOVERFLOW when its end does
-    /// not fit in 64 bits. [`CpuAccessError::ReadOnly`]: EACCES when the CPU would write and this handle does not allow
-    /// it. [`CpuAccessError::Exporter`]: the exporter's own number, or EIO when it panics.
+    /// See there; it neither times out nor is it interrupted.
     pub fn begin_cpu_access(
         &self,
         range: impl RangeBounds<u64>,
         direction: DataDirection,
     ) -> Result<CpuAccess, CpuAccessError> {
-        cpu_access::begin(self, range, direction)
+        self.begin_cpu_access_within(range, direction, &Wait::forever())
+    }
+
+    /// Opens a window in which the CPU may touch `range` (in bytes), and returns its guard. Contract: C3.
+    ///
+    /// The direction is the device's, as in the kernel: `FromDevice` to read, `ToDevice` to write, `Bidirectional`
+    /// for both. Windows may overlap; this orders nobody's accesses. First it waits for the fences of the buffer's reservation: for
+    /// those of writers before reading, and for those of readers too before writing. Then the exporter makes the range right.
+    ///
+    /// # Blocking
+    /// For fences that are on the reservation now, within the bounds of `wait`; then as long as the exporter takes, and memory that
+    /// is always coherent takes no time.
+    ///
+    /// # Locking
+    /// The reservation must not be held: fences may need it to get signaled, and so may the exporter.
+    ///
+    /// # Errors
+    /// There is no window, and nothing to end. [`CpuAccessError::Range`]: EINVAL when the range is empty or ends behind the
+    /// buffer, EOVERFLOW when its end does not fit in 64 bits. [`CpuAccessError::ReadOnly`]: EACCES when the CPU would write and
+    /// this handle does not allow it. [`CpuAccessError::Wait`]: ETIMEDOUT, EINTR. [`CpuAccessError::Exporter`]: the exporter's
+    /// own number, or EIO when it panics.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+    /// # struct Scratch;
+    /// # impl Exporter for Scratch {
+    /// #     fn name(&self) -> &str {
+    /// #         "scratch"
+    /// #     }
+    /// # }
+    /// # let info = ExportInfo::new(Scratch, 4096);
+    /// # let buffer = DmaBuf::export(info)?;
+    /// use wharf_core::{DataDirection, Errno, FenceContext, Usage, Wait};
+    ///
+    /// let scanout = FenceContext::new("display", "crtc-0").fence(1);
+    /// let guard = buffer.reservation().lock(&Wait::forever())?;
+    /// guard.reserve_fences(1)?;
+    /// guard.add_fence(&scanout.fence(), Usage::Read)?;
+    /// drop(guard);
+    ///
+    /// // The display still reads: others may read as well, and nobody may write.
+    /// buffer.begin_cpu_access_within(.., DataDirection::FromDevice, &Wait::not())?.end()?;
+    /// let refused = buffer.begin_cpu_access_within(.., DataDirection::ToDevice, &Wait::not());
+    /// assert_eq!(refused.map_err(|error| error.errno()).err(), Some(Errno::ETIMEDOUT));
+    /// scanout.signal();
+    /// buffer.begin_cpu_access_within(.., DataDirection::ToDevice, &Wait::not())?.end()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    /// `dma_buf_begin_cpu_access` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn begin_cpu_access_within(
+        &self,
+        range: impl RangeBounds<u64>,
+        direction: DataDirection,
+        wait: &Wait<'_>,
+    ) -> Result<CpuAccess, CpuAccessError> {
+        cpu::begin(self, range, direction, wait)
     }
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
         self.shared.exporter.as_ref()
+    }
+
+    pub(crate) fn handle_count(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.shared.devices
+    }
+
+    pub(crate) fn vmap_count(&self) -> &VmapCount {
+        &self.shared.vmap
+    }
+
+    pub(crate) fn user_mappings(&self) -> &UserMappings {
+        &self.shared.user_mappings
     }
 }
 

@@ -1,10 +1,13 @@
 //! Making a buffer: the checks of `dma_buf_export`.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::attachment::ExporterKind;
 use crate::contain::contain;
+use crate::exporter::MapOps;
 use crate::name::{self, BufferName, NameError};
-use crate::{AccessMode, Errno, Exporter, PAGE_BYTES};
+use crate::{AccessMode, Errno, Exporter, PAGE_BYTES, Reservation};
 
 /// The longest exporter name in bytes.
 const MAX_EXPORTER_NAME_BYTES: usize = 31;
@@ -22,6 +25,59 @@ pub struct ExportInfo {
     pub name: Option<BufferName>,
     /// What the first handle allows; no handle made from it allows more.
     pub access: AccessMode,
+    /// The reservation, if it is to be shared with other buffers: then one lock and one list of fences serve them all.
+    pub reservation: Option<Arc<Reservation>>,
+    /// What happens when one side is static and the other dynamic.
+    pub mismatch: MismatchPolicy,
+}
+
+impl ExportInfo {
+    /// Makes a description of a buffer without a name, for reading and writing, with a reservation of its own.
+    ///
+    /// The rest can be set with `..`:
+    /// ```
+    /// # use wharf_core::{BufferName, Exporter, ExportInfo};
+    /// # struct Scratch;
+    /// # impl Exporter for Scratch {
+    /// #     fn name(&self) -> &str {
+    /// #         "scratch"
+    /// #     }
+    /// # }
+    /// let info = ExportInfo {
+    ///     name: Some(BufferName::new("preview")?),
+    ///     ..ExportInfo::new(Scratch, 4096)
+    /// };
+    /// # Ok::<(), wharf_core::NameError>(())
+    /// ```
+    pub fn new(exporter: impl Exporter, size_bytes: u64) -> Self {
+        Self::from_box(Box::new(exporter), size_bytes)
+    }
+
+    /// The same for an exporter that is in a box already.
+    pub fn from_box(exporter: Box<dyn Exporter>, size_bytes: u64) -> Self {
+        Self {
+            exporter,
+            size_bytes,
+            name: None,
+            access: AccessMode::ReadWrite,
+            reservation: None,
+            mismatch: MismatchPolicy::default(),
+        }
+    }
+}
+
+/// What the framework does when a static importer meets a dynamic exporter, or the other way round.
+///
+/// # References
+/// Kernel commits 15fd552d186c (v5.5) and, for the later rule, v6.15, which removed the mapping at attach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MismatchPolicy {
+    /// It maps once, when attaching, both ways, and keeps that mapping until the end; a dynamic exporter is pinned as long. Contract: L4.
+    #[default]
+    MapAtAttach,
+    /// It keeps nothing, and pins a dynamic exporter around each mapping. A static exporter's map and unmap are then called with the
+    /// reservation held for dynamic importers. Contract: L5.
+    PinOnMap,
 }
 
 impl fmt::Debug for ExportInfo {
@@ -30,6 +86,7 @@ impl fmt::Debug for ExportInfo {
             .field("size_bytes", &self.size_bytes)
             .field("name", &self.name)
             .field("access", &self.access)
+            .field("mismatch", &self.mismatch)
             .finish_non_exhaustive()
     }
 }
@@ -57,8 +114,8 @@ pub enum ExportFault {
     /// The exporter's name breaks the rule for names.
     #[error("exporter has no usable name: {0}")]
     ExporterName(NameError),
-    /// The exporter panicked when asked for its name.
-    #[error("exporter panicked when asked for its name: {message}; this is a bug of the exporter")]
+    /// The exporter panicked when asked for its name and kind.
+    #[error("exporter panicked when asked for its name and kind: {message}; this is a bug of the exporter")]
     ExporterPanicked {
         /// What the panic said.
         message: String,
@@ -114,12 +171,17 @@ impl fmt::Debug for ExportError {
 pub(crate) struct CheckedExport {
     pub(crate) info: ExportInfo,
     pub(crate) exporter_name: Box<str>,
+    pub(crate) exporter_kind: ExporterKind,
 }
 
-/// Checks an export, asking the exporter for its name.
+/// Checks an export, asking the exporter for its name and kind.
 pub(crate) fn check(info: ExportInfo) -> Result<CheckedExport, ExportError> {
-    match check_size(info.size_bytes).and_then(|()| exporter_name(info.exporter.as_ref())) {
-        Ok(exporter_name) => Ok(CheckedExport { info, exporter_name }),
+    match check_size(info.size_bytes).and_then(|()| ask(info.exporter.as_ref())) {
+        Ok((exporter_name, exporter_kind)) => Ok(CheckedExport {
+            info,
+            exporter_name,
+            exporter_kind,
+        }),
         Err(fault) => Err(ExportError {
             fault,
             exporter: info.exporter,
@@ -143,10 +205,15 @@ fn check_size(size_bytes: u64) -> Result<(), ExportFault> {
     Ok(())
 }
 
-fn exporter_name(exporter: &dyn Exporter) -> Result<Box<str>, ExportFault> {
+fn ask(exporter: &dyn Exporter) -> Result<(Box<str>, ExporterKind), ExportFault> {
     let answer = contain(|| {
-        let answer = exporter.name();
-        name::check(answer, MAX_EXPORTER_NAME_BYTES).map(|()| Box::from(answer))
+        let kind = match exporter.map_ops() {
+            MapOps::None => ExporterKind::Unmappable,
+            MapOps::Static(_) => ExporterKind::Static,
+            MapOps::Dynamic(_) => ExporterKind::Dynamic,
+        };
+        let name = exporter.name();
+        name::check(name, MAX_EXPORTER_NAME_BYTES).map(|()| (Box::from(name), kind))
     });
     match answer {
         Ok(checked) => checked.map_err(ExportFault::ExporterName),

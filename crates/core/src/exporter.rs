@@ -5,14 +5,23 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::contain::contain;
-use crate::{DataDirection, Errno};
+use crate::{CpuBytes, DataDirection, Errno, ExporterControl, UserMappingExporter, VmapExporter};
+
+mod dma;
+
+pub use dma::{Backing, DmaExporter, DynamicExporter, MapOps, MapRequest, StaticExporter};
 
 /// Provides a buffer's memory and keeps CPU access to it coherent: the kernel's `struct dma_buf_ops`.
 ///
 /// Implementing it is safe, and nothing it does is trusted: its answers are checked again, its panics are contained,
 /// and a wrong exporter may fail its own buffers only. All methods may be called from several threads at once, except
-/// [`Exporter::release`]. No lock of the framework is held during any of them. An exporter that needs its own buffer keeps
-/// a [`WeakDmaBuf`](crate::WeakDmaBuf); with a strong handle the buffer would never be released. Contract: B5.
+/// [`Exporter::release`]. An exporter that needs its own buffer keeps a [`WeakDmaBuf`](crate::WeakDmaBuf); with a strong handle the
+/// buffer would never be released. Contract: B5.
+///
+/// What it can do for devices is behind [`Exporter::map_ops`].
+///
+/// # Locking
+/// No lock of the framework is held during any method here.
 ///
 /// # Blocking
 /// The methods may block; the caller of the framework waits meanwhile.
@@ -20,7 +29,7 @@ use crate::{DataDirection, Errno};
 /// # Examples
 /// An exporter of ordinary memory, found again from the buffer as the kernel does with `dmabuf->ops == &my_ops`:
 /// ```
-/// use wharf_core::{AccessMode, DmaBuf, Exporter, ExportInfo};
+/// use wharf_core::{DmaBuf, Exporter, ExportInfo};
 ///
 /// struct Heap {
 ///     base: u64,
@@ -31,12 +40,7 @@ use crate::{DataDirection, Errno};
 ///     }
 /// }
 ///
-/// let buffer = DmaBuf::export(ExportInfo {
-///     exporter: Box::new(Heap { base: 0x1000 }),
-///     size_bytes: 4096,
-///     name: None,
-///     access: AccessMode::ReadWrite,
-/// })?;
+/// let buffer = DmaBuf::export(ExportInfo::new(Heap { base: 0x1000 }, 4096))?;
 /// assert_eq!(buffer.exporter::<Heap>().map(|heap| heap.base), Some(0x1000));
 /// # Ok::<(), wharf_core::ExportError>(())
 /// ```
@@ -48,6 +52,20 @@ pub trait Exporter: Any + Send + Sync {
     ///
     /// Asked once, at export. Contract: B2.
     fn name(&self) -> &str;
+
+    /// Gets the handle with which it moves the buffer or takes it away; called once, right after the export.
+    ///
+    /// Most exporters have no use for it.
+    fn exported(&self, control: ExporterControl) {
+        drop(control);
+    }
+
+    /// Returns what it does for devices: nothing, by default.
+    ///
+    /// Whether this is nothing, static or dynamic is fixed at export; another answer later fails the call it was asked for. Contract: L1.
+    fn map_ops(&self) -> MapOps<'_> {
+        MapOps::None
+    }
 
     /// Makes `range` (in bytes, within the buffer, not empty) right for CPU access in `direction`.
     ///
@@ -68,6 +86,21 @@ pub trait Exporter: Any + Send + Sync {
     fn end_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
         let _ = (range, direction);
         Ok(())
+    }
+
+    /// Returns the exporter's byte access, if it has any; without it, [`CpuAccess::page`](crate::CpuAccess::page) is refused.
+    fn cpu_bytes(&self) -> Option<&dyn CpuBytes> {
+        None
+    }
+
+    /// Returns how to map the whole buffer for the CPU, if the exporter can: the kernel's `vmap` and `vunmap`.
+    fn vmap_ops(&self) -> Option<&dyn VmapExporter> {
+        None
+    }
+
+    /// Returns the rules of user mappings, if the exporter allows any: the kernel's `mmap`.
+    fn user_mapping_ops(&self) -> Option<&dyn UserMappingExporter> {
+        None
     }
 
     /// Lets go of the buffer: called exactly once, when the last strong handle and the last guard are gone, whatever their
@@ -93,6 +126,14 @@ impl Refusal {
             reason: reason.into(),
         }
     }
+
+    /// The same refusal, with EIO for a number that is no error.
+    pub(crate) fn checked(mut self) -> Self {
+        if !self.errno.is_error() {
+            self.errno = Errno::EIO;
+        }
+        self
+    }
 }
 
 /// How a call of an exporter went wrong.
@@ -108,14 +149,20 @@ pub enum ExporterFault {
         /// What the panic said.
         message: String,
     },
+    /// Its answers contradict each other.
+    #[error("{what}; this is a bug of the exporter")]
+    Inconsistent {
+        /// What it does.
+        what: &'static str,
+    },
 }
 
 impl ExporterFault {
-    /// Returns the exporter's own error number, or EIO when it panicked.
+    /// Returns the exporter's own error number, or EIO for its bugs.
     pub fn errno(&self) -> Errno {
         match self {
             Self::Refused(refusal) => refusal.errno,
-            Self::Panicked { .. } => Errno::EIO,
+            Self::Panicked { .. } | Self::Inconsistent { .. } => Errno::EIO,
         }
     }
 }
@@ -124,11 +171,7 @@ impl ExporterFault {
 pub(crate) fn call<T>(foreign: impl FnOnce() -> Result<T, Refusal>) -> Result<T, ExporterFault> {
     match contain(foreign) {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refusal)) if refusal.errno.is_error() => Err(ExporterFault::Refused(refusal)),
-        Ok(Err(refusal)) => Err(ExporterFault::Refused(Refusal {
-            errno: Errno::EIO,
-            ..refusal
-        })),
+        Ok(Err(refusal)) => Err(ExporterFault::Refused(refusal.checked())),
         Err(message) => Err(ExporterFault::Panicked { message }),
     }
 }

@@ -156,10 +156,9 @@ impl MemfdExporter {
     pub fn export(self, name: Option<BufferName>) -> Result<DmaBuf, HeapError> {
         let (size_bytes, access) = (self.size_bytes, self.access);
         Ok(DmaBuf::export(ExportInfo {
-            exporter: Box::new(self),
-            size_bytes,
             name,
             access,
+            ..ExportInfo::new(self, size_bytes)
         })?)
     }
 

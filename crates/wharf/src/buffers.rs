@@ -215,10 +215,9 @@ fn export_one(
     // A name from the broker that is no good as a name is not worth failing for.
     let name = BufferName::new(name).ok();
     let info = ExportInfo {
-        exporter: Box::new(exporter),
-        size_bytes,
         name,
         access,
+        ..ExportInfo::new(exporter, size_bytes)
     };
     Ok(DmaBuf::export(info).map_err(HeapError::from)?)
 }

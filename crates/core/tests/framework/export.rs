@@ -18,14 +18,7 @@ impl Exporter for Named {
 }
 
 fn export_sized(size_bytes: u64, log: &Log) -> Result<DmaBuf, wharf_core::ExportError> {
-    let exporter = Recorder::new(log);
-    let access = AccessMode::ReadWrite;
-    DmaBuf::export(ExportInfo {
-        exporter: Box::new(exporter),
-        size_bytes,
-        name: None,
-        access,
-    })
+    DmaBuf::export(ExportInfo::new(Recorder::new(log), size_bytes))
 }
 
 #[test]
@@ -66,10 +59,8 @@ fn a_refused_exporter_comes_back_unreleased() -> TestResult {
         .into_exporter();
     assert_eq!(log.calls(), []);
     let buffer = DmaBuf::export(ExportInfo {
-        exporter,
-        size_bytes: 4096,
-        name: None,
         access: AccessMode::ReadOnly,
+        ..ExportInfo::from_box(exporter, 4096)
     })?;
     drop(buffer);
     assert_eq!(log.calls(), [Call::Release, Call::Drop]);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wharf_core::{AccessMode, DataDirection, DmaBuf, ExportError, ExportInfo, Exporter, Refusal};
+use wharf_core::{DataDirection, DmaBuf, ExportError, ExportInfo, Exporter, Refusal};
 
 /// A call of the exporter, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +112,5 @@ impl Drop for Recorder {
 
 /// Exports two pages of `exporter`.
 pub(crate) fn export(exporter: impl Exporter) -> Result<DmaBuf, ExportError> {
-    DmaBuf::export(ExportInfo {
-        exporter: Box::new(exporter),
-        size_bytes: 8192,
-        name: None,
-        access: AccessMode::ReadWrite,
-    })
+    DmaBuf::export(ExportInfo::new(exporter, 8192))
 }

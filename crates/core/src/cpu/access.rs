@@ -2,14 +2,17 @@
 //!
 //! | State | Left by | Exporter is called |
 //! |---|---|---|
-//! | none | [`DmaBuf::begin_cpu_access`] succeeds | `begin_cpu_access` |
+//! | none | [`DmaBuf::begin_cpu_access`] succeeds, once devices are done | `begin_cpu_access` |
 //! | open ([`CpuAccess`] exists) | [`CpuAccess::end`] or drop | `end_cpu_access`, once |
 
 use std::mem;
 use std::ops::{Range, RangeBounds};
 
 use crate::exporter::call;
-use crate::{AccessMode, BufferId, DataDirection, DmaBuf, Errno, ExporterFault, RangeError, range};
+use crate::{
+    AccessMode, BufferId, DataDirection, DmaBuf, Errno, ExporterFault, Fence, RangeError, Usage, Wait,
+    WaitError, range,
+};
 
 /// An open window of CPU access; it keeps the buffer alive and closes when dropped.
 ///
@@ -47,6 +50,18 @@ pub enum CpuAccessError {
         /// The direction refused.
         direction: DataDirection,
     },
+    /// Devices were not done with the buffer.
+    #[error("buffer {buffer}: {source} before {direction:?} access could begin; {}", describe(.pending.as_ref()))]
+    Wait {
+        /// Which buffer.
+        buffer: BufferId,
+        /// The direction asked for.
+        direction: DataDirection,
+        /// One of the fences that are still pending, if any is by now.
+        pending: Option<Fence>,
+        /// What ended the wait.
+        source: WaitError,
+    },
     /// The exporter failed.
     #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
     Exporter {
@@ -65,16 +80,25 @@ impl CpuAccessError {
         match self {
             Self::Range { source, .. } => source.errno(),
             Self::ReadOnly { .. } => Errno::EACCES,
+            Self::Wait { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
         }
     }
 }
 
-/// See [`DmaBuf::begin_cpu_access`].
+fn describe(pending: Option<&Fence>) -> String {
+    match pending {
+        Some(fence) => format!("fence {fence} is pending"),
+        None => "its fences have been signaled since".to_owned(),
+    }
+}
+
+/// See [`DmaBuf::begin_cpu_access_within`].
 pub(crate) fn begin(
     buffer: &DmaBuf,
     bounds: impl RangeBounds<u64>,
     direction: DataDirection,
+    wait: &Wait<'_>,
 ) -> Result<CpuAccess, CpuAccessError> {
     let range = range::resolve(bounds, buffer.size_bytes()).map_err(|source| CpuAccessError::Range {
         buffer: buffer.id(),
@@ -86,6 +110,7 @@ pub(crate) fn begin(
             direction,
         });
     }
+    wait_for_devices(buffer, direction, wait)?;
     call(|| buffer.exporter_dyn().begin_cpu_access(range.clone(), direction))
         .map_err(|fault| exporter_error(buffer, fault))?;
     Ok(CpuAccess {
@@ -94,6 +119,25 @@ pub(crate) fn begin(
         direction,
         open: true,
     })
+}
+
+// DIFFERENCE: the kernel asks the exporter first and waits then, so that exporters must wait by themselves before they can
+// make caches right for what devices are still writing, and a wait that fails leaves a window that was begun and is never ended.
+fn wait_for_devices(
+    buffer: &DmaBuf,
+    direction: DataDirection,
+    wait: &Wait<'_>,
+) -> Result<(), CpuAccessError> {
+    let usage = Usage::before_cpu_access(direction);
+    buffer
+        .reservation()
+        .wait(usage, wait)
+        .map_err(|source| CpuAccessError::Wait {
+            buffer: buffer.id(),
+            direction,
+            pending: buffer.reservation().fences(usage).next().map(|(fence, _)| fence),
+            source,
+        })
 }
 
 fn exporter_error(buffer: &DmaBuf, fault: ExporterFault) -> CpuAccessError {

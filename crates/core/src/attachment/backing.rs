@@ -1,0 +1,174 @@
+//! Finding memory that suits all attachments: at the first mapping, or for one that comes late. Contract: A2, A3.
+
+use std::sync::{Arc, PoisonError};
+
+use super::calls::Callee;
+use super::core::Core;
+use super::{AttachError, AttachFault, BackingError, NotMoved};
+use crate::dma::{Conflict, Requirements, Violation, collate};
+use crate::exporter::{Backing, call};
+use crate::moves;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, lock};
+use crate::{DmaBuf, ExporterFault, ReservationGuard};
+
+/// Whose turn it is to judge or allocate a buffer's memory.
+///
+/// One at a time, so that no device slips in between what an allocation was made for and the allocation. The exporter is called during a turn, and
+/// must not map or attach the same buffer then.
+#[derive(Default)]
+pub(crate) struct Turns {
+    taken: Mutex<bool>,
+    free: Condvar,
+    /// Whether there is memory: mapping then needs no turn.
+    allocated: AtomicBool,
+}
+
+struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    /// Blocks while another thread has the turn.
+    fn take(&self) -> Turn<'_> {
+        let mut taken = lock(&self.taken);
+        while *taken {
+            taken = self.free.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken = true;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.taken) = false;
+        self.0.free.notify_one();
+    }
+}
+
+/// Asks the exporter where the memory is.
+fn ask(buffer: &DmaBuf) -> Result<Backing, ExporterFault> {
+    call(|| {
+        let exporter = buffer.exporter_dyn().map_ops().common();
+        Ok(exporter.map_or(Backing::Opaque, |exporter| exporter.backing()))
+    })
+}
+
+/// Makes sure that there is memory; allocates it to suit all attachments if there is none.
+///
+/// # Locking
+/// The reservation is held if the exporter is dynamic.
+pub(crate) fn ensure(buffer: &DmaBuf) -> Result<(), BackingError> {
+    let turns = buffer.devices().turns();
+    // ORDERING: whoever sees the flag sees the exporter's memory behind it.
+    if turns.allocated.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let _turn = turns.take();
+    if ask(buffer).map_err(BackingError::Exporter)? == Backing::Deferred {
+        allocate(buffer)?;
+    }
+    turns.allocated.store(true, Ordering::Release);
+    Ok(())
+}
+
+fn allocate(buffer: &DmaBuf) -> Result<(), BackingError> {
+    let requirements = requirements(buffer, None).map_err(BackingError::Conflict)?;
+    call(|| match buffer.exporter_dyn().map_ops().common() {
+        Some(exporter) => exporter.allocate(&requirements),
+        None => Ok(()),
+    })
+    .map_err(BackingError::Exporter)?;
+    match ask(buffer).map_err(BackingError::Exporter)? {
+        Backing::At(storage) => requirements.allows(&storage).map_err(BackingError::Unsuitable),
+        Backing::Opaque => Ok(()),
+        Backing::Deferred => Err(BackingError::Exporter(ExporterFault::Inconsistent {
+            what: "says that its memory is still deferred after it allocated it",
+        })),
+    }
+}
+
+/// Collates the limits of all attachments, and of one that wants to be.
+fn requirements(buffer: &DmaBuf, newcomer: Option<&Core>) -> Result<Requirements, Conflict> {
+    let attached = buffer.devices().attachments();
+    let infos = attached
+        .iter()
+        .map(|core| core.info())
+        .chain(newcomer.map(Core::info));
+    collate(
+        infos.map(|info| (info.label(), info.limits())),
+        buffer.size_bytes(),
+    )
+}
+
+/// Lets an attachment join the others if the memory suits it, or can be made to.
+///
+/// # Locking
+/// The reservation is held if the exporter is dynamic.
+pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> Result<(), AttachError> {
+    let buffer = &core.buffer;
+    let turns = buffer.devices().turns();
+    let _turn = turns.take();
+    match ask(buffer).map_err(|fault| exporter_failed(core, fault))? {
+        Backing::Opaque => {}
+        Backing::Deferred => {
+            requirements(buffer, Some(core))
+                .map_err(|conflict| refuse(core, AttachFault::Conflict(Box::new(conflict))))?;
+        }
+        Backing::At(storage) => {
+            if let Err(violation) = core.info.limits().check_storage(&storage) {
+                move_for(core, guard, violation)?;
+            }
+        }
+    }
+    buffer.devices().add(core);
+    Ok(())
+}
+
+/// Moves a buffer to where it suits a newcomer and everybody else.
+fn move_for(
+    core: &Core,
+    guard: Option<&ReservationGuard<'_>>,
+    violation: Violation,
+) -> Result<(), AttachError> {
+    let stuck = |why_not_moved| {
+        let violation = Box::new(violation.clone());
+        refuse(
+            core,
+            AttachFault::Unsuitable {
+                violation,
+                why_not_moved,
+            },
+        )
+    };
+    let requirements = requirements(&core.buffer, Some(core))
+        .map_err(|conflict| stuck(NotMoved::Conflict(Box::new(conflict))))?;
+    let callee = Callee::of(&core.buffer, guard).map_err(|fault| exporter_failed(core, fault))?;
+    let Callee::Dynamic(exporter, guard) = callee else {
+        return Err(stuck(NotMoved::Static));
+    };
+    let holders = core.buffer.devices().holders(&core.buffer);
+    if !holders.is_empty() {
+        return Err(stuck(NotMoved::Held(holders)));
+    }
+    call(|| exporter.relocate(guard, &requirements)).map_err(|fault| stuck(NotMoved::Exporter(fault)))?;
+    moves::finish(&core.buffer, guard);
+    match ask(&core.buffer).map_err(|fault| exporter_failed(core, fault))? {
+        Backing::At(storage) => requirements
+            .allows(&storage)
+            .map_err(|unsuitable| stuck(NotMoved::MovedWrongly(Box::new(unsuitable)))),
+        _ => Err(exporter_failed(
+            core,
+            ExporterFault::Inconsistent {
+                what: "does not tell where it moved its memory to",
+            },
+        )),
+    }
+}
+
+fn exporter_failed(core: &Core, fault: ExporterFault) -> AttachError {
+    refuse(core, AttachFault::Exporter(fault))
+}
+
+fn refuse(core: &Core, fault: AttachFault) -> AttachError {
+    AttachError::new(core.parties(), fault)
+}

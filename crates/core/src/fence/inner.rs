@@ -1,0 +1,204 @@
+//! What a fence is made of, and how it becomes signaled.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::array::ArrayBody;
+use super::callback::Callbacks;
+use super::chain::ChainBody;
+use super::context::Timeline;
+use super::state::StateWord;
+use super::{ContextId, Fence, FenceOps, Signaling};
+use crate::contain::contain;
+use crate::sync::{Mutex, lock};
+use crate::{Errno, order};
+
+/// The shared part of all handles of one fence.
+pub(super) struct Inner {
+    pub(super) state: StateWord,
+    pub(super) context: ContextId,
+    pub(super) seqno: u64,
+    /// When it was signaled, for those that record it. Set before the state says so.
+    pub(super) signaled_at: Option<OnceLock<Instant>>,
+    pub(super) attendants: Mutex<Attendants>,
+    pub(super) body: Body,
+}
+
+/// Who has to be told of what. No foreign code runs under this lock.
+#[derive(Default)]
+pub(super) struct Attendants {
+    pub(super) callbacks: Callbacks,
+    /// Gone once the fence is signaled.
+    ops: Option<Arc<dyn FenceOps>>,
+    /// The earliest asked for.
+    deadline: Option<Instant>,
+}
+
+/// What decides when a fence is signaled.
+pub(super) enum Body {
+    /// The owner, or the ops that it gave the fence.
+    Plain { timeline: Timeline, has_ops: bool },
+    /// Nothing: it always was.
+    Stub,
+    /// Its members.
+    Array(ArrayBody),
+    /// The fence in it and the links before it.
+    Chain(ChainBody),
+}
+
+impl Inner {
+    pub(super) fn plain(seqno: u64, timeline: Timeline, ops: Option<Arc<dyn FenceOps>>) -> Self {
+        let has_ops = ops.is_some();
+        Self {
+            // With ops the signaler has to look under the lock, to drop them.
+            state: if has_ops {
+                StateWord::attended()
+            } else {
+                StateWord::unsignaled()
+            },
+            context: timeline.id,
+            seqno,
+            signaled_at: timeline.timestamps.then(OnceLock::new),
+            attendants: Mutex::new(Attendants {
+                ops,
+                ..Attendants::default()
+            }),
+            body: Body::Plain { timeline, has_ops },
+        }
+    }
+
+    /// An array or a chain link, unsignaled.
+    pub(super) fn container(context: ContextId, seqno: u64, timestamps: bool, body: Body) -> Self {
+        Self {
+            state: StateWord::unsignaled(),
+            context,
+            seqno,
+            signaled_at: timestamps.then(OnceLock::new),
+            attendants: Mutex::default(),
+            body,
+        }
+    }
+
+    /// A fence that was signaled before anybody saw it.
+    pub(super) fn stub(signaled_at: Option<Instant>) -> Self {
+        Self {
+            state: StateWord::signaled(),
+            context: ContextId::STUB,
+            seqno: 0,
+            signaled_at: signaled_at.map(OnceLock::from),
+            attendants: Mutex::default(),
+            body: Body::Stub,
+        }
+    }
+
+    fn ops(&self) -> Option<Arc<dyn FenceOps>> {
+        lock(&self.attendants).ops.clone()
+    }
+}
+
+impl Fence {
+    /// Signals the fence; `false` if it was signaled before.
+    pub(super) fn settle(&self, error: Option<Errno>) -> bool {
+        let inner = self.inner();
+        if let Some(moment) = &inner.signaled_at {
+            // Of two signalers the first to get here gives the time, the first to get to the state the outcome.
+            let _ = moment.set(Instant::now());
+        }
+        let Some(attended) = inner.state.signal(error) else {
+            return false;
+        };
+        if attended {
+            self.tell_attendants();
+        }
+        true
+    }
+
+    #[cold]
+    fn tell_attendants(&self) {
+        let (callbacks, ops) = {
+            let mut attendants = lock(&self.inner().attendants);
+            (attendants.callbacks.take(), attendants.ops.take())
+        };
+        if let Err(message) = contain(|| drop(ops)) {
+            self.report_panic("ops, when dropped,", &message);
+        }
+        let _section = order::signaling_section();
+        for callback in callbacks {
+            if let Err(message) = contain(|| callback(self)) {
+                self.report_panic("a callback", &message);
+            }
+        }
+    }
+
+    fn report_panic(&self, who: &str, message: &str) {
+        tracing::error!(target: "wharf_core::fence", fence = %self, "{who} panicked: {message}");
+    }
+
+    /// Looks whether the fence ought to be signaled, and signals it then.
+    pub(super) fn poll(&self) {
+        match &self.inner().body {
+            Body::Plain { has_ops: true, .. } => self.poll_ops(),
+            Body::Plain { has_ops: false, .. } | Body::Stub => {}
+            Body::Array(array) => array.poll(self),
+            Body::Chain(chain) => chain.poll(self),
+        }
+    }
+
+    fn poll_ops(&self) {
+        let Some(ops) = self.inner().ops() else { return };
+        // The ops move in: theirs may be the last reference, and dropping them is foreign code too.
+        match contain(move || ops.is_signaled()) {
+            Ok(true) => {
+                self.settle(None);
+            }
+            Ok(false) => {}
+            Err(message) => self.report_panic("is_signaled of its ops", &message),
+        }
+    }
+
+    /// Makes sure that somebody will signal the fence without being polled.
+    pub(super) fn enable_signaling(&self) {
+        let inner = self.inner();
+        if matches!(inner.body, Body::Plain { has_ops: false, .. } | Body::Stub) || !inner.state.enable() {
+            return;
+        }
+        match &inner.body {
+            Body::Plain { .. } => self.enable_ops(),
+            Body::Array(array) => array.watch(self),
+            Body::Chain(chain) => chain.watch(self),
+            Body::Stub => {}
+        }
+    }
+
+    fn enable_ops(&self) {
+        let Some(ops) = self.inner().ops() else { return };
+        match contain(move || ops.enable_signaling()) {
+            Ok(Signaling::AlreadySignaled) => {
+                self.settle(None);
+            }
+            Ok(Signaling::Enabled) => {}
+            // Not signaled for that: the work may still be going on, and the owner still has to signal.
+            Err(message) => self.report_panic("enable_signaling of its ops", &message),
+        }
+    }
+
+    /// Notes a deadline and tells the ops, if it is earlier than all before it.
+    pub(super) fn hint_deadline(&self, deadline: Instant) {
+        let ops = {
+            let mut attendants = lock(&self.inner().attendants);
+            if attendants.deadline.is_some_and(|earliest| earliest <= deadline) {
+                return;
+            }
+            attendants.deadline = Some(deadline);
+            attendants.ops.clone()
+        };
+        let Some(ops) = ops else { return };
+        if let Err(message) = contain(move || ops.set_deadline(deadline)) {
+            self.report_panic("set_deadline of its ops", &message);
+        }
+    }
+
+    pub(super) fn earliest_deadline(&self) -> Option<Instant> {
+        lock(&self.inner().attendants).deadline
+    }
+}

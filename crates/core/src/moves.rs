@@ -1,0 +1,104 @@
+//! Moving a buffer, and taking it away for good: what its exporter may do with an [`ExporterControl`].
+//!
+//! A move happens with the reservation held:
+//!
+//! | Step | Who |
+//! |---|---|
+//! | nobody pins the buffer, has it mapped statically, or for the CPU | the framework checks, and names the holders if somebody does |
+//! | the contents get a new place | the exporter |
+//! | every dynamic importer is told | the framework calls [`Importer::move_notify`](crate::Importer::move_notify) |
+//! | mappings made before are old: usable by work whose fence is on the reservation, to be given up | importers |
+//! | the old place is idle: those fences are signaled and those mappings given up | the framework signals a fence |
+//!
+//! Contract: A5, L6.
+//!
+//! # References
+//! `dma_buf_move_notify` (drivers/dma-buf/dma-buf.c, v6.12), `dma_buf_invalidate_mappings` (v7.1).
+
+mod control;
+mod error;
+mod settling;
+
+use std::sync::Arc;
+
+use crate::attachment::{Callee, Contract, Core, Notice};
+use crate::contain::contain;
+use crate::{DmaBuf, Fence, ReservationGuard};
+
+pub use control::ExporterControl;
+pub use error::{MoveError, RevokeError};
+pub(crate) use settling::Settling;
+
+/// What importers are told.
+#[derive(Clone, Copy)]
+enum Event {
+    Moved,
+    Revoked,
+}
+
+/// Tells everybody of a move that has been made, and returns the fence of its old place.
+pub(crate) fn finish(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
+    let idle = announce(buffer, guard, Event::Moved);
+    if let Ok(Callee::Dynamic(exporter, guard)) = Callee::of(buffer, Some(guard)) {
+        // The panic hook has reported a panic here; the move stands.
+        let _ = contain(|| exporter.moved(guard, &idle));
+    }
+    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "moved");
+    idle
+}
+
+/// Makes all mappings old, tells importers, and returns a fence that signals when nothing of the old remains.
+fn announce(buffer: &DmaBuf, guard: &ReservationGuard<'_>, event: Event) -> Fence {
+    let (settling, idle) = Settling::new();
+    let attachments = buffer.devices().attachments();
+    for attachment in &attachments {
+        attachment.make_stale(&settling);
+    }
+    for attachment in &attachments {
+        notify(buffer, guard, attachment, event);
+    }
+    // After the importers, whose last work on the old place has its fences here by now.
+    settling.wait_for_fences(guard);
+    settling.one_less();
+    idle
+}
+
+fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>, event: Event) {
+    let Some(importer) = attachment.importer() else {
+        return;
+    };
+    let notice = Notice {
+        buffer,
+        attachment: attachment.info(),
+        guard,
+    };
+    // The panic hook has reported a panic of one importer; the others must hear all the same.
+    let _ = contain(|| match event {
+        Event::Moved => importer.move_notify(&notice),
+        Event::Revoked => {
+            if let Some(revocable) = importer.revocable() {
+                revocable.revoked(&notice);
+            }
+        }
+    });
+}
+
+/// See [`ExporterControl::revoke`].
+fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
+    let attachments = buffer.devices().attachments();
+    let unable: Vec<Box<str>> = attachments
+        .iter()
+        .filter(|attachment| attachment.info().contract() != Contract::Revocable)
+        .map(|attachment| attachment.info().label().into())
+        .collect();
+    if !unable.is_empty() {
+        return Err(RevokeError::NotRevocable {
+            buffer: buffer.id(),
+            unable,
+        });
+    }
+    buffer.devices().set_revoked();
+    let idle = announce(buffer, guard, Event::Revoked);
+    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
+    Ok(idle)
+}

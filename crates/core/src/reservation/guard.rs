@@ -1,0 +1,171 @@
+//! What may be done while a reservation is locked.
+
+use std::cell::Cell;
+use std::fmt;
+
+use super::deferred::Afterwards;
+use super::{AddFenceError, Fences, Reservation, ReserveError, Usage};
+use crate::contain::contain;
+use crate::{ContextId, Fence, WwGuard};
+
+/// Proof that this thread holds a reservation. Dropping it unlocks.
+///
+/// Calls that need the lock take a reference to it. It cannot be sent to another thread, and borrows its acquire context, which
+/// therefore cannot end before it.
+#[must_use = "the reservation is unlocked when the guard is dropped"]
+pub struct ReservationGuard<'r> {
+    reservation: &'r Reservation,
+    /// `None` only inside of drop.
+    lock: Option<WwGuard<'r>>,
+    /// How many fences may still be added.
+    slots: Cell<usize>,
+}
+
+impl<'r> ReservationGuard<'r> {
+    pub(super) fn new(reservation: &'r Reservation, lock: WwGuard<'r>) -> Self {
+        Self {
+            reservation,
+            lock: Some(lock),
+            slots: Cell::new(0),
+        }
+    }
+
+    /// Returns the reservation that is held.
+    pub fn reservation(&self) -> &'r Reservation {
+        self.reservation
+    }
+
+    /// Says whether this is the lock of that reservation.
+    pub fn guards(&self, reservation: &Reservation) -> bool {
+        std::ptr::eq(self.reservation, reservation)
+    }
+
+    /// Makes room for `count` fences, so that adding them cannot fail once work has begun.
+    ///
+    /// Slots that are left when the lock is dropped are taken back.
+    ///
+    /// # Errors
+    /// [`ReserveError::Nothing`]: EINVAL. [`ReserveError::NoMemory`]: ENOMEM; nothing has changed.
+    ///
+    /// # References
+    /// `dma_resv_reserve_fences` (drivers/dma-buf/dma-resv.c, v6.12).
+    // DIFFERENCE: the kernel takes unused slots back only in debug builds (dma_resv_reset_max_fences), to make a forgotten reservation
+    // fail. Here it always fails.
+    pub fn reserve_fences(&self, count: usize) -> Result<(), ReserveError> {
+        if count == 0 {
+            return Err(ReserveError::Nothing);
+        }
+        if !self.reservation.list(|list| list.has_room(count)) {
+            // Growing is the moment to look at every fence, so that adding need not.
+            let kept = self.fences(Usage::Bookkeep).into_unsignaled_entries();
+            self.reservation.list(|list| list.grow(kept, count))?;
+        }
+        self.slots.set(self.slots.get().max(count));
+        Ok(())
+    }
+
+    /// Adds a fence; it takes the place of one of the same context that is not later and whose usage is not stronger.
+    ///
+    /// A usage can thus be made stronger by adding the fence again, and never weaker.
+    ///
+    /// # Errors
+    /// [`AddFenceError::NoSlot`]: ENOSPC. [`AddFenceError::Container`]: EINVAL.
+    ///
+    /// # References
+    /// `dma_resv_add_fence` (drivers/dma-buf/dma-resv.c, v6.12).
+    pub fn add_fence(&self, fence: &Fence, usage: Usage) -> Result<(), AddFenceError> {
+        if fence.is_container() {
+            return Err(AddFenceError::Container);
+        }
+        let Some(left) = self.slots.get().checked_sub(1) else {
+            return Err(AddFenceError::NoSlot {
+                context: fence.context(),
+                usage,
+            });
+        };
+        self.slots.set(left);
+        self.reservation.list(|list| list.add(fence, usage));
+        Ok(())
+    }
+
+    /// Puts `fence` in the place of all fences of a context, as when work that was queued is taken back and replaced.
+    ///
+    /// # References
+    /// `dma_resv_replace_fences` (drivers/dma-buf/dma-resv.c, v6.12).
+    pub fn replace_fences(&self, context: ContextId, fence: &Fence, usage: Usage) {
+        self.reservation.list(|list| list.replace(context, fence, usage));
+    }
+
+    /// Returns the fences of `usage` and stronger ones, signaled ones too, as they are now.
+    ///
+    /// # References
+    /// `dma_resv_for_each_fence` (include/linux/dma-resv.h, v6.12).
+    pub fn fences(&self, usage: Usage) -> Fences {
+        self.reservation.list(|list| list.snapshot(usage))
+    }
+
+    /// Replaces all fences by the unsignaled ones of another reservation, which need not be locked.
+    ///
+    /// # Errors
+    /// [`ReserveError::NoMemory`]: ENOMEM; nothing has changed.
+    ///
+    /// # References
+    /// `dma_resv_copy_fences` (drivers/dma-buf/dma-resv.c, v6.12).
+    pub fn copy_fences_from(&self, source: &Reservation) -> Result<(), ReserveError> {
+        let copied = source.fences(Usage::Bookkeep).into_unsignaled_entries();
+        self.reservation.list(|list| list.grow(copied, 1))
+    }
+
+    /// Does what others left to do for the holder, then unlocks. Says whether there was a lock.
+    fn unlock(&mut self) -> bool {
+        if self.lock.is_none() {
+            return false;
+        }
+        let afterwards = self.reservation.deferred.run(self);
+        self.lock = None;
+        for one in afterwards {
+            // The panic hook has reported it already; the others' work is not to suffer.
+            let _ = contain(one);
+        }
+        true
+    }
+}
+
+impl Reservation {
+    /// Has `work` done while the lock is held: at once if it is free, else by its holder before it unlocks. Does not block
+    /// on the lock. What `work` returns is done right after unlocking.
+    pub(crate) fn defer(
+        &self,
+        work: impl FnOnce(&ReservationGuard<'_>) -> Option<Afterwards> + Send + 'static,
+    ) {
+        self.deferred.push(Box::new(work));
+        while let Some(mut guard) = self.try_lock() {
+            guard.unlock();
+            if self.deferred.is_empty_after_unlock() {
+                return;
+            }
+        }
+        // Somebody holds the lock and will look once more after unlocking.
+    }
+}
+
+impl Drop for ReservationGuard<'_> {
+    fn drop(&mut self) {
+        if !self.unlock() {
+            return;
+        }
+        // Work that came between the last look and the unlocking found the lock taken.
+        while !self.reservation.deferred.is_empty_after_unlock() {
+            let Some(mut next) = self.reservation.try_lock() else {
+                return;
+            };
+            next.unlock();
+        }
+    }
+}
+
+impl fmt::Debug for ReservationGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReservationGuard").finish_non_exhaustive()
+    }
+}

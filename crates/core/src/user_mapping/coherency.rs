@@ -1,0 +1,131 @@
+//! What exporters declare about user mappings.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::{AccessMode, Refusal};
+
+/// How a user mapping stays coherent with devices. Contract: C2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coherency {
+    /// CPU and devices always see the same bytes.
+    Coherent,
+    /// Pages are taken away when a device takes the buffer over, and made anew at the next touch: the user sees a coherent mapping.
+    FaultTracked,
+    /// The user brackets accesses with [`DmaBuf::begin_cpu_access`](crate::DmaBuf::begin_cpu_access).
+    Explicit,
+}
+
+impl Coherency {
+    /// Says whether the user must bracket accesses; brackets are never wrong.
+    ///
+    /// ```
+    /// use wharf_core::Coherency;
+    /// assert!(Coherency::Explicit.needs_brackets());
+    /// assert!(!Coherency::FaultTracked.needs_brackets());
+    /// assert!(!Coherency::Coherent.needs_brackets());
+    /// ```
+    pub fn needs_brackets(self) -> bool {
+        self == Self::Explicit
+    }
+}
+
+/// An exporter's declaration of how its user mappings stay coherent, with what the framework needs for it. Contract: C2.
+#[derive(Clone, Copy)]
+pub enum CoherencyDeclaration<'e> {
+    /// The hardware keeps them so.
+    Coherent,
+    /// The framework tracks which pages the CPU has, with the exporter's help.
+    FaultTracked(&'e dyn FaultTrackedExporter),
+    /// The users do. That is today's kernel contract, weaker than that of 2012.
+    Explicit,
+}
+
+impl CoherencyDeclaration<'_> {
+    /// Returns what a user is told.
+    pub fn coherency(&self) -> Coherency {
+        match self {
+            Self::Coherent => Coherency::Coherent,
+            Self::FaultTracked(_) => Coherency::FaultTracked,
+            Self::Explicit => Coherency::Explicit,
+        }
+    }
+}
+
+impl fmt::Debug for CoherencyDeclaration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.coherency(), f)
+    }
+}
+
+/// What a mapping of the second range, from one size of the buffer to twice that, gets. Contract: C4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SecondRange {
+    /// The same as one of the first range.
+    #[default]
+    SameAsFirst,
+    /// [`Coherency::Explicit`].
+    Explicit,
+    /// [`Coherency::Explicit`] while the first range is not mapped: for machines that cannot mix caching policies. Once
+    /// somebody maps the first range, all mappings are as those of the first range, for as long as they live.
+    ExplicitUnlessMixed,
+}
+
+/// Rules of a buffer's user mappings.
+///
+/// Implementing it is safe, and nothing it does is trusted: its panics are contained, and bounds and access are checked before it
+/// is asked.
+///
+/// # Locking
+/// No lock of the framework is held during any method.
+///
+/// # Examples
+/// See [`DmaBuf::map_user`](crate::DmaBuf::map_user).
+///
+/// # References
+/// include/linux/dma-buf.h `struct dma_buf_ops`, `mmap` (v6.12); "dma-buf: mmap support" (2012).
+pub trait UserMappingExporter: Send + Sync {
+    /// Declares how mappings stay coherent; the same at all times.
+    fn declare(&self) -> CoherencyDeclaration<'_>;
+
+    /// Declares what the second range is; the same at all times. The default has no explicit access to offer.
+    fn second_range(&self) -> SecondRange {
+        SecondRange::default()
+    }
+
+    /// Agrees to a mapping of `pages` (numbers of the buffer's pages, within it, not empty) or refuses it.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; it reaches the caller of [`DmaBuf::map_user`](crate::DmaBuf::map_user).
+    fn allow(&self, pages: Range<u64>, access: AccessMode) -> Result<(), Refusal> {
+        let _ = (pages, access);
+        Ok(())
+    }
+}
+
+/// Makes single pages right for the CPU and for devices, for [`CoherencyDeclaration::FaultTracked`].
+///
+/// Between two take-overs each page is invalidated at most once, before its first touch, and flushed if it may have been written.
+///
+/// # Blocking
+/// A touch waits for `invalidate`, a take-over for `flush`. Neither should wait for device work: access of CPU and
+/// device at the same time gives undefined content, and that is all (2012).
+///
+/// # Locking
+/// No lock of the framework is held, except that `flush` may run under the buffer's reservation. `invalidate` may call
+/// [`DmaBuf::shoot_down_user_mappings`](crate::DmaBuf::shoot_down_user_mappings), for an exporter that moves the buffer
+/// to make it reachable; the page is then invalidated again. All other calls on user mappings of the same buffer from within
+/// these two are refused with EDEADLK.
+pub trait FaultTrackedExporter: Send + Sync {
+    /// Makes the buffer's page number `page` right for the CPU: what it cached of it before is forgotten.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; the touch fails with it.
+    fn invalidate(&self, page: u64) -> Result<(), Refusal>;
+
+    /// Makes what the CPU wrote to `pages` (numbers of the buffer's pages) visible to devices. The CPU cannot reach them meanwhile.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; the take-over fails with it, and the pages stay dirty.
+    fn flush(&self, pages: Range<u64>) -> Result<(), Refusal>;
+}

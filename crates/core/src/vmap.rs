@@ -1,0 +1,411 @@
+//! Mapping a whole buffer for the CPU of this process, counted.
+//!
+//! | State | Left by | Exporter is called |
+//! |---|---|---|
+//! | idle | first [`Vmap`] | `vmap` |
+//! | mapped, n guards | n + 1st [`Vmap`], or a drop with n > 1 | – |
+//! | mapped, 1 guard | the last drop | `vunmap` |
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+
+use crate::contain::contain;
+use crate::cpu::span;
+use crate::exporter::call;
+use crate::sync::{Mutex, lock};
+use crate::{
+    AccessMode, BufferId, CpuBytes, CpuBytesError, DmaBuf, Errno, Exporter, ExporterFault, Refusal,
+    ReservationGuard, Wait, WwWaitError,
+};
+
+/// Maps whole buffers for the CPU of this process.
+///
+/// Implementing it is safe, and nothing it does is trusted. The framework counts: `vmap` is asked only while the buffer is not
+/// mapped, and `vunmap` once for each `vmap` that succeeded. Contract: C5.
+///
+/// # Locking
+/// The reservation is held during both; its guard is their first argument.
+///
+/// # References
+/// include/linux/dma-buf.h `struct dma_buf_ops`, `vmap` and `vunmap` (v6.12).
+pub trait VmapExporter: Send + Sync {
+    /// Maps the whole buffer. Devices may access it at the same time.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; the buffer stays unmapped and the next call tries again.
+    fn vmap(&self, guard: &ReservationGuard<'_>) -> Result<Box<dyn CpuBytes>, Refusal>;
+
+    /// Takes the mapping back when its last user is gone. The default drops it.
+    fn vunmap(&self, guard: &ReservationGuard<'_>, mapped: Box<dyn CpuBytes>) {
+        let _ = guard;
+        drop(mapped);
+    }
+}
+
+/// A buffer mapped for the CPU of this process; the exporter unmaps it after the last of these guards.
+///
+/// It keeps the buffer alive, so a buffer is never released while it is mapped: the kernel has a `BUG_ON` there. Unless the
+/// exporter's memory is always coherent, open a window with [`DmaBuf::begin_cpu_access`] around accesses. Contracts: C5, C7.
+///
+/// The last one to be dropped unmaps with the reservation held: at once if it is free, or when its holder unlocks it.
+///
+/// # References
+/// `dma_buf_vmap`, `dma_buf_vunmap` (drivers/dma-buf/dma-buf.c, v6.12).
+#[must_use = "the buffer is unmapped when the guard is dropped"]
+pub struct Vmap {
+    buffer: DmaBuf,
+    /// Here until the drop.
+    bytes: Option<Mapped>,
+}
+
+type Mapped = Arc<Box<dyn CpuBytes>>;
+
+/// The reason why a buffer could not be mapped for the CPU of this process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VmapError {
+    /// The exporter cannot.
+    #[error("buffer {buffer}: exporter '{exporter}' has no vmap; use CpuAccess::page or a user mapping")]
+    Unsupported {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+    },
+    /// The guard is of another reservation.
+    #[error("buffer {buffer}: vmap with the guard of another reservation; lock the buffer's own")]
+    WrongGuard {
+        /// Which buffer.
+        buffer: BufferId,
+    },
+    /// The reservation could not be locked.
+    #[error("buffer {buffer}: {source}")]
+    Lock {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        source: WwWaitError,
+    },
+    /// The exporter's own `vmap` or `vunmap` of this buffer asked for another.
+    #[error("buffer {buffer}: exporter '{exporter}' called vmap from within its own vmap or vunmap")]
+    Recursive {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+    },
+    /// The exporter failed.
+    #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
+    Exporter {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Name of the exporter.
+        exporter: Box<str>,
+        /// How it failed.
+        fault: ExporterFault,
+    },
+}
+
+impl VmapError {
+    /// Returns EINVAL when the exporter cannot or the guard is wrong, EDEADLK when it calls itself, and otherwise the number of what
+    /// failed.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Unsupported { .. } | Self::WrongGuard { .. } => Errno::EINVAL,
+            Self::Lock { source, .. } => source.errno(),
+            Self::Recursive { .. } => Errno::EDEADLK,
+            Self::Exporter { fault, .. } => fault.errno(),
+        }
+    }
+}
+
+impl DmaBuf {
+    /// Maps the whole buffer for the CPU of this process; a buffer that is mapped already is not mapped again but counted.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// `guard` holds the buffer's reservation.
+    ///
+    /// # Errors
+    /// Nothing is left behind by any. [`VmapError::Unsupported`]: EINVAL when the exporter has no
+    /// [`VmapExporter`]. [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
+    /// exporter's own number, or EIO when it panics.
+    ///
+    /// # Examples
+    /// See [`DmaBuf::vmap_unlocked`].
+    ///
+    /// # References
+    /// `dma_buf_vmap` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn vmap(&self, guard: &ReservationGuard<'_>) -> Result<Vmap, VmapError> {
+        if !guard.guards(self.reservation()) {
+            return Err(VmapError::WrongGuard { buffer: self.id() });
+        }
+        let exporter = self.exporter_dyn();
+        match self.vmap_count().acquire(guard, exporter) {
+            Ok(bytes) => Ok(Vmap {
+                buffer: self.clone(),
+                bytes: Some(bytes),
+            }),
+            Err(refused) => Err(self.vmap_error(refused)),
+        }
+    }
+
+    fn vmap_error(&self, refused: Refused) -> VmapError {
+        let (buffer, exporter) = (self.id(), self.exporter_name().into());
+        match refused {
+            Refused::Unsupported => VmapError::Unsupported { buffer, exporter },
+            Refused::Recursive => VmapError::Recursive { buffer, exporter },
+            Refused::Fault(fault) => VmapError::Exporter {
+                buffer,
+                exporter,
+                fault,
+            },
+        }
+    }
+
+    /// Does what [`DmaBuf::vmap`] does, and locks the reservation meanwhile.
+    ///
+    /// # Blocking
+    /// For the reservation, within the bounds of `wait`, and as long as the exporter takes.
+    ///
+    /// # Locking
+    /// Takes the reservation; this thread must not hold one.
+    ///
+    /// # Errors
+    /// [`VmapError::Lock`]: ETIMEDOUT, EINTR, or EDEADLK when this thread holds the reservation. Otherwise as [`DmaBuf::vmap`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wharf_core::{
+    /// #     AccessMode, CpuBytes, DmaBuf, Exporter, ExportInfo, Refusal, ReservationGuard, VmapExporter, Wait,
+    /// # };
+    /// struct Zeroes;
+    /// # impl CpuBytes for Zeroes {
+    /// #     fn read_at(&self, _: u64, into: &mut [u8]) -> Result<(), Refusal> {
+    /// #         into.fill(0);
+    /// #         Ok(())
+    /// #     }
+    /// #     fn write_at(&self, _: u64, _: &[u8]) -> Result<(), Refusal> {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// impl VmapExporter for Zeroes {
+    ///     fn vmap(&self, _: &ReservationGuard<'_>) -> Result<Box<dyn CpuBytes>, Refusal> {
+    ///         Ok(Box::new(Zeroes))
+    ///     }
+    /// }
+    /// impl Exporter for Zeroes {
+    ///     fn name(&self) -> &str {
+    ///         "zeroes"
+    ///     }
+    ///     fn vmap_ops(&self) -> Option<&dyn VmapExporter> {
+    ///         Some(self)
+    ///     }
+    /// }
+    ///
+    /// # let info = ExportInfo::new(Zeroes, 8192);
+    /// # let buffer = DmaBuf::export(info)?;
+    /// let vmap = buffer.vmap_unlocked(&Wait::forever())?;
+    /// let mut metadata = [0xff; 16];
+    /// vmap.read_at(64, &mut metadata)?;
+    /// assert_eq!(metadata, [0; 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    /// `dma_buf_vmap_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
+    pub fn vmap_unlocked(&self, wait: &Wait<'_>) -> Result<Vmap, VmapError> {
+        let guard = self.reservation().lock(wait).map_err(|source| VmapError::Lock {
+            buffer: self.id(),
+            source,
+        })?;
+        self.vmap(&guard)
+    }
+}
+
+impl Vmap {
+    /// Returns the buffer that is mapped.
+    pub fn buffer(&self) -> &DmaBuf {
+        &self.buffer
+    }
+
+    /// Copies the bytes from `offset_bytes` of the buffer on into all of `into`.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// [`CpuBytesError::Outside`]: EINVAL past the end of the buffer. [`CpuBytesError::Overflow`]: EOVERFLOW.
+    /// [`CpuBytesError::Exporter`]: the exporter's own number, or EIO when it panics; `into` may have been written in part.
+    pub fn read_at(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), CpuBytesError> {
+        let start_bytes = self.check(offset_bytes, into.len())?;
+        self.copy(into.is_empty(), |bytes| bytes.read_at(start_bytes, into))
+    }
+
+    /// Copies all of `from` to the bytes from `offset_bytes` of the buffer on.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// [`CpuBytesError::ReadOnly`]: EACCES when the buffer was mapped through a read-only handle. Otherwise as
+    /// [`Vmap::read_at`]; the buffer may have been written in part.
+    pub fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), CpuBytesError> {
+        if self.buffer.access() == AccessMode::ReadOnly {
+            let buffer = self.buffer.id();
+            return Err(CpuBytesError::ReadOnly { buffer });
+        }
+        let start_bytes = self.check(offset_bytes, from.len())?;
+        self.copy(from.is_empty(), |bytes| bytes.write_at(start_bytes, from))
+    }
+
+    fn check(&self, offset_bytes: u64, len: usize) -> Result<u64, CpuBytesError> {
+        span(
+            self.buffer.id(),
+            0,
+            offset_bytes,
+            len,
+            &(0..self.buffer.size_bytes()),
+        )
+    }
+
+    fn copy(
+        &self,
+        nothing: bool,
+        copy: impl FnOnce(&dyn CpuBytes) -> Result<(), Refusal>,
+    ) -> Result<(), CpuBytesError> {
+        match &self.bytes {
+            Some(bytes) if !nothing => call(|| copy(bytes.as_ref().as_ref()))
+                .map_err(|fault| CpuBytesError::exporter(&self.buffer, fault)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Vmap {
+    fn drop(&mut self) {
+        // The guard's share goes first, so that the last guard leaves the count with the only one.
+        self.bytes = None;
+        if self.buffer.vmap_count().release_unless_last() {
+            return;
+        }
+        let buffer = self.buffer.clone();
+        let reservation = Arc::clone(buffer.reservation());
+        reservation.defer(move |guard| {
+            buffer.vmap_count().release(guard, buffer.exporter_dyn());
+            // The buffer may be released with this handle, and its exporter expects no lock then.
+            Some(Box::new(move || drop(buffer)))
+        });
+    }
+}
+
+impl fmt::Debug for Vmap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vmap")
+            .field("buffer", &self.buffer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a buffer is mapped, and for how many guards.
+///
+/// # Invariants
+/// Becomes mapped, busy or idle only with the reservation held.
+#[derive(Default)]
+pub(crate) struct VmapCount {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    /// The holder of the reservation is with the exporter; no other lock is held meanwhile.
+    Busy,
+    Mapped {
+        bytes: Mapped,
+        guards: usize,
+    },
+}
+
+/// Why a guard could not be made.
+enum Refused {
+    Unsupported,
+    Recursive,
+    Fault(ExporterFault),
+}
+
+impl VmapCount {
+    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !matches!(*lock(&self.state), State::Idle)
+    }
+
+    fn acquire(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) -> Result<Mapped, Refused> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Mapped { bytes, guards } => {
+                *guards += 1;
+                return Ok(Arc::clone(bytes));
+            }
+            State::Busy => return Err(Refused::Recursive),
+            State::Idle => *state = State::Busy,
+        }
+        drop(state);
+        let answer = call(|| exporter.vmap_ops().map(|ops| ops.vmap(guard)).transpose());
+        let (next, outcome) = match answer {
+            Ok(Some(bytes)) => {
+                let bytes = Arc::new(bytes);
+                let share = Arc::clone(&bytes);
+                (State::Mapped { bytes, guards: 1 }, Ok(share))
+            }
+            Ok(None) => (State::Idle, Err(Refused::Unsupported)),
+            Err(fault) => (State::Idle, Err(Refused::Fault(fault))),
+        };
+        *lock(&self.state) = next;
+        outcome
+    }
+
+    /// Counts one guard less if there are others; says whether it did.
+    fn release_unless_last(&self) -> bool {
+        match &mut *lock(&self.state) {
+            State::Mapped { guards, .. } if *guards > 1 => {
+                *guards -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts one guard less, and unmaps after the last.
+    fn release(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) {
+        // Somebody may have mapped it again since the guard was dropped.
+        if self.release_unless_last() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        let State::Mapped { bytes, .. } = mem::replace(&mut *state, State::Busy) else {
+            // INVARIANT: whoever holds the reservation finds it mapped while there are guards, and this was one.
+            *state = State::Idle;
+            return;
+        };
+        drop(state);
+        // The panic hook has already reported a panic of the exporter, and there is nobody left to tell. Two steps: the
+        // mapping does not go while the exporter unwinds.
+        let ops = contain(|| exporter.vmap_ops()).ok().flatten();
+        let _ = contain(|| match (ops, Arc::into_inner(bytes)) {
+            (Some(ops), Some(bytes)) => ops.vunmap(guard, bytes),
+            (_, rest) => drop(rest),
+        });
+        *lock(&self.state) = State::Idle;
+    }
+}

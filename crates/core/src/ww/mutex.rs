@@ -1,0 +1,278 @@
+//! The mutex: who may take it, and what happens when it is taken already.
+
+use std::fmt;
+
+use super::owner::{OwnerWord, Token};
+use super::queue::{Request, Verdict, WaitPlace, WaitQueue};
+use super::{AcquireCtx, Deadlock, WwClass, WwGuard, WwLockError, WwMisuse, WwWaitError, thread};
+use crate::order::How;
+use crate::sync::{Mutex, lock};
+use crate::{Deadline, Wait, WaitError};
+
+/// A mutex that can be locked together with others of its class in any order.
+///
+/// It protects no data: reservations and their like put theirs beside it.
+///
+/// ```
+/// use wharf_core::{AcquireCtx, Wait, WwAlgorithm, WwClass, WwMutex};
+///
+/// static BUFFERS: WwClass = WwClass::new("buffers", WwAlgorithm::WaitDie);
+/// let (camera, encoder) = (WwMutex::new(&BUFFERS), WwMutex::new(&BUFFERS));
+///
+/// let ctx = AcquireCtx::new(&BUFFERS);
+/// let first = camera.lock_in(&ctx, &Wait::forever()).expect("nobody else is here");
+/// let second = encoder.lock_in(&ctx, &Wait::forever()).expect("nobody else is here");
+/// assert_eq!(ctx.held(), 2);
+/// ```
+///
+/// # References
+/// `struct ww_mutex`, `ww_mutex_init` (include/linux/ww_mutex.h, v6.12). Contract: L7.
+pub struct WwMutex {
+    class: &'static WwClass,
+    owner: OwnerWord,
+    queue: Mutex<WaitQueue>,
+}
+
+/// Why the slow path did not take the mutex.
+enum Refusal {
+    BackOff,
+    Wait(WaitError),
+}
+
+impl WwMutex {
+    /// Makes a free mutex.
+    pub fn new(class: &'static WwClass) -> Self {
+        Self {
+            class,
+            owner: OwnerWord::free_word(),
+            queue: Mutex::new(WaitQueue::default()),
+        }
+    }
+
+    /// Returns the class.
+    pub fn class(&self) -> &'static WwClass {
+        self.class
+    }
+
+    /// Says whether somebody holds the mutex. Out of date at once, unless that is the caller. Does not block.
+    pub fn is_locked(&self) -> bool {
+        self.owner.holder().is_some()
+    }
+
+    /// Locks this one mutex, without a context.
+    ///
+    /// # Blocking
+    /// While others hold the mutex, within the bounds of `wait`.
+    ///
+    /// # Locking
+    /// No other mutex of the class may be held by this thread, nor a context of it be open.
+    ///
+    /// # Errors
+    /// * [`WwWaitError::Wait`]: the wait ended first → ETIMEDOUT, EINTR.
+    /// * [`WwWaitError::Misuse`]: this thread holds the mutex already → EDEADLK.
+    ///
+    /// # References
+    /// `ww_mutex_lock` with a NULL context (kernel/locking/mutex.c, v6.12).
+    #[track_caller]
+    pub fn lock(&self, wait: &Wait<'_>) -> Result<WwGuard<'_>, WwWaitError> {
+        let token = thread::token();
+        self.check_recursion()?;
+        let order = self.class.order_mutex(How::Block, None);
+        if !self.owner.try_acquire(token) {
+            self.lock_contended(&Request::without_context(token), wait)
+                .map_err(|refusal| match refusal {
+                    Refusal::Wait(error) => error,
+                    // Not told to those without a context.
+                    Refusal::BackOff => WaitError::Interrupted,
+                })?;
+        }
+        Ok(WwGuard::new(self, None, token, order))
+    }
+
+    /// Locks the mutex as one of several.
+    ///
+    /// # Blocking
+    /// While others hold the mutex, within the bounds of `wait`; a context that would wait in a circle backs off instead.
+    ///
+    /// # Errors
+    /// * [`WwLockError::Deadlock`]: drop every guard of the context, then [`Deadlock::lock_slow`] → EDEADLK.
+    /// * [`WwLockError::AlreadyLocked`]: the context holds it already → EALREADY.
+    /// * [`WwLockError::Wait`]: the wait ended first → ETIMEDOUT, EINTR.
+    /// * [`WwLockError::Misuse`]: see [`WwMisuse`].
+    ///
+    /// # References
+    /// `ww_mutex_lock`, `ww_mutex_lock_interruptible` (kernel/locking/mutex.c, v6.12).
+    #[track_caller]
+    pub fn lock_in<'a>(
+        &'a self,
+        ctx: &'a AcquireCtx,
+        wait: &Wait<'_>,
+    ) -> Result<WwGuard<'a>, WwLockError<'a>> {
+        let held_by_ctx = self.owner.holder() == Some(ctx.token());
+        ctx.check(self)?;
+        if held_by_ctx {
+            return Err(WwLockError::AlreadyLocked {
+                class: self.class.name(),
+            });
+        }
+        if ctx.injects() {
+            return Err(WwLockError::Deadlock(Deadlock::new(self, ctx)));
+        }
+        self.acquire_in(ctx, wait).map_err(|error| match error {
+            AcquireError::BackOff => WwLockError::Deadlock(Deadlock::new(self, ctx)),
+            AcquireError::Wait(error) => WwLockError::Wait(error),
+            AcquireError::Misuse(misuse) => WwLockError::Misuse(misuse),
+        })
+    }
+
+    /// Locks the mutex if it is free, without a context. Does not block.
+    ///
+    /// # Locking
+    /// Any locks may be held.
+    ///
+    /// # References
+    /// `ww_mutex_trylock` with a NULL context (kernel/locking/mutex.c, v6.12).
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<WwGuard<'_>> {
+        let token = thread::token();
+        if !self.owner.try_acquire(token) {
+            return None;
+        }
+        let order = self.class.order_mutex(How::Try, None);
+        Some(WwGuard::new(self, None, token, order))
+    }
+
+    /// Locks the mutex in a context if it is free. Does not block, and never meets a deadlock.
+    ///
+    /// # Errors
+    /// See [`WwMisuse`].
+    ///
+    /// # References
+    /// `ww_mutex_trylock` (kernel/locking/mutex.c, v6.12).
+    #[track_caller]
+    pub fn try_lock_in<'a>(&'a self, ctx: &'a AcquireCtx) -> Result<Option<WwGuard<'a>>, WwMisuse> {
+        ctx.check(self)?;
+        let token = ctx.token();
+        if !self.owner.try_acquire(token) {
+            return Ok(None);
+        }
+        let order = self.class.order_mutex(How::Try, Some(ctx.stamp()));
+        Ok(Some(WwGuard::new(self, Some(ctx), token, order)))
+    }
+
+    /// Locks in a context that has been checked.
+    #[track_caller]
+    pub(super) fn acquire_in<'a>(
+        &'a self,
+        ctx: &'a AcquireCtx,
+        wait: &Wait<'_>,
+    ) -> Result<WwGuard<'a>, AcquireError> {
+        let token = ctx.token();
+        self.check_recursion().map_err(AcquireError::Misuse)?;
+        let order = self.class.order_mutex(How::Block, Some(ctx.stamp()));
+        if !self.owner.try_acquire(token) {
+            self.lock_contended(&Request::in_context(ctx), wait)
+                .map_err(|refusal| match refusal {
+                    Refusal::BackOff => AcquireError::BackOff,
+                    Refusal::Wait(error) => AcquireError::Wait(error),
+                })?;
+        }
+        Ok(WwGuard::new(self, Some(ctx), token, order))
+    }
+
+    fn check_recursion(&self) -> Result<(), WwMisuse> {
+        match self.owner.holder() {
+            Some(holder) if thread::is_mine(holder) => Err(WwMisuse::Recursion {
+                class: self.class.name(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Queues, sleeps, and says how that ended. On success the mutex is the request's.
+    #[cold]
+    fn lock_contended(&self, request: &Request<'_>, wait: &Wait<'_>) -> Result<(), Refusal> {
+        if wait.deadline() == Deadline::Now {
+            return Err(Refusal::Wait(WaitError::TimedOut));
+        }
+        let Some(place) = self.enqueue(request)? else {
+            return Ok(());
+        };
+        let outcome = place.wait(wait);
+        if let Some(wounds) = request.wounds() {
+            wounds.wake_up();
+        }
+        self.settle(&place, outcome)
+    }
+
+    /// Returns where to wait, or `None` if the mutex was given back meanwhile and is now the request's.
+    fn enqueue(&self, request: &Request<'_>) -> Result<Option<WaitPlace>, Refusal> {
+        let mut queue = lock(&self.queue);
+        let Some(holder) = self.owner.announce_waiter(request.token()) else {
+            return Ok(None);
+        };
+        let place = queue.admit(self.class.algorithm(), request, holder);
+        if queue.is_empty() {
+            self.owner.no_more_waiters();
+        }
+        place.map(Some).ok_or(Refusal::BackOff)
+    }
+
+    /// Ends a wait. A mutex that was granted while the wait ended otherwise is kept: a grant is never lost.
+    fn settle(&self, place: &WaitPlace, outcome: Result<Verdict, WaitError>) -> Result<(), Refusal> {
+        if outcome == Ok(Verdict::Granted) {
+            return Ok(());
+        }
+        self.leave(place);
+        // Out of the queue, nothing more is granted. What came between the end of the wait and now counts.
+        match place.take().map_or(outcome, Ok) {
+            Ok(Verdict::Granted) => Ok(()),
+            Ok(Verdict::BackOff) => Err(Refusal::BackOff),
+            Err(error) => Err(Refusal::Wait(error)),
+        }
+    }
+
+    fn leave(&self, place: &WaitPlace) {
+        let mut queue = lock(&self.queue);
+        if queue.remove(place) && queue.is_empty() {
+            self.owner.no_more_waiters();
+        }
+    }
+
+    /// Unlocks. The caller holds the mutex by `token`.
+    pub(super) fn release(&self, token: Token) {
+        if !self.owner.try_release(token) {
+            self.release_contended();
+        }
+    }
+
+    /// Hands the mutex to the first waiter that still wants it.
+    #[cold]
+    fn release_contended(&self) {
+        let mut queue = lock(&self.queue);
+        while let Some((token, place)) = queue.pop() {
+            // The word first: who is granted the mutex may unlock it at once.
+            self.owner.hand_over(token, !queue.is_empty());
+            if place.deliver(Verdict::Granted) {
+                return;
+            }
+        }
+        self.owner.free();
+    }
+}
+
+/// Why a checked context did not get the mutex.
+pub(super) enum AcquireError {
+    BackOff,
+    Wait(WaitError),
+    Misuse(WwMisuse),
+}
+
+impl fmt::Debug for WwMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WwMutex")
+            .field("class", &self.class.name())
+            .field("is_locked", &self.is_locked())
+            .finish_non_exhaustive()
+    }
+}
