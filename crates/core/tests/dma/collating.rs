@@ -399,11 +399,11 @@ fn iommu_cannot_join_what_then_cannot_be_cut() {
 fn longest_segment_counts_in_whole_granules() {
     let dma = limits(|some| {
         some.max_segments(9)
-            .max_segment_bytes(10_000)
-            .length_granule_bytes(8192)
+            .max_segment_bytes(28_672)
+            .length_granule_bytes(16_384)
     });
-    let conflict = dma::collate([("dma", &dma)], 10 * 8192).unwrap_err();
+    let conflict = dma::collate([("dma", &dma)], 10 * 16_384).unwrap_err();
     assert_eq!(conflict.field, Field::MaxSegments);
     assert_eq!(conflict.needs.len(), 3);
-    assert!(dma::collate([("dma", &dma)], 9 * 8192).is_ok());
+    assert!(dma::collate([("dma", &dma)], 9 * 16_384).is_ok());
 }

@@ -1,8 +1,5 @@
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests, where a panic is the failure report"
-)]
 //! Devices, limits and memory, from outside.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod brute;
 mod collating;
