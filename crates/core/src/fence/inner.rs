@@ -112,6 +112,7 @@ impl Fence {
         if attended {
             self.tell_attendants();
         }
+        tracing::trace!(target: "wharf_core::fence", fence = %self, ?error, "signaled");
         true
     }
 
