@@ -56,7 +56,7 @@ impl FenceSut for Core {
         }
     }
 
-    fn remove_callback(&self, handle: &CallbackHandle) -> bool {
+    fn remove_callback(&self, handle: CallbackHandle) -> bool {
         handle.remove()
     }
 

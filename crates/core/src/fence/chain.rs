@@ -4,14 +4,14 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use super::inner::{Body, Inner};
-use super::{CallbackOutcome, ContainerError, ContextId, Fence, SeqnoError};
+use super::{CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, SeqnoError};
 use crate::sync::{Mutex, lock};
 
 /// A link of a chain: a point of a timeline that is made of other timelines' fences. It dereferences to its [`Fence`].
 ///
-/// A link is signaled when the fence in it and all links before it are. Signaled links are collected while others walk over them,
-/// and a signaled link lets go of everything before it; so a chain that is looked at now and then stays short. Nothing about a chain is
-/// recursive, however long it is.
+/// A link is signaled when the fence in it and all links before it are. Signaled links are taken out and freed while others walk over
+/// them; looking at a fence walks. So whoever keeps the head of a growing chain walks over it now and then, at each new point for
+/// example. Nothing about a chain is recursive, however long it is.
 ///
 /// A link has no error of its own, as in the kernel: ask the [fence in it](FenceChain::contained).
 ///
@@ -44,6 +44,8 @@ pub(super) struct ChainBody {
     prev: Mutex<Option<Fence>>,
     /// The point before this one on the same timeline; 0 if there is none.
     prev_seqno: u64,
+    /// The callback on the fence that is waited for next.
+    watch: Mutex<Option<CallbackHandle>>,
 }
 
 impl FenceChain {
@@ -75,6 +77,7 @@ impl FenceChain {
             contained: fence,
             prev: Mutex::new(prev),
             prev_seqno,
+            watch: Mutex::default(),
         };
         let fence = Fence::new(Inner::container(context, seqno, timestamps, Body::Chain(body)));
         Ok(Self { fence })
@@ -234,38 +237,42 @@ impl ChainBody {
     /// Signals the link if everything in it and before it is signaled.
     pub(super) fn poll(&self, link: &Fence) {
         if walk(link).all(|fence| contained(&fence).is_signaled()) {
-            self.settle(link);
+            link.settle(None);
         }
     }
 
     /// Has the link looked at again when the latest unsignaled fence is signaled.
     pub(super) fn watch(&self, link: &Fence) {
         for fence in walk(link) {
-            let watched = link.clone();
+            let watched = link.downgrade();
             let callback = move |_: &Fence| {
-                if let Some(chain) = body(&watched) {
-                    chain.watch(&watched);
+                if let Some(link) = Fence::upgrade(&watched)
+                    && let Some(body) = body(&link)
+                {
+                    body.watch(&link);
                 }
             };
             match contained(&fence).add_callback(callback) {
-                CallbackOutcome::Added(_) => return,
+                CallbackOutcome::Added(handle) => {
+                    // Should the callback have run meanwhile, the handle of the next one may be lost here. Then what is left on that fence
+                    // when the link is dropped finds nobody to tell.
+                    *lock(&self.watch) = Some(handle);
+                    return;
+                }
                 CallbackOutcome::AlreadySignaled(_) => {}
             }
         }
-        self.settle(link);
-    }
-
-    fn settle(&self, link: &Fence) {
-        // First, so that whoever sees the link unsignaled still finds what it waits for. What comes before is signaled: nobody needs it.
         link.settle(None);
-        let before = lock(&self.prev).take();
-        drop(before);
     }
 }
 
 impl Drop for ChainBody {
-    /// Takes the chain apart link by link; dropping `prev` as it is would recurse once per link.
+    /// Takes the chain apart link by link; dropping `prev` as it is would recurse once per link. Leaves nothing on fences that may live
+    /// much longer.
     fn drop(&mut self) {
+        if let Some(handle) = lock(&self.watch).take() {
+            handle.remove();
+        }
         let mut next = lock(&self.prev).take();
         while let Some(fence) = next {
             // The last handle gives the link, whose own drop then finds nothing before it.
@@ -289,7 +296,7 @@ mod tests {
         let mut links: Vec<FenceChain> = Vec::new();
         for (seqno, owner) in (1..).zip(&owners) {
             let prev = links.last().cloned().map(Fence::from);
-            links.push(FenceChain::link(prev, owner.fence(), seqno).unwrap());
+            links.extend(FenceChain::link(prev, owner.fence(), seqno));
         }
         (owners, links)
     }
