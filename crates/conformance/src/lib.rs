@@ -7,6 +7,7 @@
 //! | Suite | Trait | Mirrors | Macro |
 //! |---|---|---|---|
 //! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
+//! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
 //! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
 //!
 //! # Time

@@ -124,8 +124,16 @@ mod mutex_wound_wait {
     wharf_conformance::ww_mutex_cases!(super::Core(wharf_core::WwAlgorithm::WoundWait));
 }
 
+mod stress_wait_die {
+    wharf_conformance::ww_stress_cases!(super::Core(wharf_core::WwAlgorithm::WaitDie));
+}
+
 mod selftest_wait_die {
     wharf_conformance::ww_selftest_cases!(super::Core(wharf_core::WwAlgorithm::WaitDie));
+}
+
+mod stress_wound_wait {
+    wharf_conformance::ww_stress_cases!(super::Core(wharf_core::WwAlgorithm::WoundWait));
 }
 
 mod selftest_wound_wait {

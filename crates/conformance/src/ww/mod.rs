@@ -5,6 +5,7 @@
 pub mod mutex;
 pub mod selftest;
 mod stage;
+pub mod stress;
 
 use wharf_core::Errno;
 
@@ -140,11 +141,15 @@ macro_rules! ww_mutex_cases {
             cycle_2,
             cycle_3,
             cycle_4,
-            stress_inorder,
-            stress_reorder,
-            stress_one,
-            stress_lock_all,
         );
+    };
+}
+
+/// Makes a `#[test]` of each case of [`stress`].
+#[macro_export]
+macro_rules! ww_stress_cases {
+    ($sut:expr) => {
+        $crate::cases!(ww::stress, $sut; stress_inorder, stress_reorder, stress_one, stress_lock_all);
     };
 }
 
