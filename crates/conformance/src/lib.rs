@@ -9,6 +9,9 @@
 //! | [`fence::basic`] | [`fence::FenceSut`] | st-dma-fence.c | [`fence_basic_cases!`] |
 //! | [`fence::chain`] | [`fence::ChainSut`] | st-dma-fence-chain.c | [`fence_chain_cases!`] |
 //! | [`fence::unwrap`] | [`fence::UnwrapSut`] | st-dma-fence-unwrap.c | [`fence_unwrap_cases!`] |
+//! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
+//! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
+//! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
 //!
 //! # Adding a system under test
 //! Make a test target, implement the traits on a type that can be shared by threads, and name each suite with an expression that makes
@@ -35,6 +38,7 @@
 use std::time::Duration;
 
 pub mod fence;
+pub mod ww;
 
 /// How long a case waits for what must happen before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
