@@ -48,8 +48,10 @@ pub mod fence;
 pub mod layout;
 pub mod moves;
 mod name;
+pub mod order;
 mod range;
 pub mod reservation;
+mod snapshot;
 mod sync;
 mod user_mapping;
 mod vmap;
@@ -58,9 +60,9 @@ pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use attachment::{
-    AttachError, Attachment, AttachmentId, AttachmentInfo, BackingError, Contract, DetachError,
-    DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping, NotMoved,
-    Notice, Parties, Pin, Revocable,
+    AttachError, AttachFault, Attachment, AttachmentId, AttachmentInfo, AttachmentSnapshot, BackingError,
+    Contract, DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer,
+    MapError, MapFault, Mapping, NotMoved, Notice, Parties, Pin, Revocable,
 };
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
@@ -82,6 +84,7 @@ pub use reservation::{
     AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationGuard, ReservationSet, ReserveError,
     SlowReservationError, Usage,
 };
+pub use snapshot::{BufferSnapshot, ExporterRole, FenceSnapshot};
 pub use user_mapping::{
     BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
     MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,

@@ -1,4 +1,5 @@
-//! What must not compile does not.
+//! What must not compile, one program per file of `tests/ui`.
+#![cfg(not(any(loom, shuttle)))]
 
 #[test]
 fn misuse_does_not_compile() {

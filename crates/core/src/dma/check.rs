@@ -202,7 +202,8 @@ impl DmaLimits {
     /// Checks that the addresses of an IOMMU are enough for `size_bytes`.
     pub(super) fn check_room(&self, size_bytes: u64) -> Result<(), Violation> {
         let reach = self.reach();
-        let room: u128 = reach.rooms(self.segment_align(), self.length_granule()).sum();
+        let align = self.segment_align().max(self.page_granule());
+        let room: u128 = reach.rooms(align, self.length_granule()).sum();
         if room >= u128::from(size_bytes) {
             return Ok(());
         }

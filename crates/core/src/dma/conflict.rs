@@ -57,6 +57,7 @@ impl Conflict {
                 needs.insert(number, need);
             }
         }
+        needs.sort_unstable();
         let field = failing(&needs).unwrap_or(Field::Size);
         Self {
             field,

@@ -64,8 +64,16 @@ impl DmaLimits {
                 aperture, page_bytes, ..
             } => {
                 let aperture: Windows = [aperture.first..=aperture.last].into_iter().collect();
-                windows.intersection(&aperture).units(page_bytes)
+                windows.intersection(&aperture.units(page_bytes))
             }
+        }
+    }
+
+    /// The alignment of what an IOMMU maps, in bytes; the page unit without one.
+    pub(super) fn page_granule(&self) -> u64 {
+        match self.translation_or_physical() {
+            Translation::Direct { .. } => PAGE_BYTES,
+            Translation::Iommu { page_bytes, .. } => page_bytes,
         }
     }
 

@@ -52,24 +52,25 @@ impl DmaLimits {
                 need(field, value);
             }
         }
-        if let Some(chunk) = self.min_chunk(size_bytes).filter(|_| runs_are_segments) {
+        let few = runs_are_segments && self.segment_count().is_some();
+        if let Some(chunk) = self.min_chunk(size_bytes).filter(|_| few) {
             need(Field::MinChunk, Value::Bytes(chunk));
         }
         needs
     }
 
-    /// Says whether chunks of some power of two keep the limit on segments, or there is none.
+    /// Says whether chunks of some power of two suit the device.
     pub(super) fn chunks_suffice(&self, size_bytes: u64) -> bool {
         let coalesces = matches!(
             self.translation_or_physical(),
             Translation::Iommu { coalesce: true, .. }
         );
-        coalesces || self.segment_count().is_none() || self.min_chunk(size_bytes).is_some()
+        coalesces || self.min_chunk(size_bytes).is_some()
     }
 
     /// The smallest power of two of bytes such that chunks of it, each at a multiple of it, do not become too many segments.
     fn min_chunk(&self, size_bytes: u64) -> Option<u64> {
-        let (_, most) = self.segment_count()?;
+        let most = self.segment_count().map_or(u64::MAX - 1, |(_, most)| most);
         let limits = self.with_physical_boundaries();
         let whole = size_bytes.checked_next_power_of_two()?;
         let mut chunk = limits.step();

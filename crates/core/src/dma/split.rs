@@ -73,6 +73,9 @@ impl DmaLimits {
         let block = self.block_bytes();
         let full_blocks = u128::from(before_last) / block;
         let last_block = u128::from(length_bytes) - full_blocks * block;
+        if full_blocks > 0 && !block.is_multiple_of(u128::from(self.step())) {
+            return u64::MAX;
+        }
         let per_block = self.pieces_within(block);
         let pieces = per_block
             .checked_mul(full_blocks)
@@ -82,11 +85,13 @@ impl DmaLimits {
             .unwrap_or(u64::MAX)
     }
 
-    /// The number of segments between two boundaries, from the first of them on.
+    /// The number of segments between two boundaries, from the first of them on; `u128::MAX` when it cannot be divided.
     fn pieces_within(&self, length_bytes: u128) -> u128 {
-        let longest = u128::from(self.longest_segment());
-        let inner = u128::from(self.longest_inner_segment());
-        let before_last = length_bytes.saturating_sub(longest);
-        before_last.div_ceil(inner) + 1
+        let before_last = length_bytes.saturating_sub(u128::from(self.longest_segment()));
+        match u128::from(self.longest_inner_segment()) {
+            _ if before_last == 0 => 1,
+            0 => u128::MAX,
+            inner => before_last.div_ceil(inner) + 1,
+        }
     }
 }

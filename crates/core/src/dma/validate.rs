@@ -123,23 +123,16 @@ fn check_translation(translation: Translation) -> Result<(), LimitsError> {
     Err(invalid(Field::Translation, Value::Translation(translation), need))
 }
 
-/// A segment must be able to hold one unit of length, and to be followed by another at an aligned address.
+/// A segment must be able to hold one unit of length.
 fn check_lengths(limits: &DmaLimits) -> Result<(), LimitsError> {
+    let block_bytes = limits.boundary_mask().map(|mask| mask.saturating_add(1));
     for (bound, length) in [
         (Field::MaxSegmentBytes, limits.max_segment_bytes()),
-        (
-            Field::BoundaryMask,
-            limits.boundary_mask().map(|mask| mask.saturating_add(1)),
-        ),
+        (Field::BoundaryMask, block_bytes),
     ] {
-        for unit in [Field::SegmentAlign, Field::LengthGranule] {
-            let (Some(length), Some(number)) = (length, limits.number(unit)) else {
-                continue;
-            };
-            if number > length {
-                let need = "a segment has to be at least as long as its unit";
-                return Err(impossible(limits, bound, unit, need));
-            }
+        if length.is_some_and(|length| length < limits.length_granule()) {
+            let need = "a segment has to be at least as long as its unit";
+            return Err(impossible(limits, bound, Field::LengthGranule, need));
         }
     }
     Ok(())

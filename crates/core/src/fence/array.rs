@@ -38,7 +38,7 @@ pub struct FenceArray {
 /// The members of an array and how many of them are missing.
 pub(super) struct ArrayBody {
     fences: Box<[Fence]>,
-    /// Members that were not seen as signaled by [`ArrayBody::watch`] and its callbacks. Those who poll do not count down.
+    /// Members not yet seen as signaled by [`ArrayBody::watch`] and its callbacks. Polls look at the members and do not count.
     pending: AtomicUsize,
     /// The first error seen by them; zero is none.
     error: AtomicU32,
@@ -122,16 +122,10 @@ impl From<FenceArray> for Fence {
 impl ArrayBody {
     /// Signals the array if all members are signaled.
     pub(super) fn poll(&self, array: &Fence) {
-        if array.inner().state.is_enabled() {
-            // ORDERING: Acquire pairs with count_down: all members' work is seen.
-            if self.pending.load(Ordering::Acquire) == 0 {
-                array.settle(self.first_error());
-            }
-            return;
-        }
         if self.fences.iter().all(Fence::is_signaled) {
-            // DIFFERENCE: the kernel's poll loses errors of members.
-            array.settle(self.fences.iter().find_map(|fence| fence.status().error()));
+            // DIFFERENCE: the kernel's poll loses errors of members that nobody watches.
+            let unwatched = || self.fences.iter().find_map(|fence| fence.status().error());
+            array.settle(self.first_error().or_else(unwatched));
         }
     }
 

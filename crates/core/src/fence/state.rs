@@ -63,11 +63,6 @@ impl StateWord {
         self.0.load(Ordering::Acquire) & SIGNALED != 0
     }
 
-    pub(super) fn is_enabled(&self) -> bool {
-        // ORDERING: Acquire, so that a poll which sees ENABLED sees the count of members as it was then or later.
-        self.0.load(Ordering::Acquire) & ENABLED != 0
-    }
-
     pub(super) fn status(&self) -> FenceStatus {
         // ORDERING: as in is_signaled.
         let word = self.0.load(Ordering::Acquire);
@@ -101,7 +96,7 @@ impl StateWord {
 
     /// Marks signaling as enabled; `true` for the one caller that has to do it.
     pub(super) fn enable(&self) -> bool {
-        // ORDERING: AcqRel, see is_enabled.
-        self.0.fetch_or(ENABLED, Ordering::AcqRel) & (ENABLED | SIGNALED) == 0
+        // ORDERING: Acquire, to see the work of a signaler that was faster.
+        self.0.fetch_or(ENABLED, Ordering::Acquire) & (ENABLED | SIGNALED) == 0
     }
 }

@@ -184,8 +184,12 @@ impl Reservation {
     ///
     /// # References
     /// `dma_resv_wait_timeout` (drivers/dma-buf/dma-resv.c, v6.12).
+    #[track_caller]
     pub fn wait(&self, usage: Usage, wait: &Wait<'_>) -> Result<(), WaitError> {
-        self.fences(usage).try_for_each(|(fence, _)| fence.wait(wait))
+        for (fence, _) in self.fences(usage) {
+            fence.wait(wait)?;
+        }
+        Ok(())
     }
 
     /// Says whether no fence of `usage` or a stronger one is pending. Does not block.
@@ -204,6 +208,11 @@ impl Reservation {
         for (fence, _) in self.fences(usage) {
             fence.set_deadline(deadline);
         }
+    }
+
+    /// Returns all fences as they are at this moment, without asking any whether it is signaled.
+    pub(crate) fn all_fences(&self) -> Fences {
+        lock(&self.fences).snapshot(Usage::Bookkeep)
     }
 
     fn list<R>(&self, change: impl FnOnce(&mut FenceList) -> R) -> R {

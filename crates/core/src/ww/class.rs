@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::order::{self, Held, How, LockClass};
+
 /// How a deadlock of two contexts is broken. The older context always wins; they differ in how the younger one hears of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WwAlgorithm {
@@ -27,12 +29,20 @@ pub enum WwAlgorithm {
 pub struct WwClass {
     name: &'static str,
     algorithm: WwAlgorithm,
+    /// Its contexts and its mutexes, as the lock-order checker sees them.
+    contexts: LockClass,
+    mutexes: LockClass,
 }
 
 impl WwClass {
     /// Makes a class; its name appears in errors.
     pub const fn new(name: &'static str, algorithm: WwAlgorithm) -> Self {
-        Self { name, algorithm }
+        Self {
+            name,
+            algorithm,
+            contexts: LockClass::of_contexts(name),
+            mutexes: LockClass::of_ww_mutexes(name),
+        }
     }
 
     /// Returns the name.
@@ -48,6 +58,27 @@ impl WwClass {
     /// Says whether both are the same static.
     pub(super) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
+    }
+
+    /// Checks the order of a context that is about to be opened.
+    #[track_caller]
+    pub(super) fn order_context(&'static self) -> Held {
+        order::teach([&self.contexts, &self.mutexes]);
+        order::acquire(&self.contexts, How::Block)
+    }
+
+    /// Checks the order of a mutex that is about to be locked, in the context with this stamp.
+    #[track_caller]
+    pub(super) fn order_mutex(&'static self, how: How, stamp: Option<u64>) -> Held {
+        order::teach([&self.contexts, &self.mutexes]);
+        order::acquire_ww(&self.mutexes, how, stamp)
+    }
+
+    /// Checks that a context that ends holds nothing.
+    pub(super) fn order_end(&self, held: usize) {
+        if held > 0 {
+            order::forgotten(&self.contexts, held);
+        }
     }
 }
 

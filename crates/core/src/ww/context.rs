@@ -9,6 +9,7 @@ use super::injection::Injection;
 use super::owner::Token;
 use super::wound::{self, Wounds};
 use super::{WwAlgorithm, WwClass, WwMisuse, WwMutex, thread};
+use crate::order::Held;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::global;
 
@@ -40,6 +41,7 @@ pub struct AcquireCtx {
     owed: Cell<usize>,
     wounds: Option<Arc<Wounds>>,
     injection: Option<Injection>,
+    _order: Held,
     /// The thread's list of contexts has this one.
     not_send: PhantomData<*const ()>,
 }
@@ -67,6 +69,7 @@ impl AcquireCtx {
 
     #[track_caller]
     fn with_injection(class: &'static WwClass, injection: Option<Injection>) -> Self {
+        let order = class.order_context();
         let stamp = LAST_STAMP.fetch_add(1, Relaxed) + 1;
         thread::opened(stamp);
         let wounds = match class.algorithm() {
@@ -82,6 +85,7 @@ impl AcquireCtx {
             owed: Cell::new(0),
             wounds,
             injection,
+            _order: order,
             not_send: PhantomData,
         }
     }
@@ -110,6 +114,10 @@ impl AcquireCtx {
     /// Returns the class of the mutexes it locks.
     pub fn class(&self) -> &'static WwClass {
         self.class
+    }
+
+    pub(super) fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     pub(super) fn token(&self) -> Token {
@@ -179,6 +187,7 @@ impl Drop for AcquireCtx {
             wound::unregister(self.stamp);
         }
         thread::closed(self.stamp);
+        self.class.order_end(self.held());
     }
 }
 

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use super::owner::Token;
 use super::{AcquireCtx, WwMutex};
+use crate::order::Held;
 
 /// A mutex that is held; dropping it unlocks.
 ///
@@ -20,13 +21,14 @@ pub struct WwGuard<'a> {
     mutex: &'a WwMutex,
     ctx: Option<&'a AcquireCtx>,
     token: Token,
+    _order: Held,
     /// A token names a thread or what is its own.
     not_send: PhantomData<*const ()>,
 }
 
 impl<'a> WwGuard<'a> {
     /// Wraps a mutex that has been taken.
-    pub(super) fn new(mutex: &'a WwMutex, ctx: Option<&'a AcquireCtx>, token: Token) -> Self {
+    pub(super) fn new(mutex: &'a WwMutex, ctx: Option<&'a AcquireCtx>, token: Token, order: Held) -> Self {
         if let Some(ctx) = ctx {
             ctx.took();
         }
@@ -34,6 +36,7 @@ impl<'a> WwGuard<'a> {
             mutex,
             ctx,
             token,
+            _order: order,
             not_send: PhantomData,
         }
     }

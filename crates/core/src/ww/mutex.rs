@@ -5,6 +5,7 @@ use std::fmt;
 use super::owner::{OwnerWord, Token};
 use super::queue::{Request, Verdict, WaitPlace, WaitQueue};
 use super::{AcquireCtx, Deadlock, WwClass, WwGuard, WwLockError, WwMisuse, WwWaitError, thread};
+use crate::order::How;
 use crate::sync::{Mutex, lock};
 use crate::{Deadline, Wait, WaitError};
 
@@ -75,8 +76,9 @@ impl WwMutex {
     #[track_caller]
     pub fn lock(&self, wait: &Wait<'_>) -> Result<WwGuard<'_>, WwWaitError> {
         let token = thread::token();
+        self.check_recursion()?;
+        let order = self.class.order_mutex(How::Block, None);
         if !self.owner.try_acquire(token) {
-            self.check_recursion()?;
             self.lock_contended(&Request::without_context(token), wait)
                 .map_err(|refusal| match refusal {
                     Refusal::Wait(error) => error,
@@ -84,7 +86,7 @@ impl WwMutex {
                     Refusal::BackOff => WaitError::Interrupted,
                 })?;
         }
-        Ok(WwGuard::new(self, None, token))
+        Ok(WwGuard::new(self, None, token, order))
     }
 
     /// Locks the mutex as one of several.
@@ -133,9 +135,11 @@ impl WwMutex {
     #[track_caller]
     pub fn try_lock(&self) -> Option<WwGuard<'_>> {
         let token = thread::token();
-        self.owner
-            .try_acquire(token)
-            .then(|| WwGuard::new(self, None, token))
+        if !self.owner.try_acquire(token) {
+            return None;
+        }
+        let order = self.class.order_mutex(How::Try, None);
+        Some(WwGuard::new(self, None, token, order))
     }
 
     /// Locks the mutex in a context if it is free. Does not block, and never meets a deadlock.
@@ -149,28 +153,31 @@ impl WwMutex {
     pub fn try_lock_in<'a>(&'a self, ctx: &'a AcquireCtx) -> Result<Option<WwGuard<'a>>, WwMisuse> {
         ctx.check(self)?;
         let token = ctx.token();
-        Ok(self
-            .owner
-            .try_acquire(token)
-            .then(|| WwGuard::new(self, Some(ctx), token)))
+        if !self.owner.try_acquire(token) {
+            return Ok(None);
+        }
+        let order = self.class.order_mutex(How::Try, Some(ctx.stamp()));
+        Ok(Some(WwGuard::new(self, Some(ctx), token, order)))
     }
 
     /// Locks in a context that has been checked.
+    #[track_caller]
     pub(super) fn acquire_in<'a>(
         &'a self,
         ctx: &'a AcquireCtx,
         wait: &Wait<'_>,
     ) -> Result<WwGuard<'a>, AcquireError> {
         let token = ctx.token();
+        self.check_recursion().map_err(AcquireError::Misuse)?;
+        let order = self.class.order_mutex(How::Block, Some(ctx.stamp()));
         if !self.owner.try_acquire(token) {
-            self.check_recursion().map_err(AcquireError::Misuse)?;
             self.lock_contended(&Request::in_context(ctx), wait)
                 .map_err(|refusal| match refusal {
                     Refusal::BackOff => AcquireError::BackOff,
                     Refusal::Wait(error) => AcquireError::Wait(error),
                 })?;
         }
-        Ok(WwGuard::new(self, Some(ctx), token))
+        Ok(WwGuard::new(self, Some(ctx), token, order))
     }
 
     fn check_recursion(&self) -> Result<(), WwMisuse> {
@@ -213,21 +220,15 @@ impl WwMutex {
 
     /// Ends a wait. A mutex that was granted while the wait ended otherwise is kept: a grant is never lost.
     fn settle(&self, place: &WaitPlace, outcome: Result<Verdict, WaitError>) -> Result<(), Refusal> {
-        let verdict = match outcome {
-            Ok(Verdict::Granted) => return Ok(()),
-            Ok(verdict) => {
-                self.leave(place);
-                verdict
-            }
-            Err(error) => {
-                self.leave(place);
-                // Out of the queue, nothing more is granted; what came before that counts.
-                place.take().ok_or(Refusal::Wait(error))?
-            }
-        };
-        match verdict {
-            Verdict::Granted => Ok(()),
-            Verdict::BackOff => Err(Refusal::BackOff),
+        if outcome == Ok(Verdict::Granted) {
+            return Ok(());
+        }
+        self.leave(place);
+        // Out of the queue, nothing more is granted. What came between the end of the wait and now counts.
+        match place.take().map_or(outcome, Ok) {
+            Ok(Verdict::Granted) => Ok(()),
+            Ok(Verdict::BackOff) => Err(Refusal::BackOff),
+            Err(error) => Err(Refusal::Wait(error)),
         }
     }
 

@@ -18,7 +18,7 @@ global! {
 /// Only the holder of a mutex is wounded, under the lock of the mutex's queue. It cannot give the mutex back before that lock is free,
 /// so that a context which holds nothing is never wounded.
 pub(super) struct Wounds {
-    /// Whether the context has to back off when it next waits. Set under the lock of `asleep`.
+    /// Whether the context has to back off when it next waits. Changed under the lock of `asleep`.
     wounded: AtomicBool,
     /// Where the context waits, if it does and can be told to back off.
     asleep: Mutex<Option<WaitPlace>>,
@@ -29,7 +29,6 @@ impl Wounds {
     fn wound(&self) {
         let place = {
             let mut asleep = lock(&self.asleep);
-            // ORDERING: read by the context under the same lock, or when it holds nothing; see `heal`.
             self.wounded.store(true, Relaxed);
             asleep.take()
         };
@@ -55,9 +54,12 @@ impl Wounds {
 
     /// Forgets a wound when the context holds nothing any more.
     pub(super) fn heal(&self) {
-        // ORDERING: whoever wounded did so under the queue's lock of a mutex that this context has since given back under
-        // the same lock.
+        // ORDERING: whoever wounded did so under the lock of the queue of a mutex that this context has since given back under the
+        // same lock.
         if self.wounded.load(Relaxed) {
+            let _asleep = lock(&self.asleep);
+            // Under the lock that wounds are made under: else this could come to others after a wound for the next mutex, which is
+            // taken without a Release.
             self.wounded.store(false, Relaxed);
         }
     }

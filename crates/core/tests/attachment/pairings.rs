@@ -3,7 +3,7 @@
 use wharf_core::AccessMode::{ReadOnly, ReadWrite};
 use wharf_core::DataDirection::{Bidirectional, FromDevice, ToDevice};
 use wharf_core::MismatchPolicy::{MapAtAttach, PinOnMap};
-use wharf_core::{Backing, Errno, FenceContext, MapError, Usage};
+use wharf_core::{Backing, Errno, FenceContext, MapFault, Usage};
 
 use crate::support::{ALL_DIRECTIONS, HIGH, Heap, Log, Told, any, contiguous, forever};
 
@@ -84,7 +84,11 @@ fn static_importer_of_a_dynamic_exporter_is_pinned_and_mapped_at_attach() {
     drop(attachment);
     assert_eq!(
         heap.log().take(),
-        ["unmap Bidirectional at 0x100000000 locked", "unpin locked", "detach camera unlocked"]
+        [
+            "unmap Bidirectional at 0x100000000 locked",
+            "unpin locked",
+            "detach camera unlocked"
+        ]
     );
 }
 
@@ -95,7 +99,10 @@ fn dynamic_importer_of_a_static_exporter_is_mapped_at_attach_without_lock() {
     let gpu = buffer
         .attach_dynamic(&any("gpu"), ReadWrite, Told::new(heap.log()), &forever())
         .unwrap();
-    assert_eq!(heap.log().take(), ["attach gpu unlocked", "map Bidirectional unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["attach gpu unlocked", "map Bidirectional unlocked"]
+    );
     let guard = buffer.reservation().lock(&forever()).unwrap();
     for direction in ALL_DIRECTIONS {
         gpu.map(&guard, direction).unwrap().unmap(&guard).unwrap();
@@ -103,7 +110,10 @@ fn dynamic_importer_of_a_static_exporter_is_mapped_at_attach_without_lock() {
     drop(guard);
     assert!(heap.log().take().is_empty());
     gpu.detach().unwrap();
-    assert_eq!(heap.log().take(), ["unmap Bidirectional unlocked", "detach gpu unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["unmap Bidirectional unlocked", "detach gpu unlocked"]
+    );
 }
 
 #[test]
@@ -115,7 +125,10 @@ fn pin_on_map_keeps_nothing_and_pins_around_each_mapping_of_a_static_importer() 
     let mapping = attachment.map(ToDevice, &forever()).unwrap();
     assert_eq!(heap.log().take(), ["pin locked", "map ToDevice locked"]);
     mapping.unmap(&forever()).unwrap();
-    assert_eq!(heap.log().take(), ["unmap ToDevice at 0x100000000 locked", "unpin locked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["unmap ToDevice at 0x100000000 locked", "unpin locked"]
+    );
     drop(attachment.map(FromDevice, &forever()).unwrap());
     assert_eq!(
         heap.log().take(),
@@ -139,7 +152,11 @@ fn pin_on_map_has_static_exporters_called_under_a_dynamic_importers_lock() {
     gpu.map(&guard, ToDevice).unwrap().unmap(&guard).unwrap();
     assert_eq!(
         heap.log().take(),
-        ["attach gpu unlocked", "map ToDevice locked", "unmap ToDevice locked"]
+        [
+            "attach gpu unlocked",
+            "map ToDevice locked",
+            "unmap ToDevice locked"
+        ]
     );
 }
 
@@ -150,12 +167,24 @@ fn caching_exporter_keeps_the_first_mapping_and_refuses_another_direction() {
     let attachment = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap();
     drop(attachment.map(ToDevice, &forever()).unwrap());
     drop(attachment.map(ToDevice, &forever()).unwrap());
-    assert_eq!(heap.log().take(), ["attach camera unlocked", "map ToDevice unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["attach camera unlocked", "map ToDevice unlocked"]
+    );
     let error = attachment.map(FromDevice, &forever()).unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
-    assert!(matches!(error, MapError::Direction { cached: ToDevice, asked: FromDevice, .. }));
+    assert!(matches!(
+        error.fault(),
+        MapFault::Direction {
+            cached: ToDevice,
+            asked: FromDevice
+        }
+    ));
     drop(attachment);
-    assert_eq!(heap.log().take(), ["unmap ToDevice unlocked", "detach camera unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["unmap ToDevice unlocked", "detach camera unlocked"]
+    );
 }
 
 #[test]
@@ -166,7 +195,10 @@ fn caching_exporter_serves_all_directions_from_a_bidirectional_mapping() {
     for direction in ALL_DIRECTIONS {
         drop(attachment.map(direction, &forever()).unwrap());
     }
-    assert_eq!(heap.log().take(), ["attach camera unlocked", "map Bidirectional unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["attach camera unlocked", "map Bidirectional unlocked"]
+    );
 }
 
 #[test]
@@ -205,7 +237,13 @@ fn read_only_attachment_is_never_mapped_for_device_writes() {
     for heap in [Heap::new_static(here()), Heap::dynamic(here())] {
         let buffer = heap.export(MapAtAttach);
         let viewer = buffer.attach(&any("viewer"), ReadOnly, &forever()).unwrap();
-        assert!(!heap.log().take().iter().any(|event| event.contains("Bidirectional")));
+        assert!(
+            !heap
+                .log()
+                .take()
+                .iter()
+                .any(|event| event.contains("Bidirectional"))
+        );
         drop(viewer.map(ToDevice, &forever()).unwrap());
         for direction in [Bidirectional, FromDevice] {
             let error = viewer.map(direction, &forever()).unwrap_err();
@@ -236,7 +274,10 @@ fn static_importer_waits_for_kernel_fences_and_takes_the_mapping_back_if_it_cann
     drop(guard);
     let error = attachment.map(ToDevice, &wharf_core::Wait::not()).unwrap_err();
     assert_eq!(error.errno(), Errno::ETIMEDOUT);
-    assert_eq!(heap.log().take(), ["map ToDevice unlocked", "unmap ToDevice unlocked"]);
+    assert_eq!(
+        heap.log().take(),
+        ["map ToDevice unlocked", "unmap ToDevice unlocked"]
+    );
     clearing.signal();
     assert!(attachment.map(ToDevice, &wharf_core::Wait::not()).is_ok());
 }
@@ -270,7 +311,10 @@ fn calls_that_take_the_lock_refuse_who_holds_it() {
     let camera = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap();
     let held = camera.map(ToDevice, &forever()).unwrap();
     let guard = buffer.reservation().lock(&forever()).unwrap();
-    assert_eq!(camera.map(ToDevice, &forever()).unwrap_err().errno(), Errno::EDEADLK);
+    assert_eq!(
+        camera.map(ToDevice, &forever()).unwrap_err().errno(),
+        Errno::EDEADLK
+    );
     let error = buffer.attach(&any("viewer"), ReadWrite, &forever()).unwrap_err();
     assert_eq!(error.errno(), Errno::EDEADLK);
     let held = held.unmap(&forever()).unwrap_err().into_kept();

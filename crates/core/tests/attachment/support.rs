@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use wharf_core::dma::{DeviceUse, PhysicalRun, Requirements};
 use wharf_core::{
-    AttachmentInfo, Backing, DataDirection, Device, DmaBuf, DmaExporter, DmaLimits, DynamicExporter, Errno, ExportInfo,
-    Exporter, ExporterControl, Fence, Importer, MapOps, MapRequest, MismatchPolicy, Notice, Refusal, ReservationGuard,
-    Revocable, SgTable, StaticExporter, Storage, Wait,
+    AttachmentInfo, Backing, DataDirection, Device, DmaBuf, DmaExporter, DmaLimits, DynamicExporter, Errno,
+    ExportInfo, Exporter, ExporterControl, Fence, Importer, MapOps, MapRequest, MismatchPolicy, Notice,
+    Refusal, ReservationGuard, Revocable, SgTable, StaticExporter, Storage, Wait,
 };
 
 pub(crate) const SIZE: u64 = 0x4000;
@@ -128,7 +128,11 @@ impl Heap {
     }
 
     fn enter(&self, call: &'static str, detail: &str) {
-        let held = self.shared.control.get().map(|control| control.reservation().is_locked());
+        let held = self
+            .shared
+            .control
+            .get()
+            .map(|control| control.reservation().is_locked());
         let lock = if held == Some(true) { "locked" } else { "unlocked" };
         self.shared.log.add(format!("{call}{detail} {lock}"));
         let panic_in = self.faults().panic_in;
@@ -197,7 +201,9 @@ impl DmaExporter for Heap {
         let wrong = self.faults().wrong_place;
         let place = wrong.or_else(|| {
             let places = [HIGH, LOW];
-            places.into_iter().find(|&place| requirements.allows(&contiguous(place)).is_ok())
+            places
+                .into_iter()
+                .find(|&place| requirements.allows(&contiguous(place)).is_ok())
         });
         match place {
             Some(place) => {
@@ -254,7 +260,11 @@ impl DynamicExporter for Heap {
 
     fn moved(&self, _: &ReservationGuard<'_>, old_place_idle: &Fence) {
         self.enter("moved", "");
-        self.shared.old_places.lock().unwrap().push(old_place_idle.clone());
+        self.shared
+            .old_places
+            .lock()
+            .unwrap()
+            .push(old_place_idle.clone());
     }
 }
 
@@ -268,11 +278,17 @@ pub(crate) fn any(label: &str) -> DeviceUse {
 }
 
 pub(crate) fn low_only(label: &str) -> DeviceUse {
-    device(label, DmaLimits::builder().address_mask(HIGH - 1).build().unwrap())
+    device(
+        label,
+        DmaLimits::builder().address_mask(HIGH - 1).build().unwrap(),
+    )
 }
 
 pub(crate) fn high_only(label: &str) -> DeviceUse {
-    device(label, DmaLimits::builder().windows([HIGH..=u64::MAX]).build().unwrap())
+    device(
+        label,
+        DmaLimits::builder().windows([HIGH..=u64::MAX]).build().unwrap(),
+    )
 }
 
 /// An importer that writes down what it is told.

@@ -1,0 +1,117 @@
+//! What an implementation of the framework must do, as tests that do not care which implementation it is.
+//!
+//! A *case* is a generic function that asserts one behaviour. Most mirror a test of the kernel by behaviour, carry its name, and
+//! name the file it comes from. A *system under test* implements the traits that a suite's cases need; nothing in a case knows more
+//! about it than these traits say. Where the kernel's words and ours differ, the traits use ours.
+//!
+//! | Suite | Trait | Mirrors | Macro |
+//! |---|---|---|---|
+//! | [`fence::basic`] | [`fence::FenceSut`] | st-dma-fence.c | [`fence_basic_cases!`] |
+//! | [`fence::chain`] | [`fence::ChainSut`] | st-dma-fence-chain.c | [`fence_chain_cases!`] |
+//! | [`fence::unwrap`] | [`fence::UnwrapSut`] | st-dma-fence-unwrap.c | [`fence_unwrap_cases!`] |
+//!
+//! # Adding a system under test
+//! Make a test target, implement the traits on a type that can be shared by threads, and name each suite with an expression that makes
+//! one. Every case becomes a `#[test]` of its own:
+//! ```text
+//! mod fence_basic {
+//!     wharf_conformance::fence_basic_cases!(super::MySystem::default());
+//! }
+//! ```
+//! A system that can do only some of a suite says so case by case, so that nothing is left out silently:
+//! ```text
+//! wharf_conformance::cases!(fence::basic, super::MySystem::default(); test_signaling, test_status);
+//! ```
+//! `tests/core_fence.rs` is the example: it runs all suites against `wharf-core`.
+//!
+//! # Adding a case
+//! Write the function next to its neighbours, say in its comment what it mirrors, and add it to the suite's macro.
+//!
+//! # Time
+//! Cases never assert that something was fast. Whatever could hang is waited for until [`PATIENCE`] is over, and then fails.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+pub mod fence;
+
+/// How long a case waits for what must happen before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes a `#[test]` of each of some cases: module of the suite, an expression that makes the system under test, and the cases.
+#[macro_export]
+macro_rules! cases {
+    ($area:ident :: $suite:ident, $sut:expr; $($case:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::$area::$suite::$case(&$sut);
+            }
+        )+
+    };
+}
+
+/// Makes a `#[test]` of each case of [`fence::basic`].
+#[macro_export]
+macro_rules! fence_basic_cases {
+    ($sut:expr) => {
+        $crate::cases!(
+            fence::basic, $sut;
+            sanitycheck,
+            test_signaling,
+            test_add_callback,
+            test_late_add_callback,
+            test_rm_callback,
+            test_late_rm_callback,
+            test_status,
+            test_error,
+            test_wait,
+            test_wait_timeout,
+            test_stub,
+            race_signal_callback,
+        );
+    };
+}
+
+/// Makes a `#[test]` of each case of [`fence::chain`].
+#[macro_export]
+macro_rules! fence_chain_cases {
+    ($sut:expr) => {
+        $crate::cases!(
+            fence::chain, $sut;
+            sanitycheck,
+            find_seqno,
+            find_signaled,
+            find_out_of_order,
+            find_gap,
+            find_race,
+            signal_forward,
+            signal_backward,
+            wait_forward,
+            wait_backward,
+            wait_random,
+        );
+    };
+}
+
+/// Makes a `#[test]` of each case of [`fence::unwrap`].
+#[macro_export]
+macro_rules! fence_unwrap_cases {
+    ($sut:expr) => {
+        $crate::cases!(
+            fence::unwrap, $sut;
+            sanitycheck,
+            unwrap_array,
+            unwrap_chain,
+            unwrap_chain_array,
+            unwrap_merge,
+            unwrap_merge_duplicate,
+            unwrap_merge_seqno,
+            unwrap_merge_order,
+            unwrap_merge_complex,
+            unwrap_merge_complex_seqno,
+            dedup_empty,
+        );
+    };
+}

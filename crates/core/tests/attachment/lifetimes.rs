@@ -1,0 +1,203 @@
+//! Handles, attachments, mappings, pins and guards go in any order; the exporter is told once, in the right one.
+
+use wharf_core::AccessMode::ReadWrite;
+use wharf_core::DataDirection::ToDevice;
+use wharf_core::MismatchPolicy::{MapAtAttach, PinOnMap};
+use wharf_core::{Backing, Errno};
+
+use crate::support::{HIGH, Heap, Log, Told, any, contiguous, forever};
+
+fn here() -> Backing {
+    Backing::At(contiguous(HIGH))
+}
+
+/// All orders of dropping `count` things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(count - 1);
+    shorter
+        .iter()
+        .flat_map(|order| {
+            (0..=order.len()).map(|place| {
+                let mut longer = order.clone();
+                longer.insert(place, count - 1);
+                longer
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn static_side_can_be_dropped_in_any_order() {
+    for order in orders(4) {
+        let heap = Heap::new_static(here());
+        let buffer = heap.export(MapAtAttach);
+        let attachment = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap();
+        let mapping = attachment.map(ToDevice, &forever()).unwrap();
+        let other = attachment.map(ToDevice, &forever()).unwrap();
+        heap.log().take();
+        let mut things: Vec<Option<Box<dyn std::any::Any>>> = vec![
+            Some(Box::new(buffer)),
+            Some(Box::new(attachment)),
+            Some(Box::new(mapping)),
+            Some(Box::new(other)),
+        ];
+        for &index in &order {
+            things[index] = None;
+        }
+        assert_eq!(
+            heap.log().take(),
+            [
+                "unmap ToDevice unlocked",
+                "unmap ToDevice unlocked",
+                "detach camera unlocked",
+                "release"
+            ],
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
+fn dynamic_side_can_be_dropped_in_any_order_also_by_who_holds_the_lock() {
+    for order in orders(4) {
+        for locked in [false, true] {
+            let heap = Heap::dynamic(here());
+            let buffer = heap.export(MapAtAttach);
+            let reservation = std::sync::Arc::clone(buffer.reservation());
+            let gpu = buffer
+                .attach_dynamic(&any("gpu"), ReadWrite, Told::new(&Log::default()), &forever())
+                .unwrap();
+            let guard = reservation.lock(&forever()).unwrap();
+            let mapping = gpu.map(&guard, ToDevice).unwrap();
+            let pin = gpu.pin(&guard).unwrap();
+            heap.log().take();
+            let mut things: Vec<Option<Box<dyn std::any::Any>>> = vec![
+                Some(Box::new(buffer)),
+                Some(Box::new(gpu)),
+                Some(Box::new(mapping)),
+                Some(Box::new(pin)),
+            ];
+            let guard = locked.then_some(guard);
+            for &index in &order {
+                things[index] = None;
+            }
+            if locked {
+                assert!(
+                    heap.log().take().is_empty(),
+                    "whoever holds the lock does it when unlocking"
+                );
+            }
+            drop(guard);
+            let mut events = heap.log().take();
+            events[..2].sort();
+            assert_eq!(
+                events,
+                [
+                    "unmap ToDevice at 0x100000000 locked",
+                    "unpin locked",
+                    "detach gpu unlocked",
+                    "release"
+                ],
+                "{order:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn mapping_of_a_mismatched_pair_outlives_its_attachment() {
+    for (policy, heap) in [
+        (MapAtAttach, Heap::dynamic(here())),
+        (PinOnMap, Heap::dynamic(here())),
+        (MapAtAttach, Heap::new_static(here())),
+    ] {
+        let buffer = heap.export(policy);
+        let attachment = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap();
+        let mapping = attachment.map(ToDevice, &forever()).unwrap();
+        drop((attachment, buffer));
+        assert_eq!(mapping.segments()[0].address, HIGH);
+        assert!(!heap.log().take().iter().any(|event| event.starts_with("unmap")));
+        drop(mapping);
+        let events = heap.log().take();
+        assert_eq!(events.last().map(String::as_str), Some("release"));
+        assert_eq!(
+            events.iter().filter(|event| event.starts_with("unmap")).count(),
+            1
+        );
+        assert_eq!(
+            events.iter().filter(|event| event.starts_with("detach")).count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn explicit_detach_refuses_while_in_use_and_loses_nothing() {
+    let heap = Heap::dynamic(here());
+    let buffer = heap.export(PinOnMap);
+    let camera = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap();
+    let mapping = camera.map(ToDevice, &forever()).unwrap();
+    let error = camera.detach().unwrap_err();
+    assert_eq!(error.errno(), Errno::EBUSY);
+    let camera = error.into_attachment();
+    mapping.unmap(&forever()).unwrap();
+    camera.detach().unwrap();
+
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::new(heap.log()), &forever())
+        .unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let pin = gpu.pin(&guard).unwrap();
+    let gpu = gpu.detach().unwrap_err().into_attachment();
+    pin.unpin(&guard).unwrap();
+    drop(guard);
+    gpu.detach().unwrap();
+}
+
+#[test]
+fn mapping_dropped_while_another_thread_holds_the_lock_is_unmapped_by_that_thread() {
+    let heap = Heap::dynamic(here());
+    let buffer = heap.export(MapAtAttach);
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::new(&Log::default()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    heap.log().take();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(mapping));
+    });
+    assert!(heap.log().take().is_empty());
+    drop(guard);
+    assert_eq!(heap.log().take(), ["unmap ToDevice at 0x100000000 locked"]);
+}
+
+#[test]
+fn buffers_can_share_a_reservation() {
+    let (first_heap, second_heap) = (Heap::dynamic(here()), Heap::dynamic(here()));
+    let first = first_heap.export(MapAtAttach);
+    let shared = std::sync::Arc::clone(first.reservation());
+    let second = wharf_core::DmaBuf::export(wharf_core::ExportInfo {
+        reservation: Some(shared),
+        ..wharf_core::ExportInfo::new(second_heap.clone(), crate::support::SIZE)
+    })
+    .unwrap();
+    let importer = Told::new(&Log::default());
+    let on_first = first
+        .attach_dynamic(&any("gpu"), ReadWrite, importer.clone(), &forever())
+        .unwrap();
+    let on_second = second
+        .attach_dynamic(&any("gpu"), ReadWrite, importer, &forever())
+        .unwrap();
+    let guard = first.reservation().lock(&forever()).unwrap();
+    let mappings = (
+        on_first.map(&guard, ToDevice).unwrap(),
+        on_second.map(&guard, ToDevice).unwrap(),
+    );
+    drop(mappings);
+    drop(guard);
+    assert!(second.reservation().try_lock().is_some());
+}

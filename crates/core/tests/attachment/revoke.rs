@@ -1,0 +1,102 @@
+//! Buffers that are taken away for good.
+
+use wharf_core::AccessMode::ReadWrite;
+use wharf_core::DataDirection::ToDevice;
+use wharf_core::MismatchPolicy::MapAtAttach;
+use wharf_core::{AttachFault, Backing, Contract, DmaBuf, Errno, Fence, FenceContext, RevokeError, Usage};
+
+use crate::support::{HIGH, Heap, Told, any, contiguous, forever};
+
+fn dynamic() -> (Heap, DmaBuf) {
+    let heap = Heap::dynamic(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    (heap, buffer)
+}
+
+fn revoke(heap: &Heap, buffer: &DmaBuf) -> Result<Fence, RevokeError> {
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    heap.control().revoke(&guard)
+}
+
+#[test]
+fn revoked_importers_are_told_and_get_nothing_more() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    assert_eq!(gpu.info().contract(), Contract::Revocable);
+    heap.log().take();
+    revoke(&heap, &buffer).unwrap();
+    assert_eq!(heap.log().take(), ["revoked gpu"]);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    assert_eq!(gpu.map(&guard, ToDevice).unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(gpu.pin(&guard).unwrap_err().errno(), Errno::ENODEV);
+    drop(guard);
+    let error = buffer.attach(&any("late"), ReadWrite, &forever()).unwrap_err();
+    assert!(matches!(error.fault(), AttachFault::Revoked));
+    assert_eq!(error.errno(), Errno::ENODEV);
+}
+
+#[test]
+fn memory_is_idle_when_everything_was_given_up() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    let job = FenceContext::new("gpu", "render").fence(1);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    guard.reserve_fences(1).unwrap();
+    guard.add_fence(&job.fence(), Usage::Read).unwrap();
+    drop(guard);
+    let idle = revoke(&heap, &buffer).unwrap();
+    drop(mapping);
+    assert!(!idle.is_signaled(), "a job is still running");
+    job.signal();
+    assert!(idle.is_signaled());
+}
+
+#[test]
+fn pins_do_not_protect_from_revocation() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let pin = gpu.pin(&guard).unwrap();
+    drop(guard);
+    heap.log().take();
+    assert!(revoke(&heap, &buffer).is_ok());
+    drop(pin);
+    assert_eq!(heap.log().take(), ["revoked gpu", "unpin locked"]);
+}
+
+#[test]
+fn nobody_loses_anything_if_somebody_cannot_give_it_up() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
+    let wifi = buffer
+        .attach_dynamic(&any("wifi"), ReadWrite, Told::new(heap.log()), &forever())
+        .unwrap();
+    heap.log().take();
+    let error = revoke(&heap, &buffer).unwrap_err();
+    assert_eq!(error.errno(), Errno::EBUSY);
+    let RevokeError::NotRevocable { unable, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(unable, ["screen".into(), "wifi".into()]);
+    assert!(heap.log().take().is_empty());
+    assert!(gpu.map_unlocked(ToDevice, &forever()).is_ok());
+    drop((screen, wifi));
+    assert!(revoke(&heap, &buffer).is_ok());
+}
+
+#[test]
+fn revoking_twice_is_the_same_as_once() {
+    let (heap, buffer) = dynamic();
+    assert!(revoke(&heap, &buffer).unwrap().is_signaled());
+    assert!(revoke(&heap, &buffer).unwrap().is_signaled());
+}
