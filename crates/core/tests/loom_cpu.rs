@@ -4,6 +4,7 @@
 //! invalidated is lost.
 
 #![cfg(loom)]
+#![expect(clippy::expect_used, reason = "the helpers are tests too")]
 
 use std::ops::Range;
 use std::sync::PoisonError;

@@ -112,7 +112,7 @@ pub trait UserMappingExporter: Send + Sync {
 /// device at the same time gives undefined content, and that is all (2012).
 ///
 /// # Locking
-/// No lock of the framework is held, except that `flush` may run under the buffer's reservation. `invalidate` may call
+/// No lock of the framework is held, except that `flush` may run under the buffer's reservation. `invalidate` may take it, and may call
 /// [`DmaBuf::shoot_down_user_mappings`](crate::DmaBuf::shoot_down_user_mappings), for an exporter that moves the buffer
 /// to make it reachable; the page is then invalidated again. All other calls on user mappings of the same buffer from within
 /// these two are refused with EDEADLK.

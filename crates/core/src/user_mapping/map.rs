@@ -35,7 +35,7 @@ impl DmaBuf {
     /// As long as exporter and backend take, and for calls in progress on the same pages.
     ///
     /// # Locking
-    /// None is held or taken.
+    /// The reservation must not be held: the exporter may take it when it is asked.
     ///
     /// # Errors
     /// The area comes back inside the error, with nothing mapped. [`UserMappingError::ReadOnly`]: EACCES when a read-only handle
@@ -101,6 +101,7 @@ impl DmaBuf {
     ///
     /// # References
     /// `dma_buf_mmap_internal` (drivers/dma-buf/dma-buf.c, v6.12).
+    #[track_caller]
     pub fn map_user(&self, area: UserArea) -> Result<UserMapping, MapUserError> {
         match agree(self, &area, area.first_page) {
             Ok(agreed) => make(self, area, agreed),
@@ -117,7 +118,7 @@ impl DmaBuf {
     /// As [`DmaBuf::map_user`].
     ///
     /// # Locking
-    /// None is held or taken.
+    /// The reservation must not be held.
     ///
     /// # Errors
     /// As [`DmaBuf::map_user`]. The area comes back with the importer's own first page.
@@ -170,6 +171,7 @@ impl DmaBuf {
     //
     // DIFFERENCE: a redirected mapping obeys the access of the importer's handle. In the kernel only the mode of the
     // importer's own file limits it.
+    #[track_caller]
     pub fn redirect_user_mapping(
         &self,
         area: UserArea,
@@ -183,13 +185,16 @@ impl DmaBuf {
 }
 
 /// Finds out whether a mapping may be made and how it stays coherent, and claims its pages.
+#[track_caller]
 fn agree<'b>(buffer: &'b DmaBuf, area: &UserArea, first_page: u64) -> Result<Agreed<'b>, UserMappingError> {
     if area.access == AccessMode::ReadWrite && buffer.access() == AccessMode::ReadOnly {
         return Err(UserMappingError::ReadOnly { buffer: buffer.id() });
     }
+    let entered = buffer.user_mappings().enter(buffer)?;
     let rules = rules(buffer)?;
     let placement = area::place(buffer, first_page, area.page_count)?;
     ask(buffer, &placement.pages, area.access)?;
+    drop(entered);
     // Whether ranges mix is a matter of the whole buffer.
     let claimed = match rules.second {
         SecondRange::ExplicitUnlessMixed => 0..area::size_pages(buffer),

@@ -44,8 +44,11 @@ enum Step {
 
 impl Touch<'_> {
     /// Makes the page right for the CPU and present.
+    #[track_caller]
     pub(super) fn resolve(&self) -> Result<(), UserMappingError> {
-        let claim = self.buffer.user_mappings().claim_touch(self.buffer, self.page)?;
+        let mappings = self.buffer.user_mappings();
+        let _entered = mappings.enter(self.buffer)?;
+        let claim = mappings.claim_touch(self.page);
         let mut validated = false;
         loop {
             match self.step(&claim, validated)? {

@@ -1,9 +1,13 @@
 //! Coherency faked by faults. Contract: C2; "dma-buf: mmap support" (2012).
 
 use std::error::Error;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use wharf_core::AccessMode::{ReadOnly, ReadWrite};
-use wharf_core::{Coherency, DmaBuf, Errno, FaultKind, PageRun, UserMapping, Wait};
+use wharf_core::{
+    Coherency, DmaBuf, Errno, FaultKind, FenceContext, PageRun, Usage, UserMapping, Wait, order,
+};
 
 use crate::machine::{Act, Call, Kind, Machine, Place};
 
@@ -300,11 +304,70 @@ fn coherent_and_explicit_mappings_stay_when_a_device_takes_over() -> TestResult 
 }
 
 #[test]
-fn touches_and_take_overs_need_no_reservation() -> TestResult {
+fn a_device_takes_over_with_the_reservation_held() -> TestResult {
     let (machine, buffer, mapping) = mapped(1)?;
-    let _held = buffer.reservation().lock(&Wait::forever())?;
     machine.write(&mapping, 0, 0, 7)?;
+    let _held = buffer.reservation().lock(&Wait::forever())?;
     buffer.shoot_down_user_mappings(..)?;
     assert_eq!(machine.state().memory, [7]);
+    Ok(())
+}
+
+#[test]
+fn a_touch_waits_for_nobody_who_holds_the_reservation_and_for_no_fence() -> TestResult {
+    let (machine, buffer, mapping) = mapped(1)?;
+    let fence = FenceContext::new("engine", "ring").fence(1);
+    let held = buffer.reservation().lock(&Wait::forever())?;
+    held.reserve_fences(1)?;
+    held.add_fence(&fence.fence(), Usage::Write)?;
+    thread::scope(|scope| scope.spawn(|| machine.write(&mapping, 0, 0, 7)).join())
+        .map_err(|_| "panicked")??;
+    assert_eq!(machine.present(0), [(0, ReadWrite)]);
+    drop(held);
+    fence.signal();
+    Ok(())
+}
+
+#[test]
+fn an_exporter_may_take_the_reservation_to_invalidate_while_a_device_takes_over() -> TestResult {
+    let (machine, buffer, mapping) = mapped(1)?;
+    let reservation = Arc::clone(buffer.reservation());
+    let (asked, was_asked) = mpsc::channel();
+    machine.on(
+        Place::Invalidate,
+        Act::run(move || {
+            let _ = asked.send(());
+            drop(reservation.lock(&Wait::forever()));
+        }),
+    );
+    thread::scope(|scope| -> TestResult {
+        let held = buffer.reservation().lock(&Wait::forever())?;
+        let toucher = scope.spawn(|| machine.write(&mapping, 0, 0, 7));
+        was_asked.recv()?;
+        buffer.shoot_down_user_mappings(..)?;
+        assert_eq!(machine.present(0), []);
+        drop(held);
+        Ok(toucher.join().map_err(|_| "panicked")??)
+    })?;
+    let invalidated = machine
+        .take_calls()
+        .iter()
+        .filter(|call| **call == Call::Invalidate(0))
+        .count();
+    assert_eq!(invalidated, 2, "what it did before the take-over does not count");
+    Ok(())
+}
+
+#[test]
+fn touching_or_mapping_with_the_reservation_held_is_found() -> TestResult {
+    let (machine, buffer, mapping) = mapped(1)?;
+    let held = buffer.reservation().lock(&Wait::forever())?;
+    let found = [
+        order::catch(|| drop(mapping.fault(0, FaultKind::Read))).is_err(),
+        order::catch(|| drop(machine.map(&buffer, 0, 1))).is_err(),
+    ];
+    drop(held);
+    assert_eq!(found, [order::is_enabled(); 2]);
+    mapping.fault(0, FaultKind::Read)?;
     Ok(())
 }
