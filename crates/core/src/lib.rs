@@ -5,6 +5,8 @@
 //! | [`DmaBuf`], [`WeakDmaBuf`] | `struct dma_buf` | a counted handle to a buffer, with the access it grants |
 //! | [`Exporter`] | `struct dma_buf_ops` | who provides the memory; safe to implement and not trusted |
 //! | [`CpuAccess`] | `dma_buf_begin_cpu_access` … `end` | the window in which the CPU may touch the contents |
+//! | [`Vmap`] | `dma_buf_vmap` | a whole buffer for the CPU of this process; see [`vmap`] |
+//! | [`UserMapping`] | `mmap`, `dma_buf_mmap` | a buffer in somebody's address space; see [`user_mapping`] for who must do what to keep it coherent |
 //! | [`layout::FrameLayout`] | `struct drm_mode_fb_cmd2` | where the planes of a picture are in a buffer |
 //! | [`Errno`] | error numbers | what Linux answers for the same mistake |
 //!
@@ -38,7 +40,7 @@
 mod access;
 pub mod attachment;
 mod contain;
-mod cpu;
+pub mod cpu;
 pub mod dma;
 mod dmabuf;
 mod errno;
@@ -53,8 +55,8 @@ mod range;
 pub mod reservation;
 mod snapshot;
 mod sync;
-mod user_mapping;
-mod vmap;
+pub mod user_mapping;
+pub mod vmap;
 mod wait;
 pub mod ww;
 

@@ -1,28 +1,14 @@
 //! Making user mappings.
 
-use super::area::{self, Placement};
-use super::backend::{self, Owned};
-use super::page_set::PageSet;
-use super::state::{Claim, Entry, Purpose};
-use super::{Coherency, MapUserError, SecondRange, UserArea, UserMapping, UserMappingError};
-use crate::exporter::call;
-use crate::{AccessMode, DmaBuf};
-use std::ops::Range;
 use std::sync::Arc;
 
-/// What the exporter declares for both ranges.
-#[derive(Clone, Copy)]
-struct Rules {
-    first: Coherency,
-    second: SecondRange,
-}
-
-/// A mapping that may be made, while its pages are claimed.
-struct Agreed<'b> {
-    placement: Placement,
-    coherency: Coherency,
-    claim: Claim<'b>,
-}
+use super::agree::{Agreed, agree};
+use super::area::Placement;
+use super::backend::{self, Owned};
+use super::page_set::PageSet;
+use super::state::Entry;
+use super::{Coherency, MapUserError, PageRun, UserArea, UserMapping, UserMappingError};
+use crate::DmaBuf;
 
 impl DmaBuf {
     /// Maps a piece of the buffer into the address space behind `area`. Contracts: C1, C2, C4.
@@ -184,108 +170,6 @@ impl DmaBuf {
     }
 }
 
-/// Finds out whether a mapping may be made and how it stays coherent, and claims its pages.
-#[track_caller]
-fn agree<'b>(buffer: &'b DmaBuf, area: &UserArea, first_page: u64) -> Result<Agreed<'b>, UserMappingError> {
-    if area.access == AccessMode::ReadWrite && buffer.access() == AccessMode::ReadOnly {
-        return Err(UserMappingError::ReadOnly { buffer: buffer.id() });
-    }
-    let entered = buffer.user_mappings().enter(buffer)?;
-    let rules = rules(buffer)?;
-    let placement = area::place(buffer, first_page, area.page_count)?;
-    ask(buffer, &placement.pages, area.access)?;
-    drop(entered);
-    // Whether ranges mix is a matter of the whole buffer.
-    let claimed = match rules.second {
-        SecondRange::ExplicitUnlessMixed => 0..area::size_pages(buffer),
-        SecondRange::SameAsFirst | SecondRange::Explicit => placement.pages.clone(),
-    };
-    let claim = buffer.user_mappings().take(buffer, &claimed, Purpose::Change)?;
-    let coherency = grant(buffer, rules, placement.second);
-    if coherency != Coherency::Explicit && rules.second == SecondRange::ExplicitUnlessMixed {
-        convert_explicit(buffer, coherency)?;
-    }
-    Ok(Agreed {
-        placement,
-        coherency,
-        claim,
-    })
-}
-
-fn rules(buffer: &DmaBuf) -> Result<Rules, UserMappingError> {
-    let exporter = buffer.exporter_dyn();
-    let answer = call(|| {
-        let ops = exporter.user_mapping_ops();
-        Ok(ops.map(|ops| Rules {
-            first: ops.declare().coherency(),
-            second: ops.second_range(),
-        }))
-    });
-    match answer {
-        Ok(Some(rules)) => Ok(rules),
-        Ok(None) => Err(UserMappingError::Unsupported {
-            buffer: buffer.id(),
-            exporter: buffer.exporter_name().into(),
-        }),
-        Err(fault) => Err(UserMappingError::exporter(buffer, fault)),
-    }
-}
-
-fn ask(buffer: &DmaBuf, pages: &Range<u64>, access: AccessMode) -> Result<(), UserMappingError> {
-    let exporter = buffer.exporter_dyn();
-    let allowed = call(|| {
-        exporter
-            .user_mapping_ops()
-            .map_or(Ok(()), |ops| ops.allow(pages.clone(), access))
-    });
-    allowed.map_err(|fault| UserMappingError::exporter(buffer, fault))
-}
-
-fn grant(buffer: &DmaBuf, rules: Rules, second: bool) -> Coherency {
-    let state = buffer.user_mappings().state();
-    let mut others = state.entries.values();
-    let explicit = match rules.second {
-        SecondRange::SameAsFirst => false,
-        SecondRange::Explicit => true,
-        SecondRange::ExplicitUnlessMixed => others.all(|entry| entry.coherency == Coherency::Explicit),
-    };
-    match second && explicit {
-        true => Coherency::Explicit,
-        false => rules.first,
-    }
-}
-
-/// Makes explicit mappings as those of the first range, because the exporter cannot have both.
-fn convert_explicit(buffer: &DmaBuf, coherency: Coherency) -> Result<(), UserMappingError> {
-    let mappings = buffer.user_mappings();
-    let explicit: Vec<_> = {
-        let state = mappings.state();
-        let entries = state.entries.iter();
-        entries
-            .filter(|(_, entry)| entry.coherency == Coherency::Explicit)
-            .map(|(number, entry)| {
-                (
-                    *number,
-                    entry.backend.clone(),
-                    entry.run(&entry.pages),
-                    entry.access,
-                )
-            })
-            .collect()
-    };
-    for (number, backend, run, access) in explicit {
-        let converted = match coherency {
-            Coherency::FaultTracked => backend.remove(run),
-            Coherency::Coherent | Coherency::Explicit => backend.insert(run, access, coherency),
-        };
-        converted.map_err(|fault| UserMappingError::backend(buffer, fault))?;
-        if let Some(entry) = mappings.state().entries.get_mut(&number) {
-            entry.coherency = coherency;
-        }
-    }
-    Ok(())
-}
-
 /// Makes the mapping that was agreed on.
 fn make(buffer: &DmaBuf, area: UserArea, agreed: Agreed<'_>) -> Result<UserMapping, MapUserError> {
     let Agreed {
@@ -311,7 +195,8 @@ fn make(buffer: &DmaBuf, area: UserArea, agreed: Agreed<'_>) -> Result<UserMappi
     state.entries.insert(number, entry);
     drop(state);
     drop(claim);
-    tracing::debug!(buffer = buffer.id().get(), pages = ?placement.pages, ?coherency, "user mapping made");
+    tracing::debug!(target: "wharf_core::user_mapping", buffer = buffer.id().get(), mapping = number,
+        pages = ?placement.pages, ?coherency, "made");
     Ok(UserMapping {
         buffer: buffer.clone(),
         number,
@@ -326,7 +211,7 @@ fn insert_all(
     placement: &Placement,
     coherency: Coherency,
 ) -> Result<(), UserMappingError> {
-    let run = super::PageRun {
+    let run = PageRun {
         mapping_page: 0,
         buffer_page: placement.pages.start,
         page_count: area.page_count,

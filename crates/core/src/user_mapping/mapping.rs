@@ -162,6 +162,8 @@ impl UserMapping {
         let entry = mappings.state().entries.remove(&self.number);
         drop(claim);
         drop(entry);
+        tracing::debug!(target: "wharf_core::user_mapping", buffer = self.buffer.id().get(), mapping = self.number,
+            "ended");
         outcome
     }
 

@@ -129,6 +129,7 @@ impl UserMappings {
         self.remove_present(buffer, &pages)?;
         self.flush_dirty(buffer, &pages)?;
         self.state().ready.remove(&pages);
+        tracing::debug!(target: "wharf_core::user_mapping", buffer = buffer.id().get(), ?pages, "taken over");
         Ok(())
     }
 
