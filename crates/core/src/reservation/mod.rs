@@ -16,7 +16,7 @@
 //! | reserve, add, replace, copy, iterate over all fences | [`Reservation::fences`], [`Reservation::wait`], [`Reservation::is_signaled`], [`Reservation::singleton`], [`Reservation::set_deadline`] |
 //!
 //! Reservations are ww-mutexes of one wait-die class: several can be locked in any order with one
-//! [`AcquireCtx`](crate::AcquireCtx). Contract: L7, R.
+//! [`AcquireCtx`]. Contract: L7, R.
 //!
 //! # Examples
 //! ```
