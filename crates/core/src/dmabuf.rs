@@ -296,6 +296,10 @@ impl DmaBuf {
         self.shared.exporter.as_ref()
     }
 
+    pub(crate) fn handle_count(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
     pub(crate) fn devices(&self) -> &Devices {
         &self.shared.devices
     }

@@ -1,37 +1,139 @@
-//! The dma-buf framework in one process: buffers, the exporters behind them, and bracketed CPU access.
+//! The dma-buf framework in one process, as a library: what the kernel's does for drivers, for programs.
 //!
-//! | Type | Kernel | What it is |
+//! A *buffer* is memory that several devices and the CPU use. Its *exporter* provides the memory; *importers* attach their devices to it.
+//! The framework makes them get on although none knows the others: it collects what the devices can address, has the memory allocated to
+//! suit all of them, keeps track of who has it mapped, tells who must be told when it moves, and lets everybody know what is still
+//! being done to it. It decides nothing that belongs to others: where memory comes from is the exporter's business, and who may touch a
+//! buffer when is said by fences, which it carries but does not enforce.
+//!
+//! It is pure: no system call of its own but those of locks and clocks, no file descriptor, no unsafe code. Exporters and devices do the rest, in
+//! `wharf-linux`, `wharf` and programs. Everything foreign is re-checked and its panics contained. Contract: B5.
+//!
+//! # What is where
+//! | Module or type | Kernel | What it is |
 //! |---|---|---|
 //! | [`DmaBuf`], [`WeakDmaBuf`] | `struct dma_buf` | a counted handle to a buffer, with the access it grants |
-//! | [`Exporter`] | `struct dma_buf_ops` | who provides the memory; safe to implement and not trusted |
-//! | [`CpuAccess`] | `dma_buf_begin_cpu_access` … `end` | the window in which the CPU may touch the contents |
-//! | [`layout::FrameLayout`] | `struct drm_mode_fb_cmd2` | where the planes of a picture are in a buffer |
-//! | [`Errno`] | error numbers | what Linux answers for the same mistake |
+//! | [`Exporter`] | `struct dma_buf_ops` | who provides the memory |
+//! | [`attachment`] | `dma_buf_attach`, `map_attachment`, `pin` | devices at buffers: static, dynamic, revocable |
+//! | [`dma`] | `struct device_dma_parameters`, `struct sg_table` | devices, what they can address, what memory suits them all |
+//! | [`moves`] | `dma_buf_move_notify` | what an exporter may do: move a buffer, take it away |
+//! | [`CpuAccess`], [`Page`], [`Vmap`] | `begin_cpu_access`, `kmap`, `vmap` | the CPU at the contents, from within the process |
+//! | [`UserMapping`] | `mmap` | the CPU at the contents by page tables, coherent, by faults or by brackets |
+//! | [`fence`] | `dma_fence`, `_array`, `_chain`, `_unwrap` | work that will have been done |
+//! | [`reservation`] | `dma_resv` | a buffer's lock, and the fences of everybody who works on it |
+//! | [`ww`] | `ww_mutex` | locks that can be taken in any order |
+//! | [`order`] | `lockdep` | the checker that turns latent deadlocks into certain failures, in debug builds |
+//! | [`Wait`], [`Deadline`], [`Interrupt`] | timeouts, signals | how long a call may block |
+//! | [`BufferSnapshot`] | debugfs `bufinfo` | what can be seen of a buffer |
+//! | [`layout`] | `struct drm_mode_fb_cmd2` | where the planes of a picture are in a buffer |
+//! | [`Errno`] | error numbers | what Linux answers for the same mistake: every error has an `errno()` |
 //!
-//! What it does not do: it makes no system call, knows no file descriptor and maps no memory. Exporters do, in
-//! `wharf-linux` and `wharf`. Contracts: B1, B2, B5, C3.
+//! # Life of a buffer
+//! | Step | Call | Exporter is asked to |
+//! |---|---|---|
+//! | made, perhaps without memory | [`DmaBuf::export`] | – |
+//! | each device says what it can address | [`DmaBuf::attach`], [`DmaBuf::attach_dynamic`] | [`attach`](DmaExporter::attach) |
+//! | memory that suits all of them | the first `map` or `pin` | [`allocate`](DmaExporter::allocate) |
+//! | reachable for a device | [`Attachment::map`], [`DynamicAttachment::map`] | `map` |
+//! | reachable for the CPU | [`DmaBuf::begin_cpu_access`], [`DmaBuf::vmap`], [`DmaBuf::map_user`] | the like |
+//! | moved for a late device, or as the exporter wants | [`DmaBuf::attach`], [`ExporterControl::move_buffer`] | [`relocate`](DynamicExporter::relocate) |
+//! | no longer reachable | drop of the guard, or its explicit form | `unmap`, `end_cpu_access`, … |
+//! | gone | drop of the last handle, mapping or guard | [`release`](Exporter::release), once |
 //!
-//! # Examples
 //! ```
-//! use wharf_core::{BufferName, DataDirection, DmaBuf, Exporter, ExportInfo};
+//! use wharf_core::dma::{DeviceUse, PhysicalRun, Requirements};
+//! use wharf_core::{
+//!     AccessMode, Backing, DataDirection, Device, DmaBuf, DmaExporter, DmaLimits, Errno, ExportInfo, Exporter, MapOps,
+//!     MapRequest, Refusal, SgTable, StaticExporter, Storage, Wait,
+//! };
+//! use std::sync::OnceLock;
 //!
-//! struct Scratch;
-//! impl Exporter for Scratch {
+//! /// One buffer, wherever it suits everybody: a heap that defers.
+//! struct Heap(OnceLock<Storage>);
+//!
+//! impl Exporter for Heap {
 //!     fn name(&self) -> &str {
-//!         "scratch"
+//!         "heap"
+//!     }
+//!     fn map_ops(&self) -> MapOps<'_> {
+//!         MapOps::Static(self)
+//!     }
+//! }
+//! impl DmaExporter for Heap {
+//!     fn backing(&self) -> Backing {
+//!         self.0.get().map_or(Backing::Deferred, |storage| Backing::At(storage.clone()))
+//!     }
+//!     fn allocate(&self, requirements: &Requirements) -> Result<(), Refusal> {
+//!         let places = [0x1_0000_0000, 0x10_0000].into_iter().map(|address| {
+//!             Storage::new([PhysicalRun { address, length_bytes: 0x2000 }]).expect("whole pages")
+//!         });
+//!         let place = places.into_iter().find(|place| requirements.allows(place).is_ok());
+//!         let place = place.ok_or(Refusal::new(Errno::ENOMEM, "no place suits all devices"))?;
+//!         self.0.set(place).map_err(|_| Refusal::new(Errno::EBUSY, "allocated twice"))
+//!     }
+//! }
+//! impl StaticExporter for Heap {
+//!     fn map(&self, request: &MapRequest<'_>) -> Result<SgTable, Refusal> {
+//!         match self.backing() {
+//!             Backing::At(storage) => request.attachment.map(&storage, request.direction),
+//!             _ => Err(Refusal::new(Errno::ENOMEM, "nothing is allocated")),
+//!         }
+//!     }
+//!     fn unmap(&self, request: &MapRequest<'_>, table: &SgTable) {
+//!         request.attachment.unmap(table, request.direction);
 //!     }
 //! }
 //!
-//! let buffer = DmaBuf::export(ExportInfo {
-//!     name: Some(BufferName::new("preview")?),
-//!     ..ExportInfo::new(Scratch, 8192)
-//! })?;
-//! let access = buffer.begin_cpu_access(0..4096, DataDirection::ToDevice)?;
-//! // … write the first page …
-//! access.end()?;
-//! assert!(buffer.exporter::<Scratch>().is_some());
+//! fn device(label: &str, address_mask: u64) -> Result<DeviceUse, Box<dyn std::error::Error>> {
+//!     let limits = DmaLimits::builder().address_mask(address_mask).build()?;
+//!     Ok(Device::new(label, limits)?.using_all()?)
+//! }
+//!
+//! let buffer = DmaBuf::export(ExportInfo::new(Heap(OnceLock::new()), 0x2000))?;
+//! let gpu = buffer.attach(&device("gpu", u64::MAX)?, AccessMode::ReadWrite, &Wait::forever())?;
+//! let camera = buffer.attach(&device("camera", 0xffff_ffff)?, AccessMode::ReadWrite, &Wait::forever())?;
+//! // Only now is anything allocated, below 4 GiB because of the camera.
+//! let mapping = gpu.map(DataDirection::ToDevice, &Wait::forever())?;
+//! assert_eq!(mapping.segments()[0].address, 0x10_0000);
+//! mapping.unmap(&Wait::forever())?;
+//! println!("{}", buffer.snapshot());
+//! # drop(camera);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Which call with which lock
+//! The lock is the buffer's [`Reservation`]; its guard is a parameter where it must be held. Contract: L2, L3.
+//!
+//! | Held by the caller (guard as parameter) | Not held: the call takes it, or the exporter may |
+//! |---|---|
+//! | [`DynamicAttachment::map`], [`DynamicMapping::unmap`] | [`DmaBuf::export`], drop of the last handle |
+//! | [`DynamicAttachment::pin`], [`Pin::unpin`] | [`DmaBuf::attach`], [`DmaBuf::attach_dynamic`], `detach` |
+//! | [`DmaBuf::vmap`] | [`Attachment::map`], [`Mapping::unmap`] |
+//! | [`ExporterControl::move_buffer`], [`ExporterControl::revoke`] | [`DmaBuf::begin_cpu_access`], [`CpuAccess::end`] |
+//! | [`ReservationGuard::add_fence`] and the like | [`DmaBuf::map_user`], faults of [`UserMapping`] |
+//! | | everything named `_unlocked` |
+//!
+//! | Exporter and importer are called | With the lock | Without |
+//! |---|---|---|
+//! | [`StaticExporter`] | – | always (but see [`MismatchPolicy::PinOnMap`]) |
+//! | [`DynamicExporter`], its [`DmaExporter::allocate`] | always | – |
+//! | [`DmaExporter::attach`], [`DmaExporter::detach`] | – | always |
+//! | [`Importer::move_notify`], [`Revocable::revoked`] | always | – |
+//!
+//! Guards, mappings and pins may be dropped anywhere, also while the lock is held: what needs the lock is then done by whoever holds it.
+//!
+//! # Rules of fences
+//! 1. A fence is signaled once, in bounded time, whatever happens: whoever may signal it and goes away instead signals it with an error.
+//! 2. Nothing on the way to a signal waits for a reservation or another fence; [`order::signaling_section`] has the checker watch over that.
+//! 3. Callbacks run on the thread that signals. They do little, block on nothing and lock no reservation.
+//! 4. Room for a fence is reserved before the work begins, so that adding it cannot fail afterwards.
+//! 5. A dynamic importer obeys all fences on the reservation that concern it before its device touches anything, and adds its own; a static one is
+//!    served by the framework.
+//! 6. Fences order work; they are no access control, and nothing enforces them. Contract: F, R.
+//!
+//! # Levels
+//! Behaviour is that of Linux 7.1 unless said otherwise, with the mapping at attach of v5.5 as the default for mismatched sides, and that of v6.15 on
+//! request ([`MismatchPolicy`]). Differences are marked `DIFFERENCE:` in the code and listed in docs/compat.toml.
 
 #![forbid(unsafe_code)]
 
@@ -51,6 +153,7 @@ mod name;
 pub mod order;
 mod range;
 pub mod reservation;
+mod snapshot;
 mod sync;
 mod user_mapping;
 mod vmap;
@@ -59,9 +162,9 @@ pub mod ww;
 
 pub use access::{AccessMode, DataDirection};
 pub use attachment::{
-    AttachError, Attachment, AttachmentId, AttachmentInfo, BackingError, Contract, DetachError,
-    DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer, MapError, Mapping, NotMoved,
-    Notice, Parties, Pin, Revocable,
+    AttachError, AttachFault, Attachment, AttachmentId, AttachmentInfo, AttachmentSnapshot, BackingError,
+    Contract, DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer,
+    MapError, MapFault, Mapping, NotMoved, Notice, Parties, Pin, Revocable,
 };
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
@@ -83,6 +186,7 @@ pub use reservation::{
     AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationDeadlock, ReservationGuard,
     ReservationLockError, ReservationSet, ReserveError, SlowReservationError, Usage,
 };
+pub use snapshot::{BufferSnapshot, ExporterRole, FenceSnapshot};
 pub use user_mapping::{
     BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
     MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,

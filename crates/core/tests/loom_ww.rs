@@ -59,7 +59,8 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 /// Locks two of them, in this order.
 fn lock_both(first: &Counted, second: &Counted, class: &'static WwClass) {
     let ctx = AcquireCtx::new(class);
-    let set = lock_all(&ctx, &[&first.mutex, &second.mutex], &Wait::forever()).expect("nothing ends the wait");
+    let set =
+        lock_all(&ctx, &[&first.mutex, &second.mutex], &Wait::forever()).expect("nothing ends the wait");
     for counted in [first, second] {
         counted.enter(set.guard(&counted.mutex).expect("it is in the list"));
     }
@@ -110,8 +111,8 @@ fn grant_that_meets_an_interrupt_is_not_lost() {
         let guard = counted.mutex.lock(&Wait::forever()).unwrap();
         let waiter = {
             let (counted, interrupt) = (Arc::clone(&counted), interrupt.clone());
-            thread::spawn(move || {
-                match counted.mutex.lock(&Wait::forever().interruptible(&interrupt)) {
+            thread::spawn(
+                move || match counted.mutex.lock(&Wait::forever().interruptible(&interrupt)) {
                     Ok(guard) => {
                         counted.enter(&guard);
                         1
@@ -120,8 +121,8 @@ fn grant_that_meets_an_interrupt_is_not_lost() {
                         assert_eq!(error, WwWaitError::Wait(WaitError::Interrupted));
                         0
                     }
-                }
-            })
+                },
+            )
         };
         interrupt.raise();
         counted.enter(&guard);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::core::{self, Core, Kept, Pairing};
 use super::devices::ExporterKind;
 use super::info::AttachmentId;
-use super::{AttachError, AttachmentInfo, Contract, Importer, MapError, Parties, backing, calls, mapping};
+use super::{
+    AttachError, AttachFault, AttachmentInfo, Contract, Importer, MapError, backing, calls, mapping,
+};
 use crate::contain::contain;
 use crate::dma::DeviceUse;
 use crate::{AccessMode, DataDirection, DmaBuf, ExporterFault, ReservationGuard, Wait, WwWaitError};
@@ -24,11 +26,7 @@ pub(super) fn attach(
         buffer.devices().is_dynamic(),
         buffer.devices().mismatch(),
     );
-    calls::attach(buffer, &info).map_err(|fault| AttachError::Refused {
-        parties: core::parties(buffer, info.label()),
-        who: "exporter",
-        fault,
-    })?;
+    calls::attach(buffer, &info).map_err(|fault| refuse(buffer, device, AttachFault::Exporter(fault)))?;
     // From here on the exporter counts on a detach, which the end of this brings on every path.
     let core = Core::new(buffer, info, importer, pairing);
     let guard = if buffer.devices().is_dynamic() {
@@ -53,51 +51,46 @@ fn check(
     access: AccessMode,
     importer: Option<&dyn Importer>,
 ) -> Result<AttachmentInfo, AttachError> {
-    let parties = || core::parties(buffer, device.label());
+    let refuse = |fault| refuse(buffer, device, fault);
     if buffer.devices().kind() == ExporterKind::Unmappable {
-        return Err(AttachError::NotMappable { parties: parties() });
+        return Err(refuse(AttachFault::NotMappable));
     }
     if buffer.devices().is_revoked() {
-        return Err(AttachError::Revoked { parties: parties() });
+        return Err(refuse(AttachFault::Revoked));
     }
     if access == AccessMode::ReadWrite && buffer.access() == AccessMode::ReadOnly {
-        return Err(AttachError::ReadOnly { parties: parties() });
+        return Err(refuse(AttachFault::ReadOnly));
     }
     Ok(AttachmentInfo {
         id: AttachmentId::next(),
         device: device.clone(),
         access,
-        contract: contract(importer, parties)?,
+        contract: contract(importer).map_err(|fault| refuse(AttachFault::Importer(fault)))?,
     })
 }
 
-fn contract(
-    importer: Option<&dyn Importer>,
-    parties: impl FnOnce() -> Parties,
-) -> Result<Contract, AttachError> {
+fn refuse(buffer: &DmaBuf, device: &DeviceUse, fault: AttachFault) -> AttachError {
+    AttachError::new(core::parties(buffer, device.label()), fault)
+}
+
+fn contract(importer: Option<&dyn Importer>) -> Result<Contract, ExporterFault> {
     let Some(importer) = importer else {
         return Ok(Contract::Static);
     };
     match contain(|| importer.revocable().is_some()) {
         Ok(true) => Ok(Contract::Revocable),
         Ok(false) => Ok(Contract::Dynamic),
-        Err(message) => Err(AttachError::Refused {
-            parties: parties(),
-            who: "importer",
-            fault: ExporterFault::Panicked { message },
-        }),
+        Err(message) => Err(ExporterFault::Panicked { message }),
     }
 }
 
 fn lock<'c>(core: &'c Core, wait: &Wait<'_>) -> Result<ReservationGuard<'c>, AttachError> {
-    core.buffer.reservation().lock(wait).map_err(|error| match error {
-        WwWaitError::Wait(source) => AttachError::Wait {
-            parties: core.parties(),
-            source,
-        },
-        _ => AttachError::Recursion {
-            parties: core.parties(),
-        },
+    core.buffer.reservation().lock(wait).map_err(|error| {
+        let fault = match error {
+            WwWaitError::Wait(source) => AttachFault::Wait(source),
+            _ => AttachFault::Recursion,
+        };
+        AttachError::new(core.parties(), fault)
     })
 }
 

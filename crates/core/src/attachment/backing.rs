@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::calls::Callee;
 use super::core::Core;
-use super::{AttachError, BackingError, NotMoved};
+use super::{AttachError, AttachFault, BackingError, NotMoved};
 use crate::dma::{Conflict, Requirements, Violation, collate};
 use crate::exporter::{Backing, call};
 use crate::moves;
@@ -111,10 +111,8 @@ pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> R
     match ask(buffer).map_err(|fault| exporter_failed(core, fault))? {
         Backing::Opaque => {}
         Backing::Deferred => {
-            requirements(buffer, Some(core)).map_err(|conflict| AttachError::Conflict {
-                parties: core.parties(),
-                conflict,
-            })?;
+            requirements(buffer, Some(core))
+                .map_err(|conflict| refuse(core, AttachFault::Conflict(Box::new(conflict))))?;
         }
         Backing::At(storage) => {
             if let Err(violation) = core.info.limits().check_storage(&storage) {
@@ -132,27 +130,32 @@ fn move_for(
     guard: Option<&ReservationGuard<'_>>,
     violation: Violation,
 ) -> Result<(), AttachError> {
-    let refuse = |why_not_moved| AttachError::Unsuitable {
-        parties: core.parties(),
-        violation: violation.clone(),
-        why_not_moved,
+    let stuck = |why_not_moved| {
+        let violation = Box::new(violation.clone());
+        refuse(
+            core,
+            AttachFault::Unsuitable {
+                violation,
+                why_not_moved,
+            },
+        )
     };
-    let requirements =
-        requirements(&core.buffer, Some(core)).map_err(|conflict| refuse(NotMoved::Conflict(conflict)))?;
+    let requirements = requirements(&core.buffer, Some(core))
+        .map_err(|conflict| stuck(NotMoved::Conflict(Box::new(conflict))))?;
     let callee = Callee::of(&core.buffer, guard).map_err(|fault| exporter_failed(core, fault))?;
     let Callee::Dynamic(exporter, guard) = callee else {
-        return Err(refuse(NotMoved::Static));
+        return Err(stuck(NotMoved::Static));
     };
     let holders = core.buffer.devices().holders(&core.buffer);
     if !holders.is_empty() {
-        return Err(refuse(NotMoved::Held(holders)));
+        return Err(stuck(NotMoved::Held(holders)));
     }
-    call(|| exporter.relocate(guard, &requirements)).map_err(|fault| refuse(NotMoved::Exporter(fault)))?;
+    call(|| exporter.relocate(guard, &requirements)).map_err(|fault| stuck(NotMoved::Exporter(fault)))?;
     moves::finish(&core.buffer, guard);
     match ask(&core.buffer).map_err(|fault| exporter_failed(core, fault))? {
         Backing::At(storage) => requirements
             .allows(&storage)
-            .map_err(|unsuitable| refuse(NotMoved::MovedWrongly(unsuitable))),
+            .map_err(|unsuitable| stuck(NotMoved::MovedWrongly(Box::new(unsuitable)))),
         _ => Err(exporter_failed(
             core,
             ExporterFault::Inconsistent {
@@ -163,9 +166,9 @@ fn move_for(
 }
 
 fn exporter_failed(core: &Core, fault: ExporterFault) -> AttachError {
-    AttachError::Refused {
-        parties: core.parties(),
-        who: "exporter",
-        fault,
-    }
+    refuse(core, AttachFault::Exporter(fault))
+}
+
+fn refuse(core: &Core, fault: AttachFault) -> AttachError {
+    AttachError::new(core.parties(), fault)
 }

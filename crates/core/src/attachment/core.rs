@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::calls::{self, Callee};
-use super::{AttachmentInfo, Hold, Holder, Importer, MapError, Parties};
+use super::{AttachmentInfo, Hold, Holder, Importer, MapError, MapFault, Parties};
 use crate::dma::SgTable;
 use crate::moves::Settling;
 use crate::reservation::Afterwards;
@@ -108,22 +108,22 @@ impl Core {
         parties(&self.buffer, self.info.label())
     }
 
+    pub(super) fn error(&self, fault: MapFault) -> MapError {
+        MapError::new(self.parties(), fault)
+    }
+
     /// Checks what every mapping and pin needs: a buffer that was not revoked, and the right lock if any.
     pub(super) fn check_usable(&self, guard: Option<&ReservationGuard<'_>>) -> Result<(), MapError> {
         self.check_guard(guard)?;
         if self.buffer.devices().is_revoked() {
-            return Err(MapError::Revoked {
-                parties: self.parties(),
-            });
+            return Err(self.error(MapFault::Revoked));
         }
         Ok(())
     }
 
     pub(super) fn check_guard(&self, guard: Option<&ReservationGuard<'_>>) -> Result<(), MapError> {
         match guard {
-            Some(guard) if !guard.guards(self.buffer.reservation()) => Err(MapError::WrongGuard {
-                parties: self.parties(),
-            }),
+            Some(guard) if !guard.guards(self.buffer.reservation()) => Err(self.error(MapFault::WrongGuard)),
             _ => Ok(()),
         }
     }
@@ -131,10 +131,7 @@ impl Core {
     /// Checks that the attachment allows the device what the direction means. Contract: A6.
     pub(super) fn check_access(&self, direction: DataDirection) -> Result<(), MapError> {
         if self.info.access == AccessMode::ReadOnly && direction.device_writes() {
-            return Err(MapError::ReadOnly {
-                parties: self.parties(),
-                direction,
-            });
+            return Err(self.error(MapFault::ReadOnly { direction }));
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl DmaBuf {
     /// The reservation must not be held.
     ///
     /// # Errors
-    /// See [`AttachError`]; nothing is attached then.
+    /// See [`AttachFault`](crate::AttachFault); nothing is attached then.
     ///
     /// # References
     /// `dma_buf_dynamic_attach` (drivers/dma-buf/dma-buf.c, v6.12; v5.5 for the mapping at attach).
@@ -70,7 +70,7 @@ impl DynamicAttachment {
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
-    /// See [`MapError`]; nothing is mapped then.
+    /// See [`MapFault`](crate::MapFault); nothing is mapped then.
     ///
     /// # References
     /// `dma_buf_map_attachment` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -106,7 +106,7 @@ impl DynamicAttachment {
     /// The reservation must not be held.
     ///
     /// # Errors
-    /// See [`MapError`]; nothing is mapped then.
+    /// See [`MapFault`](crate::MapFault); nothing is mapped then.
     ///
     /// # References
     /// `dma_buf_map_attachment_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -129,7 +129,7 @@ impl DynamicAttachment {
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
-    /// See [`MapError`]; nothing is pinned then.
+    /// See [`MapFault`](crate::MapFault); nothing is pinned then.
     ///
     /// # References
     /// `dma_buf_pin` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -204,7 +204,7 @@ impl DynamicMapping {
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
-    /// [`MapError::WrongGuard`]: EINVAL; the mapping is still there, and comes back in the error.
+    /// [`MapFault::WrongGuard`](crate::MapFault::WrongGuard): EINVAL; the mapping is still there, and comes back in the error.
     ///
     /// # References
     /// `dma_buf_unmap_attachment` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -224,7 +224,7 @@ impl DynamicMapping {
     /// For the reservation, within the bounds of `wait`.
     ///
     /// # Errors
-    /// [`MapError::Wait`], [`MapError::Recursion`]: the mapping is still there, and comes back in the error.
+    /// [`MapFault::Wait`](crate::MapFault::Wait), [`MapFault::Recursion`](crate::MapFault::Recursion): the mapping is still there, and comes back in the error.
     ///
     /// # References
     /// `dma_buf_unmap_attachment_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
@@ -280,7 +280,7 @@ impl Pin {
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
-    /// [`MapError::WrongGuard`]: EINVAL; the pin is still there, and comes back in the error.
+    /// [`MapFault::WrongGuard`](crate::MapFault::WrongGuard): EINVAL; the pin is still there, and comes back in the error.
     ///
     /// # References
     /// `dma_buf_unpin` (drivers/dma-buf/dma-buf.c, v6.12).

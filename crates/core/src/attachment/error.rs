@@ -56,92 +56,84 @@ impl BackingError {
     }
 }
 
+/// A buffer that could not be mapped or pinned for a device, or not be given back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{parties}: {fault}")]
+pub struct MapError {
+    parties: Box<Parties>,
+    fault: MapFault,
+}
+
+impl MapError {
+    pub(super) fn new(parties: Parties, fault: MapFault) -> Self {
+        Self {
+            parties: Box::new(parties),
+            fault,
+        }
+    }
+
+    /// Returns whom it is about.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// Returns what was wrong.
+    pub fn fault(&self) -> &MapFault {
+        &self.fault
+    }
+
+    /// Returns the error number of what was wrong.
+    pub fn errno(&self) -> Errno {
+        self.fault.errno()
+    }
+}
+
 /// The reason why a buffer cannot be mapped or pinned for a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum MapError {
+pub enum MapFault {
     /// The device would write, and the attachment does not allow it. Contract: A6.
     #[error(
-        "{parties}: a read-only attachment cannot be mapped {direction:?}; use ToDevice, or attach with write access"
+        "a read-only attachment cannot be mapped {direction:?}; use ToDevice, or attach with write access"
     )]
     ReadOnly {
-        /// Who.
-        parties: Parties,
         /// The direction asked for.
         direction: DataDirection,
     },
     /// The attachment's only mapping has another direction, and it is kept. Contract: L4.
     #[error(
-        "{parties}: mapped {cached:?} for the life of the attachment, which cannot serve {asked:?}; attach once more for the \
-         other direction"
+        "mapped {cached:?} for the life of the attachment, which cannot serve {asked:?}; attach once more for the other direction"
     )]
     Direction {
-        /// Who.
-        parties: Parties,
         /// The direction of the mapping that is kept.
         cached: DataDirection,
         /// The direction asked for.
         asked: DataDirection,
     },
     /// The guard is the lock of another reservation.
-    #[error("{parties}: the guard given holds another reservation than the buffer's")]
-    WrongGuard {
-        /// Who.
-        parties: Parties,
-    },
-    /// This thread holds the reservation, which a call for static importers takes itself.
-    #[error(
-        "{parties}: this thread already holds the reservation, which this call takes itself; drop the guard first"
-    )]
-    Recursion {
-        /// Who.
-        parties: Parties,
-    },
+    #[error("the guard given holds another reservation than the buffer's")]
+    WrongGuard,
+    /// This thread holds the reservation, which the call takes itself.
+    #[error("this thread already holds the reservation, which this call takes itself; drop the guard first")]
+    Recursion,
     /// The buffer was taken away for good.
-    #[error("{parties}: the buffer was revoked by its exporter")]
-    Revoked {
-        /// Who.
-        parties: Parties,
-    },
+    #[error("the buffer was revoked by its exporter")]
+    Revoked,
     /// There is no memory for the buffer.
-    #[error("{parties}: {source}")]
-    Backing {
-        /// Who.
-        parties: Parties,
-        /// Why.
-        source: BackingError,
-    },
+    #[error("{0}")]
+    Backing(Box<BackingError>),
     /// The exporter failed.
-    #[error("{parties}: the exporter {fault}")]
-    Exporter {
-        /// Who.
-        parties: Parties,
-        /// How.
-        fault: ExporterFault,
-    },
+    #[error("the exporter {0}")]
+    Exporter(ExporterFault),
     /// The exporter mapped something that the device cannot use. It has been taken back.
-    #[error(
-        "{parties}: the exporter's mapping breaks the device's limits: {violation}; this is a bug of the exporter"
-    )]
-    BadTable {
-        /// Who.
-        parties: Parties,
-        /// What.
-        violation: Violation,
-    },
+    #[error("the exporter's mapping breaks the device's limits: {0}; this is a bug of the exporter")]
+    BadTable(Box<Violation>),
     /// The pages that user mappings have could not be taken away from them; nothing is mapped. Contract: C2.
-    #[error("{parties}: user mappings stay in the way: {source}")]
-    UserMappings {
-        /// Who.
-        parties: Parties,
-        /// Why.
-        source: Box<UserMappingError>,
-    },
+    #[error("user mappings stay in the way: {0}")]
+    UserMappings(Box<UserMappingError>),
     /// Waiting for the lock or for fences of [`Usage::Kernel`](crate::Usage::Kernel) ended early.
-    #[error("{parties}: {source} while waiting for {what}")]
+    #[error("{source} while waiting for {what}")]
     Wait {
-        /// Who.
-        parties: Parties,
         /// For what.
         what: &'static str,
         /// How it ended.
@@ -149,20 +141,20 @@ pub enum MapError {
     },
 }
 
-impl MapError {
+impl MapFault {
     /// Returns what the kernel answers: EACCES, EBUSY for another direction, EINVAL for a wrong guard, EDEADLK for recursion, ENODEV when
     /// revoked, ETIMEDOUT, EINTR, the exporter's own number, or EIO for its bugs.
     pub fn errno(&self) -> Errno {
         match self {
             Self::ReadOnly { .. } => Errno::EACCES,
             Self::Direction { .. } => Errno::EBUSY,
-            Self::WrongGuard { .. } => Errno::EINVAL,
-            Self::Recursion { .. } => Errno::EDEADLK,
-            Self::Revoked { .. } => Errno::ENODEV,
-            Self::Backing { source, .. } => source.errno(),
-            Self::Exporter { fault, .. } => fault.errno(),
-            Self::BadTable { .. } => Errno::EIO,
-            Self::UserMappings { source, .. } => source.errno(),
+            Self::WrongGuard => Errno::EINVAL,
+            Self::Recursion => Errno::EDEADLK,
+            Self::Revoked => Errno::ENODEV,
+            Self::Backing(source) => source.errno(),
+            Self::Exporter(fault) => fault.errno(),
+            Self::BadTable(_) => Errno::EIO,
+            Self::UserMappings(source) => source.errno(),
             Self::Wait { source, .. } => source.errno(),
         }
     }
@@ -173,7 +165,7 @@ impl MapError {
 #[non_exhaustive]
 pub enum NotMoved {
     /// No memory can suit it and those attached already. Nothing helps but to detach one of them.
-    Conflict(Conflict),
+    Conflict(Box<Conflict>),
     /// It would do after a move, but these hold the memory where it is.
     Held(Vec<Holder>),
     /// The exporter is static: its memory never moves.
@@ -181,7 +173,7 @@ pub enum NotMoved {
     /// It would do after a move, which the exporter could not make.
     Exporter(ExporterFault),
     /// It was moved, to a place that does not suit somebody either: a bug of the exporter.
-    MovedWrongly(Unsuitable),
+    MovedWrongly(Box<Unsuitable>),
 }
 
 impl fmt::Display for NotMoved {
@@ -204,90 +196,102 @@ impl fmt::Display for NotMoved {
     }
 }
 
-/// The reason why a device cannot be attached.
+/// A device that could not be attached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// The exporter serves no devices.
-    #[error("{parties}: this exporter cannot map its memory for devices")]
-    NotMappable {
-        /// Who.
-        parties: Parties,
-    },
-    /// A read-only handle cannot give write access.
-    #[error("{parties}: a read-only handle cannot attach a device for writing; ask for read-only access")]
-    ReadOnly {
-        /// Who.
-        parties: Parties,
-    },
-    /// The memory is there and does not suit the device. Contract: A3.
-    #[error("{parties}: the memory there is does not suit the device: {violation}; {why_not_moved}")]
-    Unsuitable {
-        /// Who.
-        parties: Parties,
-        /// Which limit it breaks.
-        violation: Violation,
-        /// Why it was not moved to where it would.
-        why_not_moved: NotMoved,
-    },
-    /// There is no memory yet, and none can suit the device and those attached already.
-    #[error("{parties}: no memory suits everybody attached: {conflict}")]
-    Conflict {
-        /// Who.
-        parties: Parties,
-        /// Which limits contradict each other, and whose they are.
-        conflict: Conflict,
-    },
-    /// The buffer was taken away for good.
-    #[error("{parties}: the buffer was revoked by its exporter")]
-    Revoked {
-        /// Who.
-        parties: Parties,
-    },
-    /// The exporter or the importer failed.
-    #[error("{parties}: the {who} {fault}")]
-    Refused {
-        /// Who is concerned.
-        parties: Parties,
-        /// "exporter" or "importer".
-        who: &'static str,
-        /// How it failed.
-        fault: ExporterFault,
-    },
-    /// The mapping that a static side needs for the life of the attachment failed; nothing is attached. Contract: L4.
-    #[error("mapping at attach: {0}")]
-    Map(#[from] MapError),
-    /// Waiting for the reservation ended early.
-    #[error("{parties}: {source} while waiting for the reservation")]
-    Wait {
-        /// Who.
-        parties: Parties,
-        /// How it ended.
-        source: WaitError,
-    },
-    /// This thread holds the reservation, which attaching takes itself.
-    #[error(
-        "{parties}: this thread already holds the reservation, which attaching takes itself; drop the guard first"
-    )]
-    Recursion {
-        /// Who.
-        parties: Parties,
-    },
+#[error("{parties}: {fault}")]
+pub struct AttachError {
+    parties: Box<Parties>,
+    fault: AttachFault,
 }
 
 impl AttachError {
-    /// Returns what the kernel answers: EBUSY for memory that does not suit, EOPNOTSUPP for an exporter without devices,
-    /// EACCES, ENODEV when revoked, EDEADLK for recursion, ETIMEDOUT, EINTR, or the exporter's own number.
+    pub(super) fn new(parties: Parties, fault: AttachFault) -> Self {
+        Self {
+            parties: Box::new(parties),
+            fault,
+        }
+    }
+
+    /// Returns whom it is about.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// Returns what was wrong.
+    pub fn fault(&self) -> &AttachFault {
+        &self.fault
+    }
+
+    /// Returns the error number of what was wrong.
+    pub fn errno(&self) -> Errno {
+        self.fault.errno()
+    }
+}
+
+impl From<MapError> for AttachError {
+    fn from(error: MapError) -> Self {
+        Self {
+            parties: error.parties,
+            fault: AttachFault::Map(error.fault),
+        }
+    }
+}
+
+/// The reason why a device cannot be attached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachFault {
+    /// The exporter serves no devices.
+    #[error("this exporter cannot map its memory for devices")]
+    NotMappable,
+    /// A read-only handle cannot give write access.
+    #[error("a read-only handle cannot attach a device for writing; ask for read-only access")]
+    ReadOnly,
+    /// The memory is there and does not suit the device. Contract: A3.
+    #[error("the memory there is does not suit the device: {violation}; {why_not_moved}")]
+    Unsuitable {
+        /// Which limit it breaks.
+        violation: Box<Violation>,
+        /// Why it was not moved to where it would.
+        why_not_moved: NotMoved,
+    },
+    /// There is no memory yet, and none can suit the device and those attached already: which limits contradict each other, and whose
+    /// they are.
+    #[error("no memory suits everybody attached: {0}")]
+    Conflict(Box<Conflict>),
+    /// The buffer was taken away for good.
+    #[error("the buffer was revoked by its exporter")]
+    Revoked,
+    /// The exporter failed or said no.
+    #[error("the exporter {0}")]
+    Exporter(ExporterFault),
+    /// The importer panicked when asked what it is.
+    #[error("the importer {0}")]
+    Importer(ExporterFault),
+    /// The mapping that a static side needs for the life of the attachment failed; nothing is attached. Contract: L4.
+    #[error("mapping at attach: {0}")]
+    Map(MapFault),
+    /// Waiting for the reservation ended early.
+    #[error("{0} while waiting for the reservation")]
+    Wait(WaitError),
+    /// This thread holds the reservation, which attaching takes itself.
+    #[error("this thread already holds the reservation, which attaching takes itself; drop the guard first")]
+    Recursion,
+}
+
+impl AttachFault {
+    /// Returns what the kernel answers: EBUSY for memory that does not suit, EOPNOTSUPP for an exporter without devices, EACCES, ENODEV
+    /// when revoked, EDEADLK for recursion, ETIMEDOUT, EINTR, the exporter's own number, or EIO for a panic.
     pub fn errno(&self) -> Errno {
         match self {
-            Self::NotMappable { .. } => Errno::EOPNOTSUPP,
-            Self::ReadOnly { .. } => Errno::EACCES,
-            Self::Unsuitable { .. } | Self::Conflict { .. } => Errno::EBUSY,
-            Self::Revoked { .. } => Errno::ENODEV,
-            Self::Refused { fault, .. } => fault.errno(),
+            Self::NotMappable => Errno::EOPNOTSUPP,
+            Self::ReadOnly => Errno::EACCES,
+            Self::Unsuitable { .. } | Self::Conflict(_) => Errno::EBUSY,
+            Self::Revoked => Errno::ENODEV,
+            Self::Exporter(fault) | Self::Importer(fault) => fault.errno(),
             Self::Map(source) => source.errno(),
-            Self::Wait { source, .. } => source.errno(),
-            Self::Recursion { .. } => Errno::EDEADLK,
+            Self::Wait(source) => source.errno(),
+            Self::Recursion => Errno::EDEADLK,
         }
     }
 }

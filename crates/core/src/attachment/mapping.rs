@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::calls::{self, Callee};
 use super::core::{Core, Kept, Pairing};
-use super::{MapError, backing};
+use super::{MapError, MapFault, backing};
 use crate::dma::SgTable;
 use crate::{DataDirection, ExporterFault, ReservationGuard, Usage, Wait, WwWaitError};
 
@@ -14,20 +14,14 @@ pub(super) fn map_through(
     guard: Option<&ReservationGuard<'_>>,
     direction: DataDirection,
 ) -> Result<SgTable, MapError> {
-    backing::ensure(&core.buffer).map_err(|source| MapError::Backing {
-        parties: core.parties(),
-        source,
-    })?;
+    backing::ensure(&core.buffer).map_err(|source| core.error(MapFault::Backing(Box::new(source))))?;
     shoot_down_user_mappings(core)?;
     let callee = callee(core, guard)?;
     let table = calls::map(callee, core.info(), direction).map_err(|fault| failed(core, fault))?;
     let checked = core.info().limits().check_table(&table, core.buffer.size_bytes());
     if let Err(violation) = checked {
         calls::unmap(callee, core.info(), direction, &table);
-        return Err(MapError::BadTable {
-            parties: core.parties(),
-            violation,
-        });
+        return Err(core.error(MapFault::BadTable(Box::new(violation))));
     }
     tracing::debug!(target: "wharf_core::attachment", buffer = core.buffer.id().get(), attachment = core.info().id().get(),
         ?direction, segments = table.segments().len(), "mapped");
@@ -38,10 +32,7 @@ pub(super) fn map_through(
 fn shoot_down_user_mappings(core: &Core) -> Result<(), MapError> {
     core.buffer
         .shoot_down_user_mappings(..)
-        .map_err(|source| MapError::UserMappings {
-            parties: core.parties(),
-            source: Box::new(source),
-        })
+        .map_err(|source| core.error(MapFault::UserMappings(Box::new(source))))
 }
 
 /// Waits until the memory is fit for use by a static importer, which knows nothing of fences; takes the mapping back if that fails.
@@ -59,11 +50,10 @@ pub(super) fn settle(
         Ok(()) => Ok(table),
         Err(source) => {
             unmap_through(core, guard, direction, &table);
-            Err(MapError::Wait {
-                parties: core.parties(),
+            Err(core.error(MapFault::Wait {
                 what: "the memory to be moved or cleared",
                 source,
-            })
+            }))
         }
     }
 }
@@ -89,11 +79,10 @@ pub(super) fn kept(core: &Core, direction: DataDirection) -> Result<Option<Arc<S
         Some(kept) if kept.direction == direction || kept.direction == DataDirection::Bidirectional => {
             Ok(Some(Arc::clone(&kept.table)))
         }
-        Some(kept) => Err(MapError::Direction {
-            parties: core.parties(),
+        Some(kept) => Err(core.error(MapFault::Direction {
             cached: kept.direction,
             asked: direction,
-        }),
+        })),
     }
 }
 
@@ -133,10 +122,7 @@ pub(super) fn wants_kept(core: &Core) -> Result<bool, MapError> {
 }
 
 pub(super) fn pin(core: &Core, guard: Option<&ReservationGuard<'_>>) -> Result<(), MapError> {
-    backing::ensure(&core.buffer).map_err(|source| MapError::Backing {
-        parties: core.parties(),
-        source,
-    })?;
+    backing::ensure(&core.buffer).map_err(|source| core.error(MapFault::Backing(Box::new(source))))?;
     calls::pin(callee(core, guard)?, core.info()).map_err(|fault| failed(core, fault))
 }
 
@@ -149,14 +135,11 @@ pub(super) fn unpin(core: &Core, guard: Option<&ReservationGuard<'_>>) {
 /// Locks the reservation for a static importer of a dynamic exporter.
 pub(super) fn lock<'c>(core: &'c Core, wait: &Wait<'_>) -> Result<ReservationGuard<'c>, MapError> {
     core.buffer.reservation().lock(wait).map_err(|error| match error {
-        WwWaitError::Wait(source) => MapError::Wait {
-            parties: core.parties(),
+        WwWaitError::Wait(source) => core.error(MapFault::Wait {
             what: "the reservation",
             source,
-        },
-        _ => MapError::Recursion {
-            parties: core.parties(),
-        },
+        }),
+        _ => core.error(MapFault::Recursion),
     })
 }
 
@@ -165,8 +148,5 @@ fn callee<'c>(core: &'c Core, guard: Option<&'c ReservationGuard<'c>>) -> Result
 }
 
 fn failed(core: &Core, fault: ExporterFault) -> MapError {
-    MapError::Exporter {
-        parties: core.parties(),
-        fault,
-    }
+    core.error(MapFault::Exporter(fault))
 }

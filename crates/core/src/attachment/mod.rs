@@ -40,13 +40,17 @@ mod holder;
 mod importer;
 mod info;
 mod mapping;
+mod snapshot;
 mod static_importer;
 
 pub use dynamic_importer::{DynamicAttachment, DynamicMapping, Pin};
-pub use error::{AttachError, BackingError, GiveBackError, MapError, NotMoved, Parties};
+pub use error::{
+    AttachError, AttachFault, BackingError, GiveBackError, MapError, MapFault, NotMoved, Parties,
+};
 pub use holder::{Hold, Holder};
 pub use importer::{Importer, Notice, Revocable};
 pub use info::{AttachmentId, AttachmentInfo, Contract};
+pub use snapshot::AttachmentSnapshot;
 pub use static_importer::{Attachment, DetachError, Mapping};
 
 pub(crate) use self::core::Core;

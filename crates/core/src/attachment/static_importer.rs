@@ -31,7 +31,7 @@ impl DmaBuf {
     /// The reservation must not be held.
     ///
     /// # Errors
-    /// See [`AttachError`]; nothing is attached then.
+    /// See [`AttachFault`](crate::AttachFault); nothing is attached then.
     ///
     /// # References
     /// `dma_buf_attach` (drivers/dma-buf/dma-buf.c, v6.12; v5.5 for the mapping at attach).
@@ -69,7 +69,7 @@ impl Attachment {
     /// The reservation must not be held; a dynamic exporter under [`MismatchPolicy::PinOnMap`](crate::MismatchPolicy::PinOnMap) needs it.
     ///
     /// # Errors
-    /// See [`MapError`]; nothing is mapped then.
+    /// See [`MapFault`](crate::MapFault); nothing is mapped then.
     ///
     /// # References
     /// `dma_buf_map_attachment` (drivers/dma-buf/dma-buf.c, v5.5), `dma_buf_map_attachment_unlocked` (v6.12).
@@ -206,7 +206,7 @@ impl Mapping {
     /// The reservation must not be held.
     ///
     /// # Errors
-    /// [`MapError::Wait`], [`MapError::Recursion`]: the mapping is still there, and comes back in the error.
+    /// [`MapFault::Wait`](crate::MapFault::Wait), [`MapFault::Recursion`](crate::MapFault::Recursion): the mapping is still there, and comes back in the error.
     ///
     /// # References
     /// `dma_buf_unmap_attachment` (drivers/dma-buf/dma-buf.c, v5.5).

@@ -9,9 +9,9 @@ use super::chain::ChainBody;
 use super::context::Timeline;
 use super::state::StateWord;
 use super::{ContextId, Fence, FenceOps, Signaling};
-use crate::Errno;
 use crate::contain::contain;
 use crate::sync::{Mutex, lock};
+use crate::{Errno, order};
 
 /// The shared part of all handles of one fence.
 pub(super) struct Inner {
@@ -122,6 +122,7 @@ impl Fence {
         if let Err(message) = contain(|| drop(ops)) {
             self.report_panic("ops, when dropped,", &message);
         }
+        let _section = order::signaling_section();
         for callback in callbacks {
             if let Err(message) = contain(|| callback(self)) {
                 self.report_panic("a callback", &message);

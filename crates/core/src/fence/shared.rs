@@ -109,6 +109,11 @@ impl Fence {
         self.inner.state.status()
     }
 
+    /// Returns how far the fence is known to be, without looking: no source is asked and no callback runs.
+    pub(crate) fn noticed_status(&self) -> FenceStatus {
+        self.inner.state.status()
+    }
+
     /// Returns when the fence was signaled; `None` before that, and if its timeline does not record it.
     ///
     /// # References

@@ -2,7 +2,7 @@
 
 use super::{CallbackHandle, CallbackOutcome, Fence, WaitAnyError};
 use crate::wait::Waiter;
-use crate::{Wait, WaitError};
+use crate::{Deadline, Wait, WaitError, order};
 
 impl Fence {
     /// Waits until the fence is signaled, with an error or without; [`Fence::status`] tells which. Enables signaling.
@@ -31,6 +31,7 @@ impl Fence {
     ///
     /// # References
     /// `dma_fence_wait_timeout` (drivers/dma-buf/dma-fence.c, v6.12): remaining time, 0 or -ERESTARTSYS.
+    #[track_caller]
     pub fn wait(&self, wait: &Wait<'_>) -> Result<(), WaitError> {
         wait_first(std::slice::from_ref(self), wait).map(drop)
     }
@@ -45,9 +46,13 @@ impl Fence {
     ///
     /// # Errors
     /// As [`Fence::wait`].
+    #[track_caller]
     pub fn wait_all(fences: &[Self], wait: &Wait<'_>) -> Result<(), WaitError> {
         fences.iter().for_each(Self::enable_signaling);
-        fences.iter().try_for_each(|fence| fence.wait(wait))
+        for fence in fences {
+            fence.wait(wait)?;
+        }
+        Ok(())
     }
 
     /// Waits until one of `fences` is signaled; returns its index. If several are at the beginning it is the first of them.
@@ -64,6 +69,7 @@ impl Fence {
     ///
     /// # References
     /// `dma_fence_wait_any_timeout` (drivers/dma-buf/dma-fence.c, v6.12).
+    #[track_caller]
     pub fn wait_any(fences: &[Self], wait: &Wait<'_>) -> Result<usize, WaitAnyError> {
         if fences.is_empty() {
             return Err(WaitAnyError::NoFences);
@@ -73,7 +79,11 @@ impl Fence {
 }
 
 /// Returns the index of the first of `fences` that is signaled. Every wait for a fence goes through here.
+#[track_caller]
 fn wait_first(fences: &[Fence], wait: &Wait<'_>) -> Result<usize, WaitError> {
+    if wait.deadline() != Deadline::Now {
+        order::might_wait();
+    }
     tracing::trace!(target: "wharf_core::fence", fences = fences.len(), "wait begins");
     let outcome = match fences.iter().position(Fence::is_signaled) {
         Some(index) => Ok(index),

@@ -16,7 +16,7 @@
 //! | reserve, add, replace, copy, iterate over all fences | [`Reservation::fences`], [`Reservation::wait`], [`Reservation::is_signaled`], [`Reservation::singleton`], [`Reservation::set_deadline`] |
 //!
 //! Reservations are ww-mutexes of one wait-die class: several can be locked in any order with one
-//! [`AcquireCtx`](crate::AcquireCtx). Contract: L7, R.
+//! [`AcquireCtx`]. Contract: L7, R.
 //!
 //! # Examples
 //! ```
@@ -190,8 +190,12 @@ impl Reservation {
     ///
     /// # References
     /// `dma_resv_wait_timeout` (drivers/dma-buf/dma-resv.c, v6.12).
+    #[track_caller]
     pub fn wait(&self, usage: Usage, wait: &Wait<'_>) -> Result<(), WaitError> {
-        self.fences(usage).try_for_each(|(fence, _)| fence.wait(wait))
+        for (fence, _) in self.fences(usage) {
+            fence.wait(wait)?;
+        }
+        Ok(())
     }
 
     /// Says whether no fence of `usage` or a stronger one is pending. Does not block.
@@ -210,6 +214,11 @@ impl Reservation {
         for (fence, _) in self.fences(usage) {
             fence.set_deadline(deadline);
         }
+    }
+
+    /// Returns all fences as they are at this moment, without asking any whether it is signaled.
+    pub(crate) fn all_fences(&self) -> Fences {
+        lock(&self.fences).snapshot(Usage::Bookkeep)
     }
 
     fn list<R>(&self, change: impl FnOnce(&mut FenceList) -> R) -> R {

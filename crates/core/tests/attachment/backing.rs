@@ -4,7 +4,7 @@ use wharf_core::AccessMode::ReadWrite;
 use wharf_core::DataDirection::ToDevice;
 use wharf_core::MismatchPolicy::{MapAtAttach, PinOnMap};
 use wharf_core::dma::Field;
-use wharf_core::{AttachError, Backing, BackingError, Errno, Hold, MapError, NotMoved};
+use wharf_core::{AttachFault, Backing, BackingError, Errno, Hold, MapFault, NotMoved};
 
 use crate::support::{HIGH, Heap, LOW, Told, any, contiguous, forever, high_only, low_only};
 
@@ -73,13 +73,9 @@ fn allocation_for_one_party_only_is_a_bug_of_the_exporter() {
     heap.faults().wrong_place = Some(HIGH);
     let error = camera.map(ToDevice, &forever()).unwrap_err();
     assert_eq!(error.errno(), Errno::EIO);
-    assert!(matches!(
-        error,
-        MapError::Backing {
-            source: BackingError::Unsuitable(_),
-            ..
-        }
-    ));
+    assert!(
+        matches!(error.fault(), MapFault::Backing(source) if matches!(**source, BackingError::Unsuitable(_)))
+    );
 }
 
 #[test]
@@ -94,7 +90,7 @@ fn devices_that_no_memory_suits_are_told_apart_when_they_attach() {
     let text = error.to_string();
     assert!(text.contains("'camera'") || text.contains("camera"), "{text}");
     assert!(text.contains("modem"), "{text}");
-    assert!(matches!(error, AttachError::Conflict { conflict, .. } if conflict.field == Field::Windows));
+    assert!(matches!(error.fault(), AttachFault::Conflict(conflict) if conflict.field == Field::Windows));
     assert_eq!(heap.backing_now(), Backing::Deferred);
     // The refused one has left no trace: the first can go on.
     assert!(buffer.attach(&any("gpu"), ReadWrite, &forever()).is_ok());
@@ -117,11 +113,11 @@ fn late_attach_that_does_not_fit_a_static_exporter_is_busy_and_says_which_field(
         .attach(&low_only("camera"), ReadWrite, &forever())
         .unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
-    let AttachError::Unsuitable {
+    let AttachFault::Unsuitable {
         violation,
         why_not_moved,
         ..
-    } = &error
+    } = error.fault()
     else {
         panic!("{error}");
     };
@@ -181,10 +177,10 @@ fn late_attach_names_who_holds_the_buffer_in_place() {
         .attach(&low_only("camera"), ReadWrite, &forever())
         .unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
-    let AttachError::Unsuitable {
+    let AttachFault::Unsuitable {
         why_not_moved: NotMoved::Held(holders),
         ..
-    } = &error
+    } = error.fault()
     else {
         panic!("{error}");
     };
@@ -216,8 +212,8 @@ fn late_attach_that_can_never_share_with_the_others_is_told_from_one_that_could_
         .unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
     assert!(matches!(
-        error,
-        AttachError::Unsuitable {
+        error.fault(),
+        AttachFault::Unsuitable {
             why_not_moved: NotMoved::Conflict(_),
             ..
         }
@@ -234,8 +230,8 @@ fn exporter_that_moves_to_a_place_that_does_not_do_either_is_blamed() {
         .unwrap_err();
     assert!(
         matches!(
-            &error,
-            AttachError::Unsuitable {
+            error.fault(),
+            AttachFault::Unsuitable {
                 why_not_moved: NotMoved::MovedWrongly(_),
                 ..
             }
@@ -249,8 +245,8 @@ fn exporter_that_moves_to_a_place_that_does_not_do_either_is_blamed() {
         .unwrap_err();
     assert!(
         matches!(
-            &error,
-            AttachError::Unsuitable {
+            error.fault(),
+            AttachFault::Unsuitable {
                 why_not_moved: NotMoved::Exporter(_),
                 ..
             }

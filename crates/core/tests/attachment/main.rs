@@ -6,5 +6,6 @@ mod lifetimes;
 mod moves;
 mod pairings;
 mod revoke;
+mod snapshot;
 mod support;
 mod untrusted;

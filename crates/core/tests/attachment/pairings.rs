@@ -3,7 +3,7 @@
 use wharf_core::AccessMode::{ReadOnly, ReadWrite};
 use wharf_core::DataDirection::{Bidirectional, FromDevice, ToDevice};
 use wharf_core::MismatchPolicy::{MapAtAttach, PinOnMap};
-use wharf_core::{Backing, Errno, FenceContext, MapError, Usage};
+use wharf_core::{Backing, Errno, FenceContext, MapFault, Usage};
 
 use crate::support::{ALL_DIRECTIONS, HIGH, Heap, Log, Told, any, contiguous, forever};
 
@@ -174,11 +174,10 @@ fn caching_exporter_keeps_the_first_mapping_and_refuses_another_direction() {
     let error = attachment.map(FromDevice, &forever()).unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
     assert!(matches!(
-        error,
-        MapError::Direction {
+        error.fault(),
+        MapFault::Direction {
             cached: ToDevice,
-            asked: FromDevice,
-            ..
+            asked: FromDevice
         }
     ));
     drop(attachment);

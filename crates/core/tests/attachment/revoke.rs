@@ -3,7 +3,7 @@
 use wharf_core::AccessMode::ReadWrite;
 use wharf_core::DataDirection::ToDevice;
 use wharf_core::MismatchPolicy::MapAtAttach;
-use wharf_core::{AttachError, Backing, Contract, DmaBuf, Errno, Fence, FenceContext, RevokeError, Usage};
+use wharf_core::{AttachFault, Backing, Contract, DmaBuf, Errno, Fence, FenceContext, RevokeError, Usage};
 
 use crate::support::{HIGH, Heap, Told, any, contiguous, forever};
 
@@ -33,7 +33,7 @@ fn revoked_importers_are_told_and_get_nothing_more() {
     assert_eq!(gpu.pin(&guard).unwrap_err().errno(), Errno::ENODEV);
     drop(guard);
     let error = buffer.attach(&any("late"), ReadWrite, &forever()).unwrap_err();
-    assert!(matches!(error, AttachError::Revoked { .. }));
+    assert!(matches!(error.fault(), AttachFault::Revoked));
     assert_eq!(error.errno(), Errno::ENODEV);
 }
 

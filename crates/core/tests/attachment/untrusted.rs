@@ -6,7 +6,7 @@ use wharf_core::AccessMode::ReadWrite;
 use wharf_core::DataDirection::{Bidirectional, ToDevice};
 use wharf_core::MismatchPolicy::{MapAtAttach, PinOnMap};
 use wharf_core::{
-    Backing, DmaBuf, DmaExporter, Errno, ExportInfo, Exporter, MapError, MapOps, SgSegment, SgTable,
+    Backing, DmaBuf, DmaExporter, Errno, ExportInfo, Exporter, MapFault, MapOps, SgSegment, SgTable,
 };
 
 use crate::support::{HIGH, Heap, LOW, SIZE, Told, any, contiguous, forever, low_only};
@@ -36,7 +36,7 @@ fn tables_that_break_the_limits_are_taken_back() {
         heap.faults().wrong_table = Some(wrong.clone());
         let error = camera.map(ToDevice, &forever()).unwrap_err();
         assert_eq!(error.errno(), Errno::EIO, "{wrong:?}");
-        assert!(matches!(&error, MapError::BadTable { .. }), "{error}");
+        assert!(matches!(error.fault(), MapFault::BadTable(_)), "{error}");
         assert_eq!(
             heap.log().take(),
             ["map ToDevice unlocked", "unmap ToDevice unlocked"]
