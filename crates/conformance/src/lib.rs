@@ -39,8 +39,8 @@
 use std::time::Duration;
 
 pub mod fence;
-pub mod ww;
 pub mod resv;
+pub mod ww;
 
 /// How long a case waits for what must happen before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
