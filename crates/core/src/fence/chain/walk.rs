@@ -10,7 +10,7 @@ pub(super) fn walk(fence: &Fence) -> FenceChainWalk {
     }
 }
 
-/// The links of a chain, the latest first; see [`FenceChain::walk`].
+/// The links of a chain, the latest first; see [`FenceChain::walk`](super::FenceChain::walk).
 ///
 /// The first is given as it is, later ones only if the fence in them is not signaled. The last may be a fence that is no link.
 #[derive(Debug, Clone)]
