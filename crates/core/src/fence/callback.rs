@@ -50,6 +50,18 @@ impl CallbackHandle {
     /// # Locking
     /// May be called with any lock held, and from callbacks. The callback is dropped by this call.
     ///
+    /// # Examples
+    /// ```
+    /// use wharf_core::{CallbackOutcome, FenceContext};
+    ///
+    /// let work = FenceContext::new("soft-gpu", "render").fence(1);
+    /// let CallbackOutcome::Added(handle) = work.fence().add_callback(|_| unreachable!()) else {
+    ///     return;
+    /// };
+    /// assert!(handle.remove());
+    /// work.signal();
+    /// ```
+    ///
     /// # References
     /// `dma_fence_remove_callback` (drivers/dma-buf/dma-fence.c, v6.12).
     pub fn remove(self) -> bool {

@@ -50,6 +50,8 @@
 //! - **Panics** of callbacks and ops are reported as events of the target `wharf_core::fence` and change nothing else.
 //! - **Containers are flat.** An array has plain members, a link contains no chain. [`merge()`] takes containers apart.
 //!
+//! Where a method says nothing about blocking or locking, it does not block and may be called with any lock held.
+//!
 //! # Who is told about an error
 //!
 //! | Who | How |

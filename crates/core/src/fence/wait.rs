@@ -67,6 +67,17 @@ impl Fence {
     /// - [`WaitAnyError::NoFences`]: `fences` is empty → EINVAL.
     /// - [`WaitAnyError::Wait`]: as [`Fence::wait`].
     ///
+    /// # Examples
+    /// ```
+    /// use wharf_core::{Fence, FenceContext, Wait};
+    ///
+    /// let context = FenceContext::new("soft-gpu", "render");
+    /// let (slow, fast) = (context.fence(1), FenceContext::new("soft-gpu", "copy").fence(1));
+    /// let fences = [slow.fence(), fast.fence()];
+    /// fast.signal();
+    /// assert_eq!(Fence::wait_any(&fences, &Wait::forever()), Ok(1));
+    /// ```
+    ///
     /// # References
     /// `dma_fence_wait_any_timeout` (drivers/dma-buf/dma-fence.c, v6.12).
     #[track_caller]
@@ -159,10 +170,13 @@ mod tests {
         let make = || FenceArray::new([owner.fence()]).unwrap();
         let (runs, goes) = (make(), make());
         let (runs_freed, goes_freed) = (runs.downgrade(), goes.downgrade());
-        let CallbackOutcome::Added(handle) = goes.add_callback(|_| ()) else {
-            panic!("signaled")
+        let add = |array: &Fence| match array.add_callback(|_| ()) {
+            CallbackOutcome::Added(handle) => handle,
+            CallbackOutcome::AlreadySignaled(_) => panic!("signaled"),
         };
-        assert!(runs.add_callback(|_| ()).is_added());
+        let (handle, stays, other) = (add(&goes), add(&runs), add(&runs));
+        assert!(other.remove(), "one of two");
+        drop(stays);
         drop((runs, goes));
         assert!(runs_freed.upgrade().is_some() && goes_freed.upgrade().is_some());
         assert!(handle.remove());
