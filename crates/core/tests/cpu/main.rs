@@ -4,6 +4,7 @@
 
 mod access_and_fences;
 mod bounds;
+mod devices;
 mod fault_tracked;
 mod hostile;
 mod machine;
