@@ -105,6 +105,10 @@ pub trait UserMappingExporter: Send + Sync {
 
 /// Makes single pages right for the CPU and for devices, for [`CoherencyDeclaration::FaultTracked`].
 ///
+/// Each mapping for a device takes the buffer over, a kept one too. A page that is touched while a device has the buffer shows
+/// whatever is there and stays present; an exporter whose devices write, and whose users touch meanwhile, takes the buffer over once more in
+/// its unmap, with [`DmaBuf::shoot_down_user_mappings`](crate::DmaBuf::shoot_down_user_mappings).
+///
 /// Between two take-overs each page is invalidated at most once, before its first touch, and flushed if it may have been written.
 ///
 /// # Blocking

@@ -10,6 +10,7 @@ use wharf_core::{
 };
 
 use crate::machine::{Act, Call, Kind, Machine, Place};
+use crate::within_a_minute;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -314,7 +315,11 @@ fn a_device_takes_over_with_the_reservation_held() -> TestResult {
 }
 
 #[test]
-fn a_touch_waits_for_nobody_who_holds_the_reservation_and_for_no_fence() -> TestResult {
+fn a_touch_waits_for_nobody_who_holds_the_reservation_and_for_no_fence() {
+    within_a_minute(|| touch_beside_the_reservation().expect("no error"));
+}
+
+fn touch_beside_the_reservation() -> TestResult {
     let (machine, buffer, mapping) = mapped(1)?;
     let fence = FenceContext::new("engine", "ring").fence(1);
     let held = buffer.reservation().lock(&Wait::forever())?;
@@ -329,7 +334,11 @@ fn a_touch_waits_for_nobody_who_holds_the_reservation_and_for_no_fence() -> Test
 }
 
 #[test]
-fn an_exporter_may_take_the_reservation_to_invalidate_while_a_device_takes_over() -> TestResult {
+fn an_exporter_may_take_the_reservation_to_invalidate_while_a_device_takes_over() {
+    within_a_minute(|| invalidate_under_the_reservation().expect("no error"));
+}
+
+fn invalidate_under_the_reservation() -> TestResult {
     let (machine, buffer, mapping) = mapped(1)?;
     let reservation = Arc::clone(buffer.reservation());
     let (asked, was_asked) = mpsc::channel();

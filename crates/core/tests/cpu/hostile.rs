@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use wharf_core::{Coherency, DmaBuf, Errno, FaultKind, UserMapping, UserMappingError};
 
 use crate::machine::{Act, Call, Kind, Machine, Place};
+use crate::within_a_minute;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -140,7 +141,11 @@ fn call_back(
 }
 
 #[test]
-fn calling_back_from_a_backend_or_a_flush_is_refused_and_does_not_hang() -> TestResult {
+fn calling_back_from_a_backend_or_a_flush_is_refused_and_does_not_hang() {
+    within_a_minute(|| call_back_everywhere().expect("no error"));
+}
+
+fn call_back_everywhere() -> TestResult {
     type Callback = fn(&UserMapping) -> Result<(), UserMappingError>;
     let callbacks: [Callback; 3] = [
         |mapping| mapping.fault(1, FaultKind::Write),
@@ -167,7 +172,11 @@ fn calling_back_from_a_backend_or_a_flush_is_refused_and_does_not_hang() -> Test
 }
 
 #[test]
-fn touching_from_an_invalidation_is_refused_and_taking_over_makes_it_invalidate_again() -> TestResult {
+fn touching_from_an_invalidation_is_refused_and_taking_over_makes_it_invalidate_again() {
+    within_a_minute(|| call_back_to_invalidate().expect("no error"));
+}
+
+fn call_back_to_invalidate() -> TestResult {
     let (machine, buffer) = machine(Coherency::FaultTracked);
     let (outcome, slot) = call_back(&machine, Place::Invalidate, |mapping| {
         mapping.fault(1, FaultKind::Read)
@@ -202,7 +211,11 @@ fn touching_from_an_invalidation_is_refused_and_taking_over_makes_it_invalidate_
 }
 
 #[test]
-fn a_backend_that_drops_another_mapping_does_not_hang() -> TestResult {
+fn a_backend_that_drops_another_mapping_does_not_hang() {
+    within_a_minute(|| drop_another_mapping().expect("no error"));
+}
+
+fn drop_another_mapping() -> TestResult {
     let (machine, buffer) = machine(Coherency::FaultTracked);
     let victim = Arc::new(Mutex::new(Some(machine.map(&buffer, 0, 4)?)));
     let slot = Arc::clone(&victim);

@@ -30,6 +30,7 @@ pub(crate) enum Call {
     Read(u64, usize),
     Write(u64, usize),
     Release,
+    MapForDevice,
 }
 
 /// Where the machine can misbehave.

@@ -4,6 +4,7 @@
 
 mod access_and_fences;
 mod bounds;
+mod devices;
 mod fault_tracked;
 mod hostile;
 mod machine;
@@ -12,3 +13,15 @@ mod prop_mappings;
 mod second_range;
 mod threads;
 mod vmap;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Fails a test that would otherwise hang.
+fn within_a_minute<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, outcome) = mpsc::channel();
+    std::thread::spawn(move || done.send(test()));
+    outcome
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the test panicked or is stuck")
+}

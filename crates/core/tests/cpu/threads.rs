@@ -7,11 +7,16 @@ use std::thread;
 use wharf_core::{Coherency, FaultKind};
 
 use crate::machine::{Kind, Machine};
+use crate::within_a_minute;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
 #[test]
-fn touches_take_overs_and_changes_at_once_lose_no_write() -> TestResult {
+fn touches_take_overs_and_changes_at_once_lose_no_write() {
+    within_a_minute(|| all_at_once().expect("no error"));
+}
+
+fn all_at_once() -> TestResult {
     let machine = Machine::new(Kind::of(Coherency::FaultTracked), 8);
     let buffer = machine.export();
     let mappings = [machine.map(&buffer, 0, 4)?, machine.map(&buffer, 2, 6)?];

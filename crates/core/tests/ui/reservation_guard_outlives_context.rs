@@ -4,7 +4,9 @@ use wharf_core::{AcquireCtx, RESERVATION_CLASS, Reservation, Wait};
 fn main() {
     let reservation = Reservation::new();
     let context = AcquireCtx::new(&RESERVATION_CLASS);
-    let guard = reservation.lock_in(&context, &Wait::forever()).expect("it is free");
+    let guard = reservation
+        .lock_in(&context, &Wait::forever())
+        .expect("it is free");
     drop(context);
     drop(guard);
 }
