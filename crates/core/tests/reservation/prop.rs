@@ -201,7 +201,8 @@ impl<'r> World<'r> {
         match next {
             Some(seen) => {
                 let place = rest.iter().position(|expected| *expected == seen);
-                rest.remove(place.expect("was there when the reader began, and did not come before"));
+                // It was there when the reader began, and did not come before.
+                rest.remove(place.unwrap());
             }
             None => {
                 assert!(rest.is_empty(), "the reader did not come to {rest:?}");
