@@ -64,7 +64,7 @@ impl<'r> ReservationGuard<'r> {
         Ok(())
     }
 
-    /// Adds a fence; it takes the place of one of the same context that is not later and whose usage is not stronger.
+    /// Adds a fence; it takes the place of those of the same context that are not later and whose usage is not stronger.
     ///
     /// A usage can thus be made stronger by adding the fence again, and never weaker. Every fence that is added takes a slot.
     ///
@@ -74,8 +74,9 @@ impl<'r> ReservationGuard<'r> {
     /// # References
     /// `dma_resv_add_fence` (drivers/dma-buf/dma-resv.c, v6.12).
     // DIFFERENCE: in the kernel a fence that takes another's place needs no slot, so that a forgotten reservation shows up only when
-    // there happens to be nothing to replace. And it also replaces signaled ones here; that means asking every fence, which is foreign
-    // code, while the list is locked. They go when room is made.
+    // there happens to be nothing to replace. It takes the place of one fence, and that may be a signaled one of any context, so that
+    // what stays depends on the order of the list; asking every fence whether it is signaled would also mean calling foreign code while
+    // the list is locked. Here signaled ones go when room is made.
     pub fn add_fence(&self, fence: &Fence, usage: Usage) -> Result<(), AddFenceError> {
         if fence.is_container() {
             return Err(AddFenceError::Container);
@@ -91,13 +92,16 @@ impl<'r> ReservationGuard<'r> {
         Ok(())
     }
 
-    /// Puts `fence` in the place of all fences of a context, as when work that was queued is taken back and replaced. Needs no slot.
+    /// Puts `fence` in the place of all pending fences of a context, as when work that was queued is taken back and replaced. Needs no
+    /// slot.
     ///
     /// # Errors
     /// [`AddFenceError::Container`]: EINVAL; nothing is replaced.
     ///
     /// # References
     /// `dma_resv_replace_fences` (drivers/dma-buf/dma-resv.c, v6.12).
+    // DIFFERENCE: the kernel replaces signaled fences too, if they are still in the list: then it depends on when room was last made
+    // whether finished work becomes pending again.
     pub fn replace_fences(
         &self,
         context: ContextId,

@@ -36,23 +36,32 @@ impl FenceList {
         self.entries = Arc::new(kept.0);
     }
 
-    /// Adds a fence, for which there is room.
+    /// Adds a fence, for which there is room, in the place of the first that it stands for; the others of those go.
     pub(super) fn add(&mut self, fence: &Fence, usage: Usage) {
-        let entry = Entry::new(fence, usage);
+        let new = Entry::new(fence, usage);
+        let mut is_placed = false;
         let entries = self.entries_mut();
-        match entries.iter_mut().find(|old| old.gives_way_to(&entry)) {
-            Some(old) => *old = entry,
-            None => entries.push(entry),
+        entries.retain_mut(|old| {
+            if !old.gives_way_to(&new) {
+                return true;
+            }
+            if !is_placed {
+                *old = new.clone();
+            }
+            !std::mem::replace(&mut is_placed, true)
+        });
+        if !is_placed {
+            entries.push(new);
         }
     }
 
-    /// Puts `fence` in the place of every fence of a context.
+    /// Puts `fence` in the place of every fence of a context that is not known to be signaled.
     pub(super) fn replace(&mut self, context: ContextId, fence: &Fence, usage: Usage) {
         if !self.entries.iter().any(|entry| entry.context == context) {
             return;
         }
         for entry in self.entries_mut() {
-            if entry.context == context {
+            if entry.context == context && !entry.fence.noticed_status().is_signaled() {
                 *entry = Entry::new(fence, usage);
             }
         }
@@ -141,5 +150,37 @@ impl Iterator for Fences {
                 return Some((entry.fence.clone(), entry.usage));
             }
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::FenceContext;
+
+    #[test]
+    fn room_stays_room_while_others_read() {
+        let mut list = FenceList::default();
+        list.set(list.snapshot(Usage::Bookkeep).into_kept(8).unwrap());
+        for left in (0..8).rev() {
+            let reader = list.snapshot(Usage::Bookkeep);
+            list.add(&FenceContext::new("test", "queue").fence(1).fence(), Usage::Read);
+            assert!(list.has_room(left));
+            assert_eq!(reader.count(), 7 - left);
+        }
+    }
+
+    #[test]
+    fn growing_makes_room_for_as_many_again() {
+        let mut list = FenceList::default();
+        let owners: Vec<_> = (0..10)
+            .map(|_| FenceContext::new("test", "queue").fence(1))
+            .collect();
+        list.set(list.snapshot(Usage::Bookkeep).into_kept(10).unwrap());
+        owners
+            .iter()
+            .for_each(|owner| list.add(&owner.fence(), Usage::Read));
+        list.set(list.snapshot(Usage::Bookkeep).into_kept(1).unwrap());
+        assert!(list.has_room(10));
     }
 }
