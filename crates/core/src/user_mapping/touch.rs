@@ -44,8 +44,11 @@ enum Step {
 
 impl Touch<'_> {
     /// Makes the page right for the CPU and present.
+    #[track_caller]
     pub(super) fn resolve(&self) -> Result<(), UserMappingError> {
-        let claim = self.buffer.user_mappings().claim_touch(self.buffer, self.page)?;
+        let mappings = self.buffer.user_mappings();
+        let _entered = mappings.enter(self.buffer)?;
+        let claim = mappings.claim_touch(self.page);
         let mut validated = false;
         loop {
             match self.step(&claim, validated)? {
@@ -126,6 +129,7 @@ impl UserMappings {
         self.remove_present(buffer, &pages)?;
         self.flush_dirty(buffer, &pages)?;
         self.state().ready.remove(&pages);
+        tracing::debug!(target: "wharf_core::user_mapping", buffer = buffer.id().get(), ?pages, "taken over");
         Ok(())
     }
 
