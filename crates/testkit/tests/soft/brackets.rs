@@ -378,3 +378,40 @@ fn assertion_shows_the_findings() {
     cpu_read(&machine, &storage, 0, 1);
     machine.assert_clean();
 }
+
+#[test]
+fn snooping_device_that_writes_into_the_cpu_s_line_leaves_it_dirty() {
+    let machine = machine();
+    let gpu = SoftDevice::new(&machine, "gpu", DmaLimits::unconstrained()).unwrap();
+    let (encoder, storage) = (device(&machine, "encoder"), frame(&machine));
+    let table = map(&gpu, &storage, Bidirectional);
+    machine.cpu_write(&storage, 0, &[1; 32]).unwrap();
+    fill(&gpu, &table, 32..64, 5);
+    let table = map(&encoder, &storage, ToDevice);
+    assert_eq!(
+        sum(&encoder, &table, 0..64),
+        checksum(&[[1; 32], [5; 32]].concat())
+    );
+    machine.assert_clean();
+}
+
+#[test]
+fn brackets_end_with_the_memory() {
+    let machine = machine();
+    let camera = device(&machine, "camera");
+    let storage = frame(&machine);
+    machine.begin_cpu_access(&storage, 0..PAGE, ToDevice);
+    machine.free(&storage);
+    let again = frame(&machine);
+    assert_eq!(again, storage);
+    let table = map(&camera, &again, FromDevice);
+    machine.speculate(&again, 0..PAGE);
+    fill(&camera, &table, 0..64, 5);
+    camera.device().ops().sync_for_cpu(&table, 0..PAGE, ToDevice);
+    cpu_read(&machine, &again, 0, 64);
+    let findings = machine.take_findings();
+    let [Finding::Stale(stale)] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(stale.cause, Cause::Missing(Bracket::BeginCpuAccess));
+}
