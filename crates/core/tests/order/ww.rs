@@ -89,8 +89,8 @@ fn a_refused_lock_is_not_believed_to_be_held() {
     static CLASS: WwClass = WwClass::new("frames", WwAlgorithm::WaitDie);
     static RING: LockClass = LockClass::new("ring");
     let (a, b) = (WwMutex::new(&CLASS), WwMutex::new(&CLASS));
+    let _held = a.try_lock();
     std::thread::scope(|scope| {
-        let _held = a.try_lock();
         scope.spawn(|| {
             passes(|| {
                 assert!(a.lock(&Wait::not()).is_err());
