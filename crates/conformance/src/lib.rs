@@ -9,6 +9,10 @@
 //! | [`fence::basic`] | [`fence::FenceSut`] | st-dma-fence.c | [`fence_basic_cases!`] |
 //! | [`fence::chain`] | [`fence::ChainSut`] | st-dma-fence-chain.c | [`fence_chain_cases!`] |
 //! | [`fence::unwrap`] | [`fence::UnwrapSut`] | st-dma-fence-unwrap.c | [`fence_unwrap_cases!`] |
+//! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
+//! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
+//! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
+//! | [`resv::basic`], for each usage | [`resv::ResvSut`] | st-dma-resv.c | [`resv_basic_cases!`] |
 //!
 //! # Adding a system under test
 //! Make a test target, implement the traits on a type that can be shared by threads, and name each suite with an expression that makes
@@ -22,7 +26,7 @@
 //! ```text
 //! wharf_conformance::cases!(fence::basic, super::MySystem::default(); test_signaling, test_status);
 //! ```
-//! `tests/core_fence.rs` is the example: it runs all suites against `wharf-core`.
+//! `tests/core_fence.rs` is the example: it runs all suites of fences against `wharf-core`.
 //!
 //! # Adding a case
 //! Write the function next to its neighbours, say in its comment what it mirrors, and add it to the suite's macro.
@@ -35,6 +39,8 @@
 use std::time::Duration;
 
 pub mod fence;
+pub mod resv;
+pub mod ww;
 
 /// How long a case waits for what must happen before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,5 +119,48 @@ macro_rules! fence_unwrap_cases {
             unwrap_merge_complex_seqno,
             dedup_empty,
         );
+    };
+}
+
+/// Makes a `#[test]` of each case of [`resv::basic`] with each usage.
+#[macro_export]
+macro_rules! resv_basic_cases {
+    ($sut:expr) => {
+        $crate::resv_basic_cases!($sut; Kernel;
+            sanitycheck => sanitycheck_kernel,
+            test_signaling => test_signaling_kernel,
+            test_for_each => test_for_each_kernel,
+            test_for_each_unlocked => test_for_each_unlocked_kernel,
+            test_get_fences => test_get_fences_kernel,
+        );
+        $crate::resv_basic_cases!($sut; Write;
+            sanitycheck => sanitycheck_write,
+            test_signaling => test_signaling_write,
+            test_for_each => test_for_each_write,
+            test_for_each_unlocked => test_for_each_unlocked_write,
+            test_get_fences => test_get_fences_write,
+        );
+        $crate::resv_basic_cases!($sut; Read;
+            sanitycheck => sanitycheck_read,
+            test_signaling => test_signaling_read,
+            test_for_each => test_for_each_read,
+            test_for_each_unlocked => test_for_each_unlocked_read,
+            test_get_fences => test_get_fences_read,
+        );
+        $crate::resv_basic_cases!($sut; Bookkeep;
+            sanitycheck => sanitycheck_bookkeep,
+            test_signaling => test_signaling_bookkeep,
+            test_for_each => test_for_each_bookkeep,
+            test_for_each_unlocked => test_for_each_unlocked_bookkeep,
+            test_get_fences => test_get_fences_bookkeep,
+        );
+    };
+    ($sut:expr; $usage:ident; $($case:ident => $test:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::resv::basic::$case(&$sut, $crate::resv::Usage::$usage);
+            }
+        )+
     };
 }

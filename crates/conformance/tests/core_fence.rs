@@ -2,68 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use std::time::Duration;
+mod core_sut;
 
-use wharf_conformance::fence::{Callback, ChainSut, FenceSut, UnwrapSut};
-use wharf_core::{
-    CallbackHandle, CallbackOutcome, Deadline, Errno, Fence, FenceArray, FenceChain, FenceContext,
-    FenceStatus, UniqueFence, Wait, WaitError, fence,
-};
+use wharf_conformance::fence::{ChainSut, UnwrapSut};
+use wharf_core::{Errno, Fence, FenceArray, FenceChain, fence};
 
-struct Core;
-
-impl FenceSut for Core {
-    type Context = FenceContext;
-    type Owner = UniqueFence;
-    type Fence = Fence;
-    type Handle = CallbackHandle;
-
-    fn context(&self) -> FenceContext {
-        FenceContext::new("mock", "mock")
-    }
-
-    fn create(&self, context: &FenceContext, seqno: u64) -> UniqueFence {
-        context.fence(seqno)
-    }
-
-    fn fence(&self, owner: &UniqueFence) -> Fence {
-        owner.fence()
-    }
-
-    fn signal(&self, owner: UniqueFence, error: Option<Errno>) {
-        match error {
-            None => owner.signal(),
-            Some(errno) => owner.signal_error(errno).unwrap(),
-        }
-    }
-
-    fn status(&self, fence: &Fence) -> FenceStatus {
-        fence.status()
-    }
-
-    fn wait(&self, fence: &Fence, timeout: Duration) -> Result<(), Errno> {
-        let bounds = Wait::until(Deadline::after(timeout));
-        fence.wait(&bounds).map_err(|error: WaitError| error.errno())
-    }
-
-    fn add_callback(&self, fence: &Fence, callback: Callback) -> Result<CallbackHandle, Callback> {
-        match fence.add_callback(move |_| callback()) {
-            CallbackOutcome::Added(handle) => Ok(handle),
-            CallbackOutcome::AlreadySignaled(callback) => {
-                let fence = fence.clone();
-                Err(Box::new(move || callback(&fence)))
-            }
-        }
-    }
-
-    fn remove_callback(&self, handle: &CallbackHandle) -> bool {
-        handle.remove()
-    }
-
-    fn stub(&self) -> Fence {
-        Fence::stub()
-    }
-}
+use core_sut::Core;
 
 impl ChainSut for Core {
     fn chain(&self, prev: Option<&Fence>, fence: &Fence, seqno: u64) -> Fence {

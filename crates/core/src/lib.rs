@@ -183,8 +183,8 @@ pub use moves::{ExporterControl, MoveError, RevokeError};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
 pub use reservation::{
-    AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationGuard, ReservationSet, ReserveError,
-    SlowReservationError, Usage,
+    AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationDeadlock, ReservationGuard,
+    ReservationLockError, ReservationSet, ReserveError, SlowReservationError, Usage,
 };
 pub use snapshot::{BufferSnapshot, ExporterRole, FenceSnapshot};
 pub use user_mapping::{

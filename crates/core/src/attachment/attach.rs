@@ -34,6 +34,10 @@ pub(super) fn attach(
     } else {
         None
     };
+    if buffer.devices().is_revoked() {
+        // Since the first check, which was made without the lock.
+        return Err(refuse(buffer, device, AttachFault::Revoked));
+    }
     backing::admit(&core, guard.as_ref())?;
     if pairing == Pairing::Kept {
         map_for_life(&core, guard.as_ref(), wait)?;

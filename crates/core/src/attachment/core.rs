@@ -227,16 +227,25 @@ impl Drop for Core {
             info: Arc::clone(&self.info),
             kept: self.state().kept.take(),
         };
-        if !self.buffer.devices().is_dynamic() {
-            end.under_lock(None);
+        let is_dynamic = self.buffer.devices().is_dynamic();
+        if !is_dynamic && self.importer.is_none() {
+            end.give_up(None);
             end.detach();
             return;
         }
+        // The last to go may be a mapping of a dynamic importer, which goes under the lock: not the place to call a static exporter.
         let reservation = Arc::clone(self.buffer.reservation());
         reservation.defer(move |guard| {
-            end.under_lock(Some(guard));
-            let detach: Afterwards = Box::new(move || end.detach());
-            Some(detach)
+            if is_dynamic {
+                end.give_up(Some(guard));
+            }
+            let rest: Afterwards = Box::new(move || {
+                if !is_dynamic {
+                    end.give_up(None);
+                }
+                end.detach();
+            });
+            Some(rest)
         });
     }
 }
@@ -249,8 +258,8 @@ struct End {
 }
 
 impl End {
-    /// Gives up the kept mapping and leaves the list.
-    fn under_lock(&self, guard: Option<&ReservationGuard<'_>>) {
+    /// Gives up the kept mapping and leaves the list. A dynamic exporter is called with the lock.
+    fn give_up(&self, guard: Option<&ReservationGuard<'_>>) {
         self.buffer.devices().remove(self.info.id());
         let Some(kept) = &self.kept else {
             return;

@@ -44,16 +44,14 @@ impl Deferred {
         self.count.fetch_or(0, Ordering::AcqRel) == 0
     }
 
-    /// Does all work there is, and what comes meanwhile; returns what is to be done without the lock.
-    pub(super) fn run(&self, guard: &ReservationGuard<'_>) -> Vec<Afterwards> {
-        let mut afterwards = Vec::new();
+    /// Does all work there is, and what comes meanwhile; adds what is to be done without the lock.
+    pub(super) fn run(&self, guard: &ReservationGuard<'_>, afterwards: &mut Vec<Afterwards>) {
         while !self.seems_empty() {
             for one in self.take() {
                 // The panic hook has reported it already; the others' work is not to suffer.
                 afterwards.extend(contain(|| one(guard)).ok().flatten());
             }
         }
-        afterwards
     }
 
     fn take(&self) -> Vec<Work> {
@@ -61,5 +59,13 @@ impl Deferred {
         // ORDERING: under the lock, see `push`.
         self.count.fetch_sub(all.len(), Ordering::AcqRel);
         std::mem::take(&mut *all)
+    }
+}
+
+/// Does what was left for the time after unlocking.
+pub(super) fn run_afterwards(afterwards: Vec<Afterwards>) {
+    for one in afterwards {
+        // As in `Deferred::run`.
+        let _ = contain(one);
     }
 }

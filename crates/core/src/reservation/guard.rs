@@ -3,9 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 
-use super::deferred::Afterwards;
+use super::deferred::{self, Afterwards};
 use super::{AddFenceError, Fences, Reservation, ReserveError, Usage};
-use crate::contain::contain;
 use crate::{ContextId, Fence, WwGuard};
 
 /// Proof that this thread holds a reservation. Dropping it unlocks.
@@ -42,7 +41,8 @@ impl<'r> ReservationGuard<'r> {
 
     /// Makes room for `count` fences, so that adding them cannot fail once work has begun.
     ///
-    /// Slots that are left when the lock is dropped are taken back.
+    /// It does not add up: there are `count` slots afterwards, or as many as there were if those are more. Slots that are left when the
+    /// lock is dropped are taken back.
     ///
     /// # Errors
     /// [`ReserveError::Nothing`]: EINVAL. [`ReserveError::NoMemory`]: ENOMEM; nothing has changed.
@@ -57,22 +57,26 @@ impl<'r> ReservationGuard<'r> {
         }
         if !self.reservation.list(|list| list.has_room(count)) {
             // Growing is the moment to look at every fence, so that adding need not.
-            let kept = self.fences(Usage::Bookkeep).into_unsignaled_entries();
-            self.reservation.list(|list| list.grow(kept, count))?;
+            let kept = self.fences(Usage::Bookkeep).into_kept(count)?;
+            self.reservation.list(|list| list.set(kept));
         }
         self.slots.set(self.slots.get().max(count));
         Ok(())
     }
 
-    /// Adds a fence; it takes the place of one of the same context that is not later and whose usage is not stronger.
+    /// Adds a fence; it takes the place of those of the same context that are not later and whose usage is not stronger.
     ///
-    /// A usage can thus be made stronger by adding the fence again, and never weaker.
+    /// A usage can thus be made stronger by adding the fence again, and never weaker. Every fence that is added takes a slot.
     ///
     /// # Errors
     /// [`AddFenceError::NoSlot`]: ENOSPC. [`AddFenceError::Container`]: EINVAL.
     ///
     /// # References
     /// `dma_resv_add_fence` (drivers/dma-buf/dma-resv.c, v6.12).
+    // DIFFERENCE: in the kernel a fence that takes another's place needs no slot, so that a forgotten reservation shows up only when
+    // there happens to be nothing to replace. It takes the place of one fence, and that may be a signaled one of any context, so that
+    // what stays depends on the order of the list; asking every fence whether it is signaled would also mean calling foreign code while
+    // the list is locked. Here signaled ones go when room is made.
     pub fn add_fence(&self, fence: &Fence, usage: Usage) -> Result<(), AddFenceError> {
         if fence.is_container() {
             return Err(AddFenceError::Container);
@@ -88,12 +92,27 @@ impl<'r> ReservationGuard<'r> {
         Ok(())
     }
 
-    /// Puts `fence` in the place of all fences of a context, as when work that was queued is taken back and replaced.
+    /// Puts `fence` in the place of all pending fences of a context, as when work that was queued is taken back and replaced. Needs no
+    /// slot.
+    ///
+    /// # Errors
+    /// [`AddFenceError::Container`]: EINVAL; nothing is replaced.
     ///
     /// # References
     /// `dma_resv_replace_fences` (drivers/dma-buf/dma-resv.c, v6.12).
-    pub fn replace_fences(&self, context: ContextId, fence: &Fence, usage: Usage) {
+    // DIFFERENCE: the kernel replaces signaled fences too, if they are still in the list: then it depends on when room was last made
+    // whether finished work becomes pending again.
+    pub fn replace_fences(
+        &self,
+        context: ContextId,
+        fence: &Fence,
+        usage: Usage,
+    ) -> Result<(), AddFenceError> {
+        if fence.is_container() {
+            return Err(AddFenceError::Container);
+        }
         self.reservation.list(|list| list.replace(context, fence, usage));
+        Ok(())
     }
 
     /// Returns the fences of `usage` and stronger ones, signaled ones too, as they are now.
@@ -104,30 +123,39 @@ impl<'r> ReservationGuard<'r> {
         self.reservation.list(|list| list.snapshot(usage))
     }
 
-    /// Replaces all fences by the unsignaled ones of another reservation, which need not be locked.
+    /// Replaces all fences by the unsignaled ones of another reservation, which need not be locked. Slots stay.
     ///
     /// # Errors
     /// [`ReserveError::NoMemory`]: ENOMEM; nothing has changed.
     ///
     /// # References
-    /// `dma_resv_copy_fences` (drivers/dma-buf/dma-resv.c, v6.12).
+    /// `dma_resv_copy_fences` (drivers/dma-buf/dma-resv.c, v6.12), which keeps no slots.
     pub fn copy_fences_from(&self, source: &Reservation) -> Result<(), ReserveError> {
-        let copied = source.fences(Usage::Bookkeep).into_unsignaled_entries();
-        self.reservation.list(|list| list.grow(copied, 1))
+        let copied = source.fences(Usage::Bookkeep).into_kept(self.slots.get())?;
+        self.reservation.list(|list| list.set(copied));
+        Ok(())
     }
 
-    /// Does what others left to do for the holder, then unlocks. Says whether there was a lock.
-    fn unlock(&mut self) -> bool {
+    /// Does what others left to do for the holder, and unlocks; returns what is to be done without the lock.
+    ///
+    /// Work that comes between the last look and the unlocking finds the lock taken. So there is a look after it too.
+    pub(super) fn release(&mut self) -> Vec<Afterwards> {
+        let mut afterwards = Vec::new();
         if self.lock.is_none() {
-            return false;
+            return afterwards;
         }
-        let afterwards = self.reservation.deferred.run(self);
+        let deferred = &self.reservation.deferred;
+        deferred.run(self, &mut afterwards);
         self.lock = None;
-        for one in afterwards {
-            // The panic hook has reported it already; the others' work is not to suffer.
-            let _ = contain(one);
+        while !deferred.is_empty_after_unlock() {
+            let Some(mut next) = self.reservation.try_lock() else {
+                // Whoever holds it will look.
+                break;
+            };
+            deferred.run(&next, &mut afterwards);
+            next.lock = None;
         }
-        true
+        afterwards
     }
 }
 
@@ -139,28 +167,14 @@ impl Reservation {
         work: impl FnOnce(&ReservationGuard<'_>) -> Option<Afterwards> + Send + 'static,
     ) {
         self.deferred.push(Box::new(work));
-        while let Some(mut guard) = self.try_lock() {
-            guard.unlock();
-            if self.deferred.is_empty_after_unlock() {
-                return;
-            }
-        }
-        // Somebody holds the lock and will look once more after unlocking.
+        // Unlocking does it. Without the lock there is somebody who holds it, and who looks after unlocking.
+        drop(self.try_lock());
     }
 }
 
 impl Drop for ReservationGuard<'_> {
     fn drop(&mut self) {
-        if !self.unlock() {
-            return;
-        }
-        // Work that came between the last look and the unlocking found the lock taken.
-        while !self.reservation.deferred.is_empty_after_unlock() {
-            let Some(mut next) = self.reservation.try_lock() else {
-                return;
-            };
-            next.unlock();
-        }
+        deferred::run_afterwards(self.release());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Locking several reservations at once.
 
-use super::{Reservation, ReservationGuard};
-use crate::{AcquireCtx, Deadlock, Wait, WwGuard, WwWaitError, ww};
+use super::{Reservation, ReservationDeadlock, ReservationGuard, ReservationLockError, deferred};
+use crate::{AcquireCtx, Wait, WwMisuse, WwWaitError};
 
 /// Reservations that were locked together. Dropping it unlocks all.
 #[derive(Debug)]
@@ -35,59 +35,63 @@ impl Reservation {
     ///
     /// # References
     /// `drm_exec` (drivers/gpu/drm/drm_exec.c, v6.12).
+    // Not made of `ww::lock_all`, whose guards would unlock without doing what was left for the holder.
     #[track_caller]
     pub fn lock_all<'r>(
         context: &'r AcquireCtx,
         reservations: &[&'r Self],
         wait: &Wait<'_>,
     ) -> Result<ReservationSet<'r>, WwWaitError> {
-        let mutexes: Vec<_> = reservations.iter().map(|one| &one.mutex).collect();
-        let locks = ww::lock_all(context, &mutexes, wait)?;
-        let guards = locks.into_iter().filter_map(|lock| guard_of(reservations, lock));
-        Ok(ReservationSet {
-            guards: guards.collect(),
-        })
-    }
-
-    /// Locks the reservation that a context met a deadlock at, once the context holds nothing any more.
-    ///
-    /// # Blocking
-    /// While others hold it, within the bounds of `wait`.
-    ///
-    /// # Errors
-    /// ETIMEDOUT, EINTR; EINVAL if the context still holds something or the deadlock was met elsewhere. The deadlock comes back in
-    /// the error, to be tried again.
-    ///
-    /// # References
-    /// `dma_resv_lock_slow` (include/linux/dma-resv.h, v6.12).
-    #[track_caller]
-    pub fn lock_slow<'r>(
-        &'r self,
-        deadlock: Deadlock<'r>,
-        wait: &Wait<'_>,
-    ) -> Result<ReservationGuard<'r>, SlowReservationError<'r>> {
-        if !std::ptr::eq(deadlock.contended(), &self.mutex) {
-            return Err(SlowReservationError {
-                deadlock,
-                cause: None,
-            });
+        if context.held() > 0 {
+            return Err(WwWaitError::Misuse(WwMisuse::HoldsOthers {
+                class: context.class().name(),
+                held: context.held(),
+            }));
         }
-        match deadlock.lock_slow(wait) {
-            Ok(lock) => Ok(ReservationGuard::new(self, lock)),
-            Err(error) => Err(SlowReservationError {
-                cause: Some(*error.cause()),
-                deadlock: error.into_deadlock(),
-            }),
+        let mut set = ReservationSet {
+            guards: Vec::with_capacity(reservations.len()),
+        };
+        while let Some(deadlock) = set.attempt(context, reservations, wait)? {
+            set.unlock();
+            set.guards
+                .push(deadlock.lock_slow(wait).map_err(|error| *error.cause())?);
         }
+        Ok(set)
     }
-}
-
-fn guard_of<'r>(reservations: &[&'r Reservation], lock: WwGuard<'r>) -> Option<ReservationGuard<'r>> {
-    let reservation = reservations.iter().find(|one| lock.guards(&one.mutex))?;
-    Some(ReservationGuard::new(reservation, lock))
 }
 
 impl<'r> ReservationSet<'r> {
+    /// Locks what is not locked yet, up to the first deadlock.
+    #[track_caller]
+    fn attempt(
+        &mut self,
+        context: &'r AcquireCtx,
+        reservations: &[&'r Reservation],
+        wait: &Wait<'_>,
+    ) -> Result<Option<ReservationDeadlock<'r>>, WwWaitError> {
+        for reservation in reservations {
+            match reservation.lock_in(context, wait) {
+                Ok(guard) => self.guards.push(guard),
+                Err(ReservationLockError::AlreadyLocked) => (),
+                Err(ReservationLockError::Deadlock(deadlock)) => return Ok(Some(deadlock)),
+                Err(ReservationLockError::Wait(error)) => return Err(WwWaitError::Wait(error)),
+                Err(ReservationLockError::Misuse(misuse)) => return Err(WwWaitError::Misuse(misuse)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Unlocks all, and only then does what must not be done under any of the locks.
+    fn unlock(&mut self) {
+        let afterwards = self
+            .guards
+            .iter_mut()
+            .flat_map(ReservationGuard::release)
+            .collect();
+        self.guards.clear();
+        deferred::run_afterwards(afterwards);
+    }
+
     /// Returns the guard of a reservation of the list.
     pub fn guard(&self, reservation: &Reservation) -> Option<&ReservationGuard<'r>> {
         self.guards.iter().find(|guard| guard.guards(reservation))
@@ -99,33 +103,8 @@ impl<'r> ReservationSet<'r> {
     }
 }
 
-/// A failed [`Reservation::lock_slow`], with the deadlock in it: it is still to be acted upon.
-#[derive(Debug)]
-pub struct SlowReservationError<'r> {
-    deadlock: Deadlock<'r>,
-    /// `None` if the deadlock was met at another reservation.
-    cause: Option<WwWaitError>,
-}
-
-impl<'r> SlowReservationError<'r> {
-    /// Returns ETIMEDOUT, EINTR, the number of a misuse, or EINVAL for a deadlock that was met elsewhere.
-    pub fn errno(&self) -> crate::Errno {
-        self.cause.map_or(crate::Errno::EINVAL, |cause| cause.errno())
-    }
-
-    /// Gives the deadlock back.
-    pub fn into_deadlock(self) -> Deadlock<'r> {
-        self.deadlock
+impl Drop for ReservationSet<'_> {
+    fn drop(&mut self) {
+        self.unlock();
     }
 }
-
-impl std::fmt::Display for SlowReservationError<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.cause {
-            Some(cause) => cause.fmt(f),
-            None => f.write_str("the deadlock was met at another reservation; lock that one first"),
-        }
-    }
-}
-
-impl std::error::Error for SlowReservationError<'_> {}

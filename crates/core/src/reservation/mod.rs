@@ -40,6 +40,7 @@
 //! # References
 //! drivers/dma-buf/dma-resv.c, include/linux/dma-resv.h (v6.12).
 
+mod deadlock;
 mod deferred;
 mod error;
 mod guard;
@@ -52,14 +53,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::sync::{Mutex, lock};
-use crate::{
-    AcquireCtx, Fence, FenceArray, Wait, WaitError, WwAlgorithm, WwClass, WwLockError, WwMutex, WwWaitError,
-};
+use crate::{AcquireCtx, Fence, FenceArray, Wait, WaitError, WwAlgorithm, WwClass, WwMutex, WwWaitError};
 
+pub use deadlock::{ReservationDeadlock, ReservationLockError, SlowReservationError};
 pub use error::{AddFenceError, ReserveError};
 pub use guard::ReservationGuard;
 pub use list::Fences;
-pub use lock_all::{ReservationSet, SlowReservationError};
+pub use lock_all::ReservationSet;
 pub use usage::Usage;
 
 pub(crate) use deferred::Afterwards;
@@ -75,7 +75,7 @@ pub static RESERVATION_CLASS: WwClass = WwClass::new("reservation", WwAlgorithm:
 /// The lock and the fences of one buffer, or of several that are only ever used together.
 ///
 /// # Invariants
-/// The fences change only while the lock is held. A context has at most one fence for each usage, its latest.
+/// The fences change only while the lock is held.
 ///
 /// # References
 /// `struct dma_resv` (include/linux/dma-resv.h, v6.12).
@@ -120,16 +120,22 @@ impl Reservation {
     /// While others hold it, within the bounds of `wait`.
     ///
     /// # Errors
-    /// [`WwLockError::Deadlock`] (EDEADLK): drop every guard of the context, then lock the contended one with
-    /// [`Reservation::lock_slow`], or let [`Reservation::lock_all`] do it. [`WwLockError::AlreadyLocked`] (EALREADY): this context
-    /// has it. [`WwLockError::Wait`]: ETIMEDOUT, EINTR. [`WwLockError::Misuse`]: see there. Contract: L7.
+    /// [`ReservationLockError::Deadlock`] (EDEADLK): drop every guard of the context, then [`ReservationDeadlock::lock_slow`], or let
+    /// [`Reservation::lock_all`] do it. [`ReservationLockError::AlreadyLocked`] (EALREADY): this context has it.
+    /// [`ReservationLockError::Wait`]: ETIMEDOUT, EINTR. [`ReservationLockError::Misuse`]: see there. Contract: L7.
+    ///
+    /// # References
+    /// `dma_resv_lock`, `dma_resv_lock_interruptible` (include/linux/dma-resv.h, v6.12).
     #[track_caller]
-    pub fn lock_in<'a>(
-        &'a self,
-        context: &'a AcquireCtx,
+    pub fn lock_in<'r>(
+        &'r self,
+        context: &'r AcquireCtx,
         wait: &Wait<'_>,
-    ) -> Result<ReservationGuard<'a>, WwLockError<'a>> {
-        Ok(ReservationGuard::new(self, self.mutex.lock_in(context, wait)?))
+    ) -> Result<ReservationGuard<'r>, ReservationLockError<'r>> {
+        match self.mutex.lock_in(context, wait) {
+            Ok(lock) => Ok(ReservationGuard::new(self, lock)),
+            Err(error) => Err(ReservationLockError::of(self, error)),
+        }
     }
 
     /// Locks this reservation if nobody holds it. Does not block.
@@ -146,13 +152,13 @@ impl Reservation {
         self.mutex.is_locked()
     }
 
-    /// Returns the unsignaled fences of `usage` and stronger ones, as they are at this moment. Needs no lock and does not block.
+    /// Returns the fences of `usage` and stronger ones that are there at this moment. Needs no lock and does not block.
     ///
-    /// What is added later is not seen.
+    /// Those that are found signaled when their turn comes are left out; what is added or replaced meanwhile is not seen.
     ///
     /// # References
     /// `dma_resv_for_each_fence_unlocked` (include/linux/dma-resv.h, v6.12).
-    // DIFFERENCE: the kernel's unlocked iterator starts anew when the fences change, and its users must forget what they have
+    // DIFFERENCE: the kernel's unlocked iterator starts anew when its list is replaced, and its users must forget what they have
     // gathered. This one goes through the fences of one moment, so that there is nothing to forget.
     pub fn fences(&self, usage: Usage) -> Fences {
         lock(&self.fences).snapshot(usage).unsignaled()
@@ -220,11 +226,12 @@ impl Reservation {
     }
 }
 
+/// Counts signaled fences too: it does not ask them.
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation")
             .field("is_locked", &self.is_locked())
-            .field("fences", &self.fences(Usage::Bookkeep).count())
+            .field("fences", &self.list(|list| list.len()))
             .finish()
     }
 }

@@ -201,3 +201,35 @@ fn buffers_can_share_a_reservation() {
     drop(guard);
     assert!(second.reservation().try_lock().is_some());
 }
+
+/// A static exporter is never called with the reservation held, not even by the last to go.
+#[test]
+fn last_mapping_of_a_dynamic_importer_ends_the_attachment_to_a_static_exporter_without_the_lock() {
+    let heap = Heap::new_static(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    for how in ["dropped", "dropped under the lock", "unmapped"] {
+        let gpu = buffer
+            .attach_dynamic(&any("gpu"), ReadWrite, Told::new(heap.log()), &forever())
+            .unwrap();
+        let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+        drop(gpu);
+        heap.log().take();
+        match how {
+            "dropped" => drop(mapping),
+            _ => {
+                let guard = buffer.reservation().lock(&forever()).unwrap();
+                if how == "unmapped" {
+                    mapping.unmap(&guard).unwrap();
+                } else {
+                    drop(mapping);
+                }
+                assert!(heap.log().take().is_empty(), "{how}");
+            }
+        }
+        assert_eq!(
+            heap.log().take(),
+            ["unmap Bidirectional unlocked", "detach gpu unlocked"],
+            "{how}"
+        );
+    }
+}

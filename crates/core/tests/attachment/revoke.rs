@@ -100,3 +100,23 @@ fn revoking_twice_is_the_same_as_once() {
     assert!(revoke(&heap, &buffer).unwrap().is_signaled());
     assert!(revoke(&heap, &buffer).unwrap().is_signaled());
 }
+
+/// The exporter takes the buffer away between the check of an attachment and the lock.
+#[test]
+fn buffer_revoked_while_it_is_being_attached_is_not_mapped_for_life() {
+    let (heap, buffer) = dynamic();
+    let revoked = heap.clone();
+    heap.on_attach(move || {
+        drop(
+            revoked
+                .control()
+                .revoke(&revoked.control().reservation().lock(&forever()).unwrap()),
+        )
+    });
+    let error = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap_err();
+    assert_eq!(error.errno(), Errno::ENODEV);
+    assert_eq!(
+        heap.log().take(),
+        ["attach screen unlocked", "detach screen unlocked"]
+    );
+}

@@ -66,6 +66,7 @@ struct Shared {
     faults: Mutex<Faults>,
     control: OnceLock<ExporterControl>,
     old_places: Mutex<Vec<Fence>>,
+    on_attach: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Heap {
@@ -91,6 +92,7 @@ impl Heap {
                 faults: Mutex::new(Faults::default()),
                 control: OnceLock::new(),
                 old_places: Mutex::new(Vec::new()),
+                on_attach: OnceLock::new(),
             }),
         }
     }
@@ -113,6 +115,11 @@ impl Heap {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.shared.faults.lock().unwrap()
+    }
+
+    /// Has something done whenever a device is being attached.
+    pub(crate) fn on_attach(&self, what: impl Fn() + Send + Sync + 'static) {
+        assert!(self.shared.on_attach.set(Box::new(what)).is_ok());
     }
 
     pub(crate) fn backing_now(&self) -> Backing {
@@ -184,6 +191,9 @@ impl Exporter for Heap {
 impl DmaExporter for Heap {
     fn attach(&self, attachment: &AttachmentInfo) -> Result<(), Refusal> {
         self.enter("attach", &format!(" {}", attachment.label()));
+        if let Some(what) = self.shared.on_attach.get() {
+            what();
+        }
         self.fail(|faults| faults.attach)
     }
 
