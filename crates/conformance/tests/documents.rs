@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn read(path: &str) -> String {
@@ -18,7 +21,9 @@ fn read(path: &str) -> String {
 fn rows() -> Vec<String> {
     let table = read("docs/kernel-tests.md");
     let cells = table.lines().filter_map(|line| line.strip_suffix("` |"));
-    cells.map(|line| line.rsplit('`').next().unwrap().to_owned()).collect()
+    cells
+        .map(|line| line.rsplit('`').next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -27,7 +32,10 @@ fn every_mirrored_case_exists_where_the_table_says() {
     assert!(rows.len() > 90, "only {} rows were understood", rows.len());
     for row in rows {
         match row.split_once("::") {
-            Some((file, case)) => assert!(read(&file.to_owned()).contains(&format!("pub fn {case}<")), "{row}"),
+            Some((file, case)) => assert!(
+                read(&file.to_owned()).contains(&format!("pub fn {case}<")),
+                "{row}"
+            ),
             None => assert!(!read(&row).is_empty(), "{row}"),
         }
     }
@@ -36,10 +44,20 @@ fn every_mirrored_case_exists_where_the_table_says() {
 #[test]
 fn every_case_of_the_kernel_suites_is_in_the_table() {
     let listed: BTreeSet<String> = rows().into_iter().collect();
-    for file in ["fence/basic", "fence/chain", "fence/unwrap", "resv/basic", "ww/mutex", "ww/stress", "ww/selftest"] {
+    for file in [
+        "fence/basic",
+        "fence/chain",
+        "fence/unwrap",
+        "resv/basic",
+        "ww/mutex",
+        "ww/stress",
+        "ww/selftest",
+    ] {
         let path = format!("crates/conformance/src/{file}.rs");
         for line in read(&path).lines() {
-            let Some(rest) = line.strip_prefix("pub fn ") else { continue };
+            let Some(rest) = line.strip_prefix("pub fn ") else {
+                continue;
+            };
             let case = format!("{path}::{}", rest.split('<').next().unwrap());
             let is_ours = case.ends_with("::stress_lock_all");
             assert!(listed.contains(&case) || is_ours, "{case} is in no row");
@@ -80,8 +98,15 @@ fn declared() -> BTreeMap<String, usize> {
 fn every_difference_to_the_kernel_is_in_compat_toml() {
     let document = read("docs/compat.toml");
     let mut listed = BTreeMap::new();
-    for line in document.lines().filter_map(|line| line.strip_prefix("where = \"")) {
+    for line in document
+        .lines()
+        .filter_map(|line| line.strip_prefix("where = \""))
+    {
         *listed.entry(line.trim_end_matches('"').to_owned()).or_insert(0) += 1;
     }
-    assert_eq!(declared(), listed, "left: in the sources, right: in docs/compat.toml");
+    assert_eq!(
+        declared(),
+        listed,
+        "left: in the sources, right: in docs/compat.toml"
+    );
 }

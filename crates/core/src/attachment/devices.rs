@@ -71,12 +71,7 @@ impl Devices {
     /// Returns everybody who keeps the buffer where it is. Contract: A5.
     pub(crate) fn holders(&self, buffer: &DmaBuf) -> Vec<Holder> {
         let mut holders: Vec<Holder> = self.attachments().iter().filter_map(|core| core.hold()).collect();
-        if buffer.vmap_count().is_in_use() {
-            holders.push(Holder {
-                who: "the CPU of this process".into(),
-                how: Hold::Vmapped,
-            });
-        }
+        holders.extend(cpu_holders(buffer));
         holders
     }
 
@@ -89,4 +84,15 @@ impl Devices {
         // ORDERING: see `is_revoked`.
         self.revoked.store(true, Ordering::Release);
     }
+}
+
+/// How the CPU of this process keeps a buffer where it is.
+pub(crate) fn cpu_holders(buffer: &DmaBuf) -> impl Iterator<Item = Holder> {
+    let vmapped = buffer.vmap_count().is_in_use().then_some(Hold::Vmapped);
+    let mappings = buffer.user_mappings().untracked_count();
+    let mapped = (mappings > 0).then_some(Hold::UserMapped { mappings });
+    vmapped.into_iter().chain(mapped).map(|how| Holder {
+        who: "the CPU".into(),
+        how,
+    })
 }

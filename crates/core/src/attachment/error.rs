@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::Holder;
 use crate::dma::{Conflict, Unsuitable, Violation};
-use crate::{BufferId, DataDirection, Errno, ExporterFault, UserMappingError, WaitError};
+use crate::moves::RelocateFault;
+use crate::{BufferId, DataDirection, Errno, ExporterFault, UserMappingError, WaitError, WwWaitError};
 
 /// Whom an error is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub enum BackingError {
     /// No memory at all can suit all attached devices together.
     #[error("{0}")]
     Conflict(Conflict),
+    /// The reservation, which a dynamic exporter allocates under, could not be locked.
+    #[error("before memory could be allocated: {0}")]
+    Reservation(WwWaitError),
     /// The exporter could not allocate.
     #[error("the exporter could not allocate: it {0}")]
     Exporter(ExporterFault),
@@ -46,10 +50,11 @@ pub enum BackingError {
 }
 
 impl BackingError {
-    /// Returns EBUSY for a conflict, the exporter's own number, or EIO for its bugs.
+    /// Returns EBUSY for a conflict, ETIMEDOUT, EINTR or EDEADLK for the reservation, the exporter's own number, or EIO for its bugs.
     pub fn errno(&self) -> Errno {
         match self {
             Self::Conflict(_) => Errno::EBUSY,
+            Self::Reservation(source) => source.errno(),
             Self::Exporter(fault) => fault.errno(),
             Self::Unsuitable(_) => Errno::EIO,
         }
@@ -172,8 +177,19 @@ pub enum NotMoved {
     Static,
     /// It would do after a move, which the exporter could not make.
     Exporter(ExporterFault),
+    /// It would do after a move, but pages of user mappings could not be taken away.
+    UserMappings(Box<UserMappingError>),
     /// It was moved, to a place that does not suit somebody either: a bug of the exporter.
     MovedWrongly(Box<Unsuitable>),
+}
+
+impl From<RelocateFault> for NotMoved {
+    fn from(fault: RelocateFault) -> Self {
+        match fault {
+            RelocateFault::UserMappings(source) => Self::UserMappings(Box::new(source)),
+            RelocateFault::Exporter(fault) => Self::Exporter(fault),
+        }
+    }
 }
 
 impl fmt::Display for NotMoved {
@@ -186,6 +202,12 @@ impl fmt::Display for NotMoved {
             }
             Self::Static => f.write_str("the exporter is static and cannot move it"),
             Self::Exporter(fault) => write!(f, "it would after a move, but the exporter {fault}"),
+            Self::UserMappings(source) => {
+                write!(
+                    f,
+                    "it would after a move, but user mappings stay in the way: {source}"
+                )
+            }
             Self::MovedWrongly(unsuitable) => {
                 write!(
                     f,

@@ -54,5 +54,6 @@ pub use snapshot::AttachmentSnapshot;
 pub use static_importer::{Attachment, DetachError, Mapping};
 
 pub(crate) use self::core::Core;
+pub(crate) use backing::{ensure as ensure_backing, ensure_unlocked as ensure_backing_unlocked};
 pub(crate) use calls::Callee;
-pub(crate) use devices::{Devices, ExporterKind};
+pub(crate) use devices::{Devices, ExporterKind, cpu_holders};

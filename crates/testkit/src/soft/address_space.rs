@@ -37,7 +37,9 @@ pub(super) struct Translated {
 impl AddressSpace {
     /// Says whether the device may write to anything.
     pub(super) fn is_writable(&self) -> bool {
-        self.mappings.iter().any(|mapping| mapping.direction.device_writes())
+        self.mappings
+            .iter()
+            .any(|mapping| mapping.direction.device_writes())
     }
 
     /// Says whether the device may write through a table.

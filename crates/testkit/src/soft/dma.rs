@@ -113,7 +113,12 @@ impl SoftDma {
 }
 
 impl DmaOps for SoftDma {
-    fn map(&self, storage: &Storage, limits: &DmaLimits, direction: DataDirection) -> Result<SgTable, Refusal> {
+    fn map(
+        &self,
+        storage: &Storage,
+        limits: &DmaLimits,
+        direction: DataDirection,
+    ) -> Result<SgTable, Refusal> {
         let suits = limits.check_storage(storage);
         suits.map_err(|violation| Refusal::new(violation.errno(), violation.to_string()))?;
         let mut state = self.machine.lock();

@@ -106,7 +106,9 @@ impl SoftExporter {
             control: OnceLock::new(),
             state: Mutex::new(ExporterState::default()),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Lets the memory move while nothing pins it.
@@ -155,9 +157,11 @@ impl SoftExporter {
     /// See [`MoveError`]; before the export, [`MoveError::Released`].
     pub fn move_to(&self, guard: &ReservationGuard<'_>, placement: &Placement) -> Result<Fence, MoveError> {
         let control = self.shared.control.get().ok_or(MoveError::Released)?;
-        control.move_buffer(guard, || self.relocate_to(guard, |machine, label, size_bytes| {
-            machine.allocate(label, size_bytes, placement)
-        }))
+        control.move_buffer(guard, || {
+            self.relocate_to(guard, |machine, label, size_bytes| {
+                machine.allocate(label, size_bytes, placement)
+            })
+        })
     }
 
     pub(super) fn allocate_for(&self, needs: &Requirements) -> Result<(), Refusal> {
@@ -165,12 +169,20 @@ impl SoftExporter {
             // Somebody's CPU access came first; the framework checks whether it suits.
             return Ok(());
         }
-        let storage = self.shared.machine.allocate_for(&self.shared.label, needs).map_err(refuse)?;
+        let storage = self
+            .shared
+            .machine
+            .allocate_for(&self.shared.label, needs)
+            .map_err(refuse)?;
         self.state().storage = Some(storage);
         Ok(())
     }
 
-    pub(super) fn relocate_for(&self, guard: &ReservationGuard<'_>, needs: &Requirements) -> Result<(), Refusal> {
+    pub(super) fn relocate_for(
+        &self,
+        guard: &ReservationGuard<'_>,
+        needs: &Requirements,
+    ) -> Result<(), Refusal> {
         self.relocate_to(guard, |machine, label, _| machine.allocate_for(label, needs))
     }
 
@@ -205,7 +217,9 @@ impl SoftExporter {
     pub(super) fn free_old_when(&self, idle: &Fence) {
         let old = std::mem::take(&mut self.state().old);
         let machine = self.shared.machine.clone();
-        after_all([idle.clone()], move || old.iter().for_each(|storage| machine.free(storage)));
+        after_all([idle.clone()], move || {
+            old.iter().for_each(|storage| machine.free(storage))
+        });
     }
 
     /// Returns the memory; allocates it anywhere if there is none.
@@ -213,11 +227,17 @@ impl SoftExporter {
         if let Some(storage) = self.storage() {
             return Ok(storage);
         }
-        self.allocate_at(&Placement::scattered(wharf_core::PAGE_BYTES)).map_err(refuse)
+        self.allocate_at(&Placement::scattered(wharf_core::PAGE_BYTES))
+            .map_err(refuse)
     }
 
     fn allocate_at(&self, placement: &Placement) -> Result<Storage, OutOfMemory> {
-        let Shared { machine, label, size_bytes, .. } = &*self.shared;
+        let Shared {
+            machine,
+            label,
+            size_bytes,
+            ..
+        } = &*self.shared;
         let storage = machine.allocate(label, *size_bytes, placement)?;
         self.state().storage = Some(storage.clone());
         Ok(storage)

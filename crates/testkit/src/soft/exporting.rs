@@ -23,7 +23,11 @@ impl Exporter for SoftExporter {
     }
 
     fn map_ops(&self) -> MapOps<'_> {
-        if self.shared.is_dynamic { MapOps::Dynamic(self) } else { MapOps::Static(self) }
+        if self.shared.is_dynamic {
+            MapOps::Dynamic(self)
+        } else {
+            MapOps::Static(self)
+        }
     }
 
     fn begin_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
@@ -35,7 +39,9 @@ impl Exporter for SoftExporter {
 
     fn end_cpu_access(&self, range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
         let storage = self.settled()?;
-        self.shared.machine.end_cpu_access(&storage, range.clone(), direction);
+        self.shared
+            .machine
+            .end_cpu_access(&storage, range.clone(), direction);
         self.sync_for_device(range, direction);
         Ok(())
     }
@@ -62,7 +68,9 @@ impl SoftExporter {
     fn sync_for_cpu(&self, storage: &Storage, range: Range<u64>, direction: DataDirection) {
         if direction.device_writes() {
             // Devices make the CPU forget what it has; another window may have been written through.
-            self.shared.machine.clean_cpu(storage, range.clone(), "begin_cpu_access");
+            self.shared
+                .machine
+                .clean_cpu(storage, range.clone(), "begin_cpu_access");
         }
         for Mapped { device, table, .. } in self.mapped() {
             device.ops().sync_for_cpu(&table, range.clone(), direction);
@@ -77,7 +85,11 @@ impl SoftExporter {
     }
 
     fn map_for(&self, request: &MapRequest<'_>) -> Result<SgTable, Refusal> {
-        let MapRequest { attachment, direction, .. } = *request;
+        let MapRequest {
+            attachment,
+            direction,
+            ..
+        } = *request;
         let table = attachment.map(&self.settled()?, direction)?;
         self.note_mapped(Mapped {
             attachment: attachment.id(),
@@ -89,7 +101,11 @@ impl SoftExporter {
     }
 
     fn unmap_for(&self, request: &MapRequest<'_>, table: &SgTable) {
-        let MapRequest { attachment, direction, .. } = *request;
+        let MapRequest {
+            attachment,
+            direction,
+            ..
+        } = *request;
         self.forget_mapped(attachment.id(), table, direction);
         attachment.unmap(table, direction);
     }
@@ -146,7 +162,9 @@ impl CpuBytes for SoftExporter {
     }
 
     fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), Refusal> {
-        self.shared.machine.cpu_write(&self.settled()?, offset_bytes, from)
+        self.shared
+            .machine
+            .cpu_write(&self.settled()?, offset_bytes, from)
     }
 }
 
@@ -193,7 +211,9 @@ impl FaultTrackedExporter for SoftExporter {
 
     fn flush(&self, pages: Range<u64>) -> Result<(), Refusal> {
         let range = pages.start * PAGE_BYTES..pages.end * PAGE_BYTES;
-        self.shared.machine.clean_cpu(&self.settled()?, range.clone(), "a device's take-over");
+        self.shared
+            .machine
+            .clean_cpu(&self.settled()?, range.clone(), "a device's take-over");
         self.sync_for_device(range, DataDirection::Bidirectional);
         Ok(())
     }
