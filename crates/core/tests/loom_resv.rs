@@ -65,6 +65,8 @@ fn reader_sees_whole_states_in_their_order() {
             let (context, preempted) = (context.id(), preempted.fence());
             thread::spawn(move || {
                 let guard = lock(&reservation);
+                // More than there is room for.
+                guard.reserve_fences(16).unwrap();
                 add(&guard, &second, Usage::Write);
                 add(&guard, &third, Usage::Read);
                 guard.replace_fences(context, &preempted, Usage::Write).unwrap();
