@@ -12,12 +12,13 @@ pub const LINE_BYTES: u64 = 64;
 
 const LINE: usize = 64;
 
-/// A line: bytes as they were in memory, or as they were written since.
+/// A line: bytes as they were in memory, or as they were written since. It is written back as a whole, as real ones are: two who
+/// write to the same line at the same time lose something.
 #[derive(Clone)]
 struct Line {
     bytes: [u8; LINE],
     stamps: [Stamp; LINE],
-    dirty: [bool; LINE],
+    is_dirty: bool,
 }
 
 /// Lines by the address of their first byte. Nothing leaves by itself.
@@ -70,7 +71,7 @@ impl Cache {
         let mut filled = Line {
             bytes: [0; LINE],
             stamps: [Stamp::ZEROED; LINE],
-            dirty: [false; LINE],
+            is_dirty: false,
         };
         filled.bytes.copy_from_slice(&frame.bytes[at..at + LINE]);
         filled.stamps.copy_from_slice(&frame.stamps[at..at + LINE]);
@@ -86,13 +87,13 @@ impl Cache {
         }
     }
 
-    /// Writes to a line that is here; `dirty` if memory does not have it.
-    pub(super) fn write(&mut self, part: Part, bytes: &[u8], stamp: Stamp, dirty: bool) {
+    /// Writes to a line that is here; `is_dirty` if memory does not get the same.
+    pub(super) fn write(&mut self, part: Part, bytes: &[u8], stamp: Stamp, is_dirty: bool) {
         if let Some(line) = self.lines.get_mut(&part.line) {
             let places = part.first..part.first + part.len;
             line.bytes[places.clone()].copy_from_slice(bytes);
-            line.stamps[places.clone()].fill(stamp);
-            line.dirty[places].fill(dirty);
+            line.stamps[places].fill(stamp);
+            line.is_dirty |= is_dirty;
         }
     }
 
@@ -134,9 +135,11 @@ impl Cache {
             let (Some(line), Some((frame, at))) = (self.lines.remove(&address), memory.frame(address)) else {
                 continue;
             };
-            let written = (0..LINE).filter(|byte| line.dirty[*byte]);
-            for byte in written.filter(|byte| line.stamps[*byte] == frame.latest[at + byte]) {
-                writes.lose(line.stamps[byte], || format!("{how} threw it away").into());
+            for byte in (0..LINE).filter(|_| line.is_dirty) {
+                let (stamp, place) = (line.stamps[byte], at + byte);
+                if stamp == frame.latest[place] && stamp != frame.stamps[place] {
+                    writes.lose(stamp, || format!("{how} threw it away").into());
+                }
             }
         }
     }
@@ -149,17 +152,17 @@ impl Cache {
 
 impl Line {
     fn write_back(&mut self, frame: &mut Frame, at: usize, writes: &mut Writes, how: &str) {
+        if !std::mem::take(&mut self.is_dirty) {
+            return;
+        }
         for byte in 0..LINE {
-            if !std::mem::take(&mut self.dirty[byte]) {
-                continue;
-            }
             let there = frame.stamps[at + byte];
-            if there > self.stamps[byte] && there == frame.latest[at + byte] {
+            if there != self.stamps[byte] && there == frame.latest[at + byte] {
                 writes.lose(there, || format!("{how} wrote older bytes over it").into());
             }
-            frame.bytes[at + byte] = self.bytes[byte];
-            frame.stamps[at + byte] = self.stamps[byte];
         }
+        frame.bytes[at..at + LINE].copy_from_slice(&self.bytes);
+        frame.stamps[at..at + LINE].copy_from_slice(&self.stamps);
     }
 }
 

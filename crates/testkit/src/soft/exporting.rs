@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use wharf_core::dma::{DmaOps, Requirements, Storage};
+use wharf_core::dma::{Requirements, Storage};
 use wharf_core::{
     AttachmentInfo, Backing, Coherency, CoherencyDeclaration, CpuBytes, DataDirection, DmaExporter,
     DynamicExporter, Exporter, ExporterControl, FaultTrackedExporter, Fence, MapOps, MapRequest, PAGE_BYTES,

@@ -138,33 +138,28 @@ impl State {
 
     /// Why a read did not see the latest write of a byte.
     fn cause(&self, reader: Agent, window: Option<DataDirection>, latest: Stamp, in_memory: Stamp) -> Cause {
+        if in_memory == latest {
+            let (bracket, direction, reads): (_, _, fn(DataDirection) -> bool) = match reader {
+                Agent::Cpu => (Bracket::BeginCpuAccess, window, DataDirection::device_writes),
+                Agent::Device(_, direction) => (Bracket::Map, Some(direction), DataDirection::cpu_writes),
+            };
+            return match direction.filter(|direction| !reads(*direction)) {
+                Some(direction) => Cause::WrongDirection { bracket, direction },
+                None => Cause::Missing(bracket),
+            };
+        }
         let write = self.writes.get(latest);
-        let (closing, writes_allowed): (_, fn(DataDirection) -> bool) = match write.by {
+        let (bracket, writes): (_, fn(DataDirection) -> bool) = match write.by {
             Party::Cpu => (Bracket::EndCpuAccess, DataDirection::cpu_writes),
             Party::Device(_) => (Bracket::Unmap, DataDirection::device_writes),
         };
-        if let Some(direction) = write.direction.filter(|direction| !writes_allowed(*direction)) {
-            return Cause::WrongDirection {
-                bracket: closing,
-                direction,
-            };
-        }
-        if let Some(how) = &write.lost {
-            return Cause::Lost { how: how.clone() };
-        }
-        if in_memory != latest {
-            return Cause::Missing(closing);
-        }
-        let (opening, direction, reads_allowed): (_, _, fn(DataDirection) -> bool) = match reader {
-            Agent::Cpu => (Bracket::BeginCpuAccess, window, DataDirection::device_writes),
-            Agent::Device(_, direction) => (Bracket::Map, Some(direction), DataDirection::cpu_writes),
-        };
-        match direction.filter(|direction| !reads_allowed(*direction)) {
-            Some(direction) => Cause::WrongDirection {
-                bracket: opening,
-                direction,
-            },
-            None => Cause::Missing(opening),
+        match (
+            write.direction.filter(|direction| !writes(*direction)),
+            &write.lost,
+        ) {
+            (Some(direction), _) => Cause::WrongDirection { bracket, direction },
+            (None, Some(how)) => Cause::Lost { how: how.clone() },
+            (None, None) => Cause::Missing(bracket),
         }
     }
 
@@ -249,6 +244,8 @@ impl State {
 
     pub(super) fn free(&mut self, storage: &Storage) {
         self.memory.free(storage);
+        self.windows
+            .retain(|window| !window.runs.iter().any(|run| overlaps(storage, *run)));
         for run in storage.runs() {
             self.cpu.purge(*run);
             for cache in self.devices.iter_mut().filter_map(|device| device.cache.as_mut()) {
@@ -271,6 +268,13 @@ fn own_cache<'a>(cpu: &'a mut Cache, devices: &'a mut [DeviceState], agent: Agen
         Agent::Cpu => Some(cpu),
         Agent::Device(number, _) => devices[number].cache.as_mut(),
     }
+}
+
+fn overlaps(storage: &Storage, run: PhysicalRun) -> bool {
+    let touches = |other: &PhysicalRun| {
+        run.address < other.address + other.length_bytes && other.address < run.address + run.length_bytes
+    };
+    storage.runs().iter().any(touches)
 }
 
 /// Adds a byte to the findings, to the last one if it continues that.
