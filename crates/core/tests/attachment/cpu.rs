@@ -227,7 +227,8 @@ fn what_the_cpu_cannot_give_up_keeps_the_buffer_from_being_revoked() {
 
 #[test]
 fn memory_that_the_cpu_needs_first_is_allocated_then_to_suit_who_is_attached() {
-    let by: [(&str, fn(&CpuHeap, &DmaBuf)); 3] = [
+    type FirstUse = fn(&CpuHeap, &DmaBuf);
+    let by: [(&str, FirstUse); 3] = [
         ("access", |_, buffer| {
             drop(buffer.begin_cpu_access(.., ToDevice).unwrap())
         }),
