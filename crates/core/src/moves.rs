@@ -86,10 +86,14 @@ fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>,
 /// See [`ExporterControl::revoke`].
 fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
     let attachments = buffer.devices().attachments();
-    let unable: Vec<Box<str>> = attachments
+    let not_revocable = attachments
         .iter()
-        .filter(|attachment| attachment.info().contract() != Contract::Revocable)
-        .map(|attachment| attachment.info().label().into())
+        .map(|attachment| attachment.info())
+        .filter(|info| info.contract() != Contract::Revocable)
+        .map(|info| info.label().into());
+    let ending = buffer.devices().ending();
+    let unable: Vec<Box<str>> = not_revocable
+        .chain(ending.iter().map(|info| info.label().into()))
         .collect();
     if !unable.is_empty() {
         return Err(RevokeError::NotRevocable {
