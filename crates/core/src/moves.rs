@@ -105,12 +105,16 @@ fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>,
 /// See [`ExporterControl::revoke`].
 fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
     let attachments = buffer.devices().attachments();
-    let mut unable: Vec<Box<str>> = attachments
+    let not_revocable = attachments
         .iter()
-        .filter(|attachment| attachment.info().contract() != Contract::Revocable)
-        .map(|attachment| attachment.info().label().into())
+        .map(|attachment| attachment.info())
+        .filter(|info| info.contract() != Contract::Revocable)
+        .map(|info| info.label().into());
+    let ending = buffer.devices().ending();
+    let unable: Vec<Box<str>> = not_revocable
+        .chain(ending.iter().map(|info| info.label().into()))
+        .chain(cpu_holders(buffer).map(|holder| holder.to_string().into()))
         .collect();
-    unable.extend(cpu_holders(buffer).map(|holder| holder.to_string().into()));
     if !unable.is_empty() {
         return Err(RevokeError::NotRevocable {
             buffer: buffer.id(),
