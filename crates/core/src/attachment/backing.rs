@@ -98,6 +98,7 @@ fn allocate(buffer: &DmaBuf) -> Result<(), BackingError> {
         None => Ok(()),
     })
     .map_err(BackingError::Exporter)?;
+    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), %requirements, "allocated");
     match ask(buffer).map_err(BackingError::Exporter)? {
         Backing::At(storage) => requirements.allows(&storage).map_err(BackingError::Unsuitable),
         Backing::Opaque => Ok(()),

@@ -137,6 +137,7 @@ pub(crate) fn begin(
     wait_for_devices(buffer, direction, wait)?;
     call(|| buffer.exporter_dyn().begin_cpu_access(range.clone(), direction))
         .map_err(|fault| exporter_error(buffer, fault))?;
+    tracing::trace!(target: "wharf_core::cpu", buffer = buffer.id().get(), ?range, ?direction, "access begins");
     Ok(CpuAccess {
         buffer: buffer.clone(),
         range,
@@ -204,6 +205,7 @@ impl CpuAccess {
         if !mem::take(&mut self.open) {
             return Ok(());
         }
+        tracing::trace!(target: "wharf_core::cpu", buffer = self.buffer.id().get(), range = ?self.range, "access ends");
         call(|| {
             self.buffer
                 .exporter_dyn()

@@ -59,10 +59,13 @@ impl DmaBuf {
         })?;
         let exporter = self.exporter_dyn();
         match self.vmap_count().acquire(guard, exporter) {
-            Ok(bytes) => Ok(Vmap {
-                buffer: self.clone(),
-                bytes: Some(bytes),
-            }),
+            Ok(bytes) => {
+                tracing::debug!(target: "wharf_core::cpu", buffer = self.id().get(), "vmapped");
+                Ok(Vmap {
+                    buffer: self.clone(),
+                    bytes: Some(bytes),
+                })
+            }
             Err(refused) => Err(self.vmap_error(refused)),
         }
     }
@@ -216,6 +219,7 @@ impl Drop for Vmap {
         let reservation = Arc::clone(buffer.reservation());
         reservation.defer(move |guard| {
             buffer.vmap_count().release(guard, buffer.exporter_dyn());
+            tracing::debug!(target: "wharf_core::cpu", buffer = buffer.id().get(), "vmap given up");
             // The buffer may be released with this handle, and its exporter expects no lock then.
             Some(Box::new(move || drop(buffer)))
         });

@@ -9,4 +9,5 @@ mod pairings;
 mod revoke;
 mod snapshot;
 mod support;
+mod trace;
 mod untrusted;
