@@ -166,7 +166,7 @@ pub use attachment::{
     Contract, DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer,
     MapError, MapFault, Mapping, NotMoved, Notice, Parties, Pin, Revocable,
 };
-pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
+pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page, PageMut};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;

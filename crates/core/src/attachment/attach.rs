@@ -120,6 +120,7 @@ fn map_for_life(core: &Core, guard: Option<&ReservationGuard<'_>>, wait: &Wait<'
                 table: Arc::new(table),
                 direction,
                 pinned,
+                settling: None,
             });
             Ok(())
         }

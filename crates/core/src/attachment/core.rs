@@ -66,6 +66,8 @@ pub(super) struct Kept {
     pub(super) table: Arc<SgTable>,
     pub(super) direction: DataDirection,
     pub(super) pinned: bool,
+    /// The revocation that waits for its end.
+    pub(super) settling: Option<Arc<Settling>>,
 }
 
 /// A mapping somebody has.
@@ -170,12 +172,15 @@ impl Core {
     }
 
     /// Makes all current mappings old; `settling` is told as each of them is given up.
+    ///
+    /// A mapping that is kept for life holds its buffer in place, so that only a revocation comes to it.
     pub(crate) fn make_stale(&self, settling: &Arc<Settling>) {
-        for record in &mut self.state().records {
-            if record.settling.is_none() {
-                settling.one_more();
-                record.settling = Some(Arc::clone(settling));
-            }
+        let state = &mut *self.state();
+        let kept = state.kept.iter_mut().map(|kept| &mut kept.settling);
+        let records = state.records.iter_mut().map(|record| &mut record.settling);
+        for waits in kept.chain(records).filter(|waits| waits.is_none()) {
+            settling.one_more();
+            *waits = Some(Arc::clone(settling));
         }
     }
 
@@ -272,9 +277,14 @@ impl End {
         if kept.pinned {
             calls::unpin(callee, &self.info);
         }
+        if let Some(settling) = &kept.settling {
+            settling.one_less();
+        }
     }
 
     fn detach(&self) {
+        tracing::debug!(target: "wharf_core::attachment", buffer = self.buffer.id().get(),
+            attachment = self.info.id().get(), "detached");
         calls::detach(&self.buffer, &self.info);
     }
 }

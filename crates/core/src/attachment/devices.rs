@@ -1,10 +1,11 @@
 //! What a buffer knows of its devices.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backing::Turns;
-use super::core::{Core, WeakCore};
-use super::{AttachmentId, Hold, Holder};
+use super::core::{Core, Pairing, WeakCore};
+use super::{AttachmentId, AttachmentInfo, Hold, Holder};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::{DmaBuf, MismatchPolicy};
@@ -23,8 +24,22 @@ pub(crate) struct Devices {
     mismatch: MismatchPolicy,
     turns: Turns,
     /// In the order of attaching. Changed with the reservation held if the exporter is dynamic, so that a move sees all.
-    attachments: Mutex<Vec<(AttachmentId, WeakCore)>>,
+    attachments: Mutex<BTreeMap<AttachmentId, Listed>>,
     revoked: AtomicBool,
+}
+
+/// An attachment on the list. It stays there after its end until what was kept for its life has been given up, which needs the lock.
+struct Listed {
+    core: WeakCore,
+    info: Arc<AttachmentInfo>,
+    pairing: Pairing,
+}
+
+impl Listed {
+    /// Says whether it has ended, but not yet given up what was kept for its life.
+    fn is_ending(&self) -> bool {
+        self.pairing == Pairing::Kept && self.core.strong_count() == 0
+    }
 }
 
 impl Devices {
@@ -33,7 +48,7 @@ impl Devices {
             kind,
             mismatch,
             turns: Turns::default(),
-            attachments: Mutex::new(Vec::new()),
+            attachments: Mutex::default(),
             revoked: AtomicBool::new(false),
         }
     }
@@ -55,28 +70,40 @@ impl Devices {
     }
 
     pub(super) fn add(&self, core: &Arc<Core>) {
-        lock(&self.attachments).push((core.info().id(), Arc::downgrade(core)));
+        let listed = Listed {
+            core: Arc::downgrade(core),
+            info: Arc::clone(&core.info),
+            pairing: core.pairing,
+        };
+        lock(&self.attachments).insert(core.info().id(), listed);
     }
 
     pub(super) fn remove(&self, id: AttachmentId) {
-        lock(&self.attachments).retain(|(other, _)| *other != id);
+        let removed = lock(&self.attachments).remove(&id);
+        drop(removed);
     }
 
     /// Returns the attachments there are. Drop what it returns without a lock of the framework: it may be the last that holds one.
     pub(crate) fn attachments(&self) -> Vec<Arc<Core>> {
         let list = lock(&self.attachments);
-        list.iter().filter_map(|(_, core)| core.upgrade()).collect()
+        list.values().filter_map(|listed| listed.core.upgrade()).collect()
+    }
+
+    /// Returns the attachments that have ended, but have not yet given up what was kept for their life.
+    pub(crate) fn ending(&self) -> Vec<Arc<AttachmentInfo>> {
+        let list = lock(&self.attachments);
+        let ending = list.values().filter(|listed| listed.is_ending());
+        ending.map(|listed| Arc::clone(&listed.info)).collect()
     }
 
     /// Returns everybody who keeps the buffer where it is. Contract: A5.
     pub(crate) fn holders(&self, buffer: &DmaBuf) -> Vec<Holder> {
         let mut holders: Vec<Holder> = self.attachments().iter().filter_map(|core| core.hold()).collect();
-        if buffer.vmap_count().is_in_use() {
-            holders.push(Holder {
-                who: "the CPU of this process".into(),
-                how: Hold::Vmapped,
-            });
-        }
+        holders.extend(self.ending().iter().map(|info| Holder {
+            who: info.label().into(),
+            how: Hold::MappedAtAttach,
+        }));
+        holders.extend(cpu_holders(buffer));
         holders
     }
 
@@ -89,4 +116,15 @@ impl Devices {
         // ORDERING: see `is_revoked`.
         self.revoked.store(true, Ordering::Release);
     }
+}
+
+/// How the CPU of this process keeps a buffer where it is.
+pub(crate) fn cpu_holders(buffer: &DmaBuf) -> impl Iterator<Item = Holder> {
+    let vmapped = buffer.vmap_count().is_in_use().then_some(Hold::Vmapped);
+    let mappings = buffer.user_mappings().untracked_count();
+    let mapped = (mappings > 0).then_some(Hold::UserMapped { mappings });
+    vmapped.into_iter().chain(mapped).map(|how| Holder {
+        who: "the CPU".into(),
+        how,
+    })
 }

@@ -102,6 +102,7 @@ pub(super) fn keep(core: &Core, direction: DataDirection, table: SgTable) -> Res
                 table: Arc::clone(&table),
                 direction,
                 pinned: false,
+                settling: None,
             });
         }
         was_first

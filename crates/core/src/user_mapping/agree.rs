@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::area::{self, Placement};
 use super::state::{Claim, Purpose};
 use super::{Coherency, SecondRange, UserArea, UserMappingError};
+use crate::attachment::ensure_backing_unlocked;
 use crate::exporter::call;
-use crate::{AccessMode, DmaBuf};
+use crate::{AccessMode, DmaBuf, Wait};
 
 /// What the exporter declares for both ranges.
 #[derive(Clone, Copy)]
@@ -32,11 +33,18 @@ pub(super) fn agree<'b>(
     if area.access == AccessMode::ReadWrite && buffer.access() == AccessMode::ReadOnly {
         return Err(UserMappingError::ReadOnly { buffer: buffer.id() });
     }
+    if buffer.devices().is_revoked() {
+        return Err(UserMappingError::Revoked { buffer: buffer.id() });
+    }
     let entered = buffer.user_mappings().enter(buffer)?;
     let rules = rules(buffer)?;
     let placement = area::place(buffer, first_page, area.page_count)?;
     ask(buffer, &placement.pages, area.access)?;
     drop(entered);
+    ensure_backing_unlocked(buffer, &Wait::forever()).map_err(|source| UserMappingError::Backing {
+        buffer: buffer.id(),
+        source: Box::new(source),
+    })?;
     // Whether ranges mix is a matter of the whole buffer.
     let claimed = match rules.second {
         SecondRange::ExplicitUnlessMixed => 0..area::size_pages(buffer),

@@ -18,7 +18,8 @@ impl DmaBuf {
     /// pages, with explicitly managed access where the exporter supports it; [`UserMapping::coherency`] tells.
     ///
     /// # Blocking
-    /// As long as exporter and backend take, and for calls in progress on the same pages.
+    /// As long as exporter and backend take, and for calls in progress on the same pages. A buffer that has no memory yet gets it
+    /// now, under its reservation if the exporter is dynamic.
     ///
     /// # Locking
     /// The reservation must not be held: the exporter may take it when it is asked.

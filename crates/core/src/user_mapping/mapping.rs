@@ -219,7 +219,7 @@ impl DmaBuf {
     /// Takes the pages with `range` (in bytes) away from all fault-tracked user mappings, for a device: what the kernel's exporters
     /// do with `unmap_mapping_range`.
     ///
-    /// Mapping for a device does this by itself. An exporter does it before its own device gets the buffer, and before it moves it.
+    /// Mapping for a device and moving do this by themselves. An exporter does it before its own device gets the buffer.
     ///
     /// At one moment during the call none of the pages is present in any mapping, and all that the CPU wrote has been flushed.
     /// Every page that is present later was invalidated after that moment, because somebody touched it. Mappings that are not

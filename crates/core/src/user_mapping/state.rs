@@ -90,7 +90,7 @@ pub(super) enum Purpose {
 }
 
 /// Keeps others away from pages until it is dropped.
-pub(super) struct Claim<'m> {
+pub(crate) struct Claim<'m> {
     mappings: &'m UserMappings,
     number: Number,
 }

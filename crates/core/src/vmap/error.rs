@@ -1,6 +1,6 @@
 //! Why a buffer could not be mapped for the CPU of this process.
 
-use crate::{BufferId, Errno, ExporterFault, WwWaitError};
+use crate::{BackingError, BufferId, Errno, ExporterFault, WwWaitError};
 
 /// The reason why a buffer could not be mapped for the CPU of this process.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,20 @@ pub enum VmapError {
         /// Name of the exporter.
         exporter: Box<str>,
     },
+    /// The buffer was taken away for good.
+    #[error("buffer {buffer} was revoked by its exporter")]
+    Revoked {
+        /// Which buffer.
+        buffer: BufferId,
+    },
+    /// There is no memory for the buffer. Contract: A2.
+    #[error("buffer {buffer}: {source}")]
+    Backing {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        source: Box<BackingError>,
+    },
     /// The exporter failed.
     #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
     Exporter {
@@ -56,6 +70,8 @@ impl VmapError {
             Self::Unsupported { .. } | Self::WrongGuard { .. } => Errno::EINVAL,
             Self::Lock { source, .. } => source.errno(),
             Self::Recursive { .. } => Errno::EDEADLK,
+            Self::Revoked { .. } => Errno::ENODEV,
+            Self::Backing { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::VmapError;
 use super::count::{Mapped, Refused};
+use crate::attachment::ensure_backing;
 use crate::cpu::span;
 use crate::exporter::call;
 use crate::{AccessMode, CpuBytes, CpuBytesError, DmaBuf, Refusal, ReservationGuard, Wait};
@@ -29,14 +30,15 @@ impl DmaBuf {
     /// Maps the whole buffer for the CPU of this process; a buffer that is mapped already is not mapped again but counted.
     ///
     /// # Blocking
-    /// As long as the exporter takes.
+    /// As long as the exporter takes; a buffer that has no memory yet gets it now.
     ///
     /// # Locking
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
     /// Nothing is left behind by any. [`VmapError::Unsupported`]: EINVAL when the exporter has no
-    /// [`VmapExporter`](crate::VmapExporter). [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
+    /// [`VmapExporter`](crate::VmapExporter). [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Backing`]: ENOMEM and the like.
+    /// [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
     /// exporter's own number, or EIO when it panics.
     ///
     /// # Examples
@@ -48,12 +50,22 @@ impl DmaBuf {
         if !guard.guards(self.reservation()) {
             return Err(VmapError::WrongGuard { buffer: self.id() });
         }
+        if self.devices().is_revoked() {
+            return Err(VmapError::Revoked { buffer: self.id() });
+        }
+        ensure_backing(self).map_err(|source| VmapError::Backing {
+            buffer: self.id(),
+            source: Box::new(source),
+        })?;
         let exporter = self.exporter_dyn();
         match self.vmap_count().acquire(guard, exporter) {
-            Ok(bytes) => Ok(Vmap {
-                buffer: self.clone(),
-                bytes: Some(bytes),
-            }),
+            Ok(bytes) => {
+                tracing::debug!(target: "wharf_core::cpu", buffer = self.id().get(), "vmapped");
+                Ok(Vmap {
+                    buffer: self.clone(),
+                    bytes: Some(bytes),
+                })
+            }
             Err(refused) => Err(self.vmap_error(refused)),
         }
     }
@@ -207,6 +219,7 @@ impl Drop for Vmap {
         let reservation = Arc::clone(buffer.reservation());
         reservation.defer(move |guard| {
             buffer.vmap_count().release(guard, buffer.exporter_dyn());
+            tracing::debug!(target: "wharf_core::cpu", buffer = buffer.id().get(), "vmap given up");
             // The buffer may be released with this handle, and its exporter expects no lock then.
             Some(Box::new(move || drop(buffer)))
         });

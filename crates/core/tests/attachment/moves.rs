@@ -62,7 +62,7 @@ fn old_place_is_idle_when_old_mappings_are_given_up_and_fences_are_signaled() {
         gpu.map(&guard, ToDevice).unwrap()
     };
     let idle = move_to(&heap, &buffer, LOW).unwrap();
-    assert_eq!(heap.old_places(), [idle.clone()]);
+    assert_eq!(heap.old_places(), std::slice::from_ref(&idle));
     let newer = gpu.map_unlocked(ToDevice, &forever()).unwrap();
     assert!(!idle.is_signaled());
     job.signal();
@@ -208,4 +208,18 @@ fn released_buffer_cannot_be_moved() {
         Err(MoveError::Released)
     );
     assert!(heap.control().holders().is_empty());
+}
+
+/// What a static importer holds is given up when the lock is free; until then the exporter has it pinned.
+#[test]
+fn static_importer_that_is_dropped_under_the_lock_holds_the_buffer_until_it_is_unlocked() {
+    let (heap, buffer) = dynamic(MapAtAttach);
+    let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    drop(screen);
+    let refused = heap.control().move_buffer(&guard, || Ok(())).unwrap_err();
+    assert_eq!(refused.errno(), Errno::EBUSY);
+    assert!(heap.control().revoke(&guard).is_err());
+    drop(guard);
+    assert!(move_to(&heap, &buffer, LOW).is_ok());
 }

@@ -120,3 +120,17 @@ fn buffer_revoked_while_it_is_being_attached_is_not_mapped_for_life() {
         ["attach screen unlocked", "detach screen unlocked"]
     );
 }
+
+/// A static exporter's mapping for life is not given up by the importer, but with the attachment.
+#[test]
+fn memory_is_not_idle_before_what_was_mapped_for_life_is_unmapped() {
+    let heap = Heap::new_static(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let idle = revoke(&heap, &buffer).unwrap();
+    assert!(!idle.is_signaled());
+    drop(gpu);
+    assert!(idle.is_signaled());
+}

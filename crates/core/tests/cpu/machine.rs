@@ -49,6 +49,7 @@ pub(crate) enum Place {
     Insert,
     Remove,
     DropTable,
+    Release,
 }
 
 /// What it does there.
@@ -314,7 +315,7 @@ impl Exporter for Machine {
     }
 
     fn release(&mut self) {
-        self.state().calls.push(Call::Release);
+        let _ = self.called(Call::Release, Place::Release);
     }
 }
 

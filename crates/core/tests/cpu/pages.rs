@@ -38,7 +38,7 @@ fn pages_of_the_window_and_no_others_are_had() -> TestResult {
 fn partly_covered_pages_are_limited_to_the_covered_bytes() -> TestResult {
     let (machine, buffer) = machine();
     let access = buffer.begin_cpu_access(5000..12289, Bidirectional)?;
-    let (first, last) = (access.page(1)?, access.page(3)?);
+    let (first, last) = (access.page(1)?, access.page_mut(3)?);
     assert_eq!(
         (first.range(), access.page(2)?.range(), last.range()),
         (904..4096, 0..4096, 0..1)
@@ -79,7 +79,7 @@ fn offsets_that_wrap_are_an_overflow() -> TestResult {
     let access = buffer.begin_cpu_access(.., Bidirectional)?;
     machine.take_calls();
     for page in 0..4 {
-        let page = access.page(page)?;
+        let page = access.page_mut(page)?;
         let read = page.read_at(u64::MAX, &mut [0; 1]).expect_err("wraps");
         assert_eq!(read.errno(), Errno::EOVERFLOW);
         let write = page
@@ -96,7 +96,7 @@ fn empty_copies_do_nothing_within_the_covered_bytes() -> TestResult {
     let (machine, buffer) = machine();
     let access = buffer.begin_cpu_access(0..100, Bidirectional)?;
     machine.take_calls();
-    let page = access.page(0)?;
+    let page = access.page_mut(0)?;
     page.read_at(100, &mut [])?;
     page.write_at(0, &[])?;
     assert!(page.read_at(101, &mut []).is_err());
@@ -108,10 +108,7 @@ fn empty_copies_do_nothing_within_the_covered_bytes() -> TestResult {
 fn the_direction_says_what_may_be_done() -> TestResult {
     let (machine, buffer) = machine();
     let reading = buffer.begin_cpu_access(.., FromDevice)?;
-    let refused = reading
-        .page(0)?
-        .write_at(0, &[1])
-        .expect_err("opened for reading");
+    let refused = reading.page_mut(0).expect_err("opened for reading");
     assert_eq!(refused.errno(), Errno::EACCES);
     assert!(
         refused
@@ -127,7 +124,7 @@ fn the_direction_says_what_may_be_done() -> TestResult {
     assert_eq!(refused.errno(), Errno::EACCES);
     machine.take_calls();
     let both = buffer.begin_cpu_access(.., Bidirectional)?;
-    both.page(0)?.write_at(0, &[1])?;
+    both.page_mut(0)?.write_at(0, &[1])?;
     let mut seen = [0];
     both.page(0)?.read_at(0, &mut seen)?;
     assert_eq!(seen, [0x5a]);

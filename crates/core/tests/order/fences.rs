@@ -101,16 +101,24 @@ fn a_signaling_section_locks_no_reservation_and_opens_no_context() {
 fn the_documented_order_is_known_before_anybody_shows_it() {
     static CLASS: WwClass = WwClass::new("reservations", WwAlgorithm::WaitDie);
     let mutex = WwMutex::new(&CLASS);
+    let faulting = caught(|| {
+        let _guard = mutex.lock(&Wait::forever());
+        let _mappings = order::acquire(&USER_MAPPINGS, How::Block);
+    });
+    assert_eq!(faulting.violation(), Violation::Inversion);
+    assert!(
+        faulting.to_string().contains("user mappings -> acquire context"),
+        "{faulting}"
+    );
+    let inside_out = caught(|| {
+        let _guard = mutex.lock(&Wait::forever());
+        let _ctx = AcquireCtx::new(&CLASS);
+    });
+    assert_eq!(inside_out.violation(), Violation::Inversion);
     passes(|| {
         let _mappings = order::acquire(&USER_MAPPINGS, How::Block);
         let ctx = AcquireCtx::new(&CLASS);
         let _guard = mutex.lock_in(&ctx, &Wait::forever());
         order::might_wait();
     });
-    let faulting = caught(|| {
-        let _guard = mutex.lock(&Wait::forever());
-        let _mappings = order::acquire(&USER_MAPPINGS, How::Block);
-    });
-    assert_eq!(faulting.violation(), Violation::Inversion);
-    assert!(faulting.to_string().contains("user mappings"), "{faulting}");
 }

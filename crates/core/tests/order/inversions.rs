@@ -67,6 +67,22 @@ fn locks_that_are_tried_are_not_checked_but_those_after_them_are() {
 }
 
 #[test]
+fn all_that_is_held_counts_and_not_only_the_last() {
+    static CLASSES: [LockClass; 3] = [LockClass::new("a"), LockClass::new("b"), LockClass::new("c")];
+    let [a, b, c] = &CLASSES;
+    passes(|| {
+        let _a = order::acquire(a, How::Block);
+        let _b = order::acquire(b, How::Try);
+        let _c = order::acquire(c, How::Block);
+    });
+    let report = caught(|| {
+        let _c = order::acquire(c, How::Block);
+        let _a = order::acquire(a, How::Block);
+    });
+    assert_eq!(report.violation(), Violation::Inversion);
+}
+
+#[test]
 fn two_locks_of_a_class_are_caught() {
     static A: LockClass = LockClass::new("a");
     let (first, second) = (OrderedMutex::new(&A, ()), OrderedMutex::new(&A, ()));

@@ -130,6 +130,39 @@ fn in_wound_wait_a_running_holder_backs_off_when_it_next_waits() {
     assert!(wounded.load(SeqCst));
 }
 
+/// Having backed off once, a context is not told again for the same reason.
+#[test]
+fn a_wound_heals_when_the_context_has_backed_off() {
+    let mutexes = [(); 3].map(|()| WwMutex::new(&WOUND_WAIT));
+    let [a, b, c] = &mutexes;
+    let (opened, open) = mpsc::channel();
+    let plain = c.try_lock().expect("it is free");
+    thread::scope(|scope| {
+        let (held, hold) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let older = AcquireCtx::new(&WOUND_WAIT);
+            let _b = b.lock_in(&older, &patience()).expect("it is free");
+            opened.send(()).expect("the other listens");
+            hold.recv().expect("the other sends");
+            drop(a.lock_in(&older, &patience()).expect("the older gets it"));
+        });
+        scope.spawn(move || {
+            open.recv().expect("the other sends");
+            let younger = AcquireCtx::new(&WOUND_WAIT);
+            let guard = a.lock_in(&younger, &patience()).expect("it is free");
+            held.send(()).expect("the other listens");
+            let Err(WwLockError::Deadlock(deadlock)) = b.lock_in(&younger, &patience()) else {
+                panic!("both wait for each other");
+            };
+            drop(guard);
+            let _b = deadlock.lock_slow(&patience()).expect("the older ends");
+            let error = c.lock_in(&younger, &briefly()).map(drop).expect_err("it is held");
+            assert!(matches!(error, WwLockError::Wait(WaitError::TimedOut)), "{error}");
+        });
+    });
+    drop(plain);
+}
+
 #[test]
 fn a_slow_lock_that_fails_gives_the_deadlock_back() {
     let (a, b) = (WwMutex::new(&WAIT_DIE), WwMutex::new(&WAIT_DIE));

@@ -1,7 +1,6 @@
 //! Waits that end, queues and hand-over.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc;
 use std::thread;
 
 use crate::{briefly, patience};
@@ -64,27 +63,6 @@ fn an_interrupt_ends_a_wait_and_not_a_lock_that_is_free() {
     assert_eq!(error.errno(), Errno::EINTR);
     drop(guard);
     assert!(!mutex.is_locked());
-}
-
-#[test]
-fn threads_without_a_context_get_the_mutex_in_the_order_they_came() {
-    let mutex = WwMutex::new(&CLASS);
-    let (entered, order) = mpsc::channel();
-    thread::scope(|scope| {
-        let guard = mutex.try_lock().expect("it is free");
-        for number in 0..4 {
-            let (entered, mutex) = (entered.clone(), &mutex);
-            scope.spawn(move || {
-                let _guard = mutex.lock(&patience()).expect("it gets free");
-                entered.send(number).expect("the test listens");
-            });
-            // Nothing tells from outside that a thread waits; long enough for it to have queued.
-            thread::sleep(std::time::Duration::from_millis(30));
-        }
-        drop(guard);
-    });
-    drop(entered);
-    assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
 }
 
 #[test]

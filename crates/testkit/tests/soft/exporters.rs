@@ -107,7 +107,7 @@ fn cpu_access_allocates_when_nothing_else_has() {
     let exporter = SoftExporter::deferred(&machine, "frame", SIZE);
     let buffer = export(&exporter);
     let access = buffer.begin_cpu_access(.., Bidirectional).unwrap();
-    access.page(1).unwrap().write_at(0, b"early").unwrap();
+    access.page_mut(1).unwrap().write_at(0, b"early").unwrap();
     access.end().unwrap();
     let camera = device(&machine, "camera");
     let attachment = buffer
@@ -139,7 +139,7 @@ fn brackets_work_while_devices_have_the_buffer_mapped() {
         let mut seen = [0; 8];
         access.page(3).unwrap().read_at(4088, &mut seen).unwrap();
         assert_eq!(seen, [round; 8]);
-        access.page(0).unwrap().write_at(0, &[round + 50; 8]).unwrap();
+        access.page_mut(0).unwrap().write_at(0, &[round + 50; 8]).unwrap();
         access.end().unwrap();
         let expected = [[round + 50; 8], [round; 8]].concat();
         assert_eq!(sum(&encoder, to.table(), 0..16), checksum(&expected));
@@ -202,7 +202,7 @@ fn window_that_begins_does_not_spoil_one_that_is_open() {
         .unwrap();
     let mapping = attachment.map(Bidirectional, &patiently()).unwrap();
     let writing = buffer.begin_cpu_access(0..PAGE, ToDevice).unwrap();
-    writing.page(0).unwrap().write_at(0, &[3; 32]).unwrap();
+    writing.page_mut(0).unwrap().write_at(0, &[3; 32]).unwrap();
     let reading = buffer.begin_cpu_access(.., FromDevice).unwrap();
     let mut seen = [0; 32];
     reading.page(0).unwrap().read_at(0, &mut seen).unwrap();

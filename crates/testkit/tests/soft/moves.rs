@@ -45,7 +45,7 @@ fn contents_move_and_the_old_place_is_given_back() {
     let (exporter, buffer) = dynamic(&machine);
     let access = buffer.begin_cpu_access(.., Bidirectional).unwrap();
     for page in access.pages() {
-        access.page(page).unwrap().write_at(0, &[9; 4096]).unwrap();
+        access.page_mut(page).unwrap().write_at(0, &[9; 4096]).unwrap();
     }
     drop(access);
     let old = exporter.storage().unwrap();
@@ -163,7 +163,7 @@ fn move_without_memory_leaves_everything_as_it_was() {
     let machine = SoftMachine::new([0..=8 * PAGE - 1]);
     let (exporter, buffer) = dynamic(&machine);
     let access = buffer.begin_cpu_access(.., Bidirectional).unwrap();
-    access.page(0).unwrap().write_at(0, &[9; 4096]).unwrap();
+    access.page_mut(0).unwrap().write_at(0, &[9; 4096]).unwrap();
     drop(access);
     let old = exporter.storage();
     let guard = buffer.reservation().lock(&patiently()).unwrap();
