@@ -66,11 +66,11 @@ fn window_that_is_open_during_a_move_loses_nothing() {
     let machine = machine();
     let (exporter, buffer) = dynamic(&machine);
     let access = buffer.begin_cpu_access(.., Bidirectional).unwrap();
-    access.page(0).unwrap().write_at(0, &[1; 8]).unwrap();
+    access.page_mut(0).unwrap().write_at(0, &[1; 8]).unwrap();
     let guard = buffer.reservation().lock(&patiently()).unwrap();
     exporter.move_to(&guard, &high()).unwrap();
     drop(guard);
-    access.page(0).unwrap().write_at(8, &[2; 8]).unwrap();
+    access.page_mut(0).unwrap().write_at(8, &[2; 8]).unwrap();
     access.end().unwrap();
     let access = buffer.begin_cpu_access(.., FromDevice).unwrap();
     let mut seen = [0; 16];
