@@ -9,6 +9,9 @@
 //! | [`fence::basic`] | [`fence::FenceSut`] | st-dma-fence.c | [`fence_basic_cases!`] |
 //! | [`fence::chain`] | [`fence::ChainSut`] | st-dma-fence-chain.c | [`fence_chain_cases!`] |
 //! | [`fence::unwrap`] | [`fence::UnwrapSut`] | st-dma-fence-unwrap.c | [`fence_unwrap_cases!`] |
+//! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
+//! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
+//! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
 //! | [`resv::basic`], for each usage | [`resv::ResvSut`] | st-dma-resv.c | [`resv_basic_cases!`] |
 //!
 //! # Adding a system under test
@@ -37,6 +40,7 @@ use std::time::Duration;
 
 pub mod fence;
 pub mod resv;
+pub mod ww;
 
 /// How long a case waits for what must happen before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -18,7 +18,7 @@
 //! | [`dma`] | `struct device_dma_parameters`, `struct sg_table` | devices, what they can address, what memory suits them all |
 //! | [`moves`] | `dma_buf_move_notify` | what an exporter may do: move a buffer, take it away |
 //! | [`CpuAccess`], [`Page`], [`Vmap`] | `begin_cpu_access`, `kmap`, `vmap` | the CPU at the contents, from within the process |
-//! | [`UserMapping`] | `mmap` | the CPU at the contents by page tables, coherent, by faults or by brackets |
+//! | [`UserMapping`], [`user_mapping`] | `mmap` | the CPU at the contents by page tables, coherent, by faults or by brackets |
 //! | [`fence`] | `dma_fence`, `_array`, `_chain`, `_unwrap` | work that will have been done |
 //! | [`reservation`] | `dma_resv` | a buffer's lock, and the fences of everybody who works on it |
 //! | [`ww`] | `ww_mutex` | locks that can be taken in any order |
@@ -140,7 +140,7 @@
 mod access;
 pub mod attachment;
 mod contain;
-mod cpu;
+pub mod cpu;
 pub mod dma;
 mod dmabuf;
 mod errno;
@@ -155,8 +155,8 @@ mod range;
 pub mod reservation;
 mod snapshot;
 mod sync;
-mod user_mapping;
-mod vmap;
+pub mod user_mapping;
+pub mod vmap;
 mod wait;
 pub mod ww;
 
@@ -166,7 +166,7 @@ pub use attachment::{
     Contract, DetachError, DynamicAttachment, DynamicMapping, GiveBackError, Hold, Holder, Importer,
     MapError, MapFault, Mapping, NotMoved, Notice, Parties, Pin, Revocable,
 };
-pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page};
+pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page, PageMut};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
 pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
 pub use errno::Errno;

@@ -4,7 +4,8 @@
 //!
 //! | Step | Who |
 //! |---|---|
-//! | nobody pins the buffer, has it mapped statically, or for the CPU | the framework checks, and names the holders if somebody does |
+//! | nobody pins the buffer, has it mapped statically, or for the CPU otherwise than by faults | the framework checks, and names the holders if somebody does |
+//! | the CPU's fault-tracked pages are taken away, and faults wait | the framework |
 //! | the contents get a new place | the exporter |
 //! | every dynamic importer is told | the framework calls [`Importer::move_notify`](crate::Importer::move_notify) |
 //! | mappings made before are old: usable by work whose fence is on the reservation, to be given up | importers |
@@ -21,9 +22,10 @@ mod settling;
 
 use std::sync::Arc;
 
-use crate::attachment::{Callee, Contract, Core, Notice};
+use crate::attachment::{Callee, Contract, Core, Notice, cpu_holders};
 use crate::contain::contain;
-use crate::{DmaBuf, Fence, ReservationGuard};
+use crate::exporter::call;
+use crate::{DmaBuf, ExporterFault, Fence, PAGE_BYTES, Refusal, ReservationGuard, UserMappingError};
 
 pub use control::ExporterControl;
 pub use error::{MoveError, RevokeError};
@@ -34,6 +36,23 @@ pub(crate) use settling::Settling;
 enum Event {
     Moved,
     Revoked,
+}
+
+/// Why a buffer's contents did not get a new place.
+pub(crate) enum RelocateFault {
+    UserMappings(UserMappingError),
+    Exporter(ExporterFault),
+}
+
+/// Has the exporter give the contents their new place, while the CPU's faults wait: they find the new place afterwards.
+pub(crate) fn relocate(
+    buffer: &DmaBuf,
+    exporter: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<(), RelocateFault> {
+    let pages = 0..buffer.size_bytes() / PAGE_BYTES;
+    let claim = buffer.user_mappings().take_over(buffer, pages);
+    let _claim = claim.map_err(RelocateFault::UserMappings)?;
+    call(exporter).map_err(RelocateFault::Exporter)
 }
 
 /// Tells everybody of a move that has been made, and returns the fence of its old place.
@@ -94,6 +113,7 @@ fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, Revoke
     let ending = buffer.devices().ending();
     let unable: Vec<Box<str>> = not_revocable
         .chain(ending.iter().map(|info| info.label().into()))
+        .chain(cpu_holders(buffer).map(|holder| holder.to_string().into()))
         .collect();
     if !unable.is_empty() {
         return Err(RevokeError::NotRevocable {
@@ -101,7 +121,11 @@ fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, Revoke
             unable,
         });
     }
+    let pages = 0..buffer.size_bytes() / PAGE_BYTES;
+    let claim = buffer.user_mappings().take_over(buffer, pages);
+    let claim = claim.map_err(|source| RevokeError::UserMappings(Box::new(source)))?;
     buffer.devices().set_revoked();
+    drop(claim);
     let idle = announce(buffer, guard, Event::Revoked);
     tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
     Ok(idle)

@@ -4,6 +4,7 @@
 //! invalidated is lost.
 
 #![cfg(loom)]
+#![expect(clippy::expect_used, reason = "the helpers are tests too")]
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -11,9 +12,9 @@ use std::sync::PoisonError;
 use loom::sync::{Arc, Mutex, MutexGuard};
 use loom::thread;
 use wharf_core::{
-    AccessMode, Coherency, CoherencyDeclaration, DmaBuf, ExportInfo, Exporter, FaultKind,
-    FaultTrackedExporter, MappingBackend, PageRun, Refusal, UserArea, UserMapping, UserMappingError,
-    UserMappingExporter,
+    AccessMode, Coherency, CoherencyDeclaration, DmaBuf, Errno, ExportInfo, Exporter, FaultKind,
+    FaultTrackedExporter, MappingBackend, PageRun, Refusal, SecondRange, UserArea, UserMapping,
+    UserMappingError, UserMappingExporter,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ struct State {
     cache: Option<[u8; 2]>,
     /// For each mapping, whether the page is present and whether for writing.
     table: [Option<AccessMode>; 2],
+    /// For each mapping, whether its table is just being changed.
+    is_changing: [bool; 2],
     events: Vec<Event>,
 }
 
@@ -73,6 +76,10 @@ impl UserMappingExporter for Machine {
     fn declare(&self) -> CoherencyDeclaration<'_> {
         CoherencyDeclaration::FaultTracked(self)
     }
+
+    fn second_range(&self) -> SecondRange {
+        SecondRange::ExplicitUnlessMixed
+    }
 }
 
 impl Exporter for Machine {
@@ -87,19 +94,33 @@ impl Exporter for Machine {
 
 struct Table(Machine, usize);
 
+impl Table {
+    /// Changes the page table, in two steps that no other change may come between.
+    fn change(&self, access: Option<AccessMode>, event: Event) -> Result<(), Refusal> {
+        let mut state = self.0.lock();
+        if state.is_changing[self.1] {
+            return Err(Refusal::new(
+                Errno::EBUSY,
+                "called twice at once for the same page",
+            ));
+        }
+        state.is_changing[self.1] = true;
+        drop(state);
+        let mut state = self.0.lock();
+        state.is_changing[self.1] = false;
+        state.table[self.1] = access;
+        state.events.push(event);
+        Ok(())
+    }
+}
+
 impl MappingBackend for Table {
     fn insert_pages(&self, _: PageRun, access: AccessMode, _: Coherency) -> Result<(), Refusal> {
-        let mut state = self.0.lock();
-        state.table[self.1] = Some(access);
-        state.events.push(Event::Inserted);
-        Ok(())
+        self.change(Some(access), Event::Inserted)
     }
 
     fn remove_pages(&self, _: PageRun) -> Result<(), Refusal> {
-        let mut state = self.0.lock();
-        state.table[self.1] = None;
-        state.events.push(Event::Removed);
-        Ok(())
+        self.change(None, Event::Removed)
     }
 }
 
@@ -108,8 +129,12 @@ fn export(machine: &Machine) -> DmaBuf {
 }
 
 fn map(buffer: &DmaBuf, machine: &Machine, number: usize) -> UserMapping {
+    map_at(0, buffer, machine, number)
+}
+
+fn map_at(first_page: u64, buffer: &DmaBuf, machine: &Machine, number: usize) -> UserMapping {
     let area = UserArea {
-        first_page: 0,
+        first_page,
         page_count: 1,
         access: AccessMode::ReadWrite,
         backend: Box::new(Table(machine.clone(), number)),
@@ -242,5 +267,22 @@ fn a_mapping_that_was_made_read_only_has_no_writable_page() {
         let written = writer.join().expect("the writer").is_ok();
         buffer.shoot_down_user_mappings(..).expect("a taken over page");
         assert_eq!(machine.lock().memory[0], if written { 7 } else { 0 });
+    });
+}
+
+#[test]
+fn two_ranges_mapped_at_once_do_not_mix() {
+    loom::model(|| {
+        let machine = Machine::default();
+        let buffer = export(&machine);
+        let mapper = {
+            let (buffer, machine) = (buffer.clone(), machine.clone());
+            thread::spawn(move || map_at(1, &buffer, &machine, 1))
+        };
+        let first = map(&buffer, &machine, 0);
+        let second = mapper.join().expect("the mapper");
+        assert_eq!(first.coherency(), Coherency::FaultTracked);
+        assert_eq!(second.coherency(), Coherency::FaultTracked);
+        assert_eq!(machine.lock().table, [None, None]);
     });
 }

@@ -192,11 +192,12 @@ fn wait_any_ends_with_either_signal() {
     });
 }
 
-/// Ops that say at once that the work is over.
-struct Over;
+/// Ops that say at once that the work is over, and count how often they say it.
+struct Over(Arc<AtomicUsize>);
 
 impl FenceOps for Over {
     fn enable_signaling(&self) -> Signaling {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Signaling::AlreadySignaled
     }
 
@@ -244,12 +245,14 @@ fn two_who_enable_signaling_lose_no_callback() {
     check(|| {
         let work = Work::new();
         work.finish();
-        let owner = context().fence_with(1, Box::new(Over));
+        let enabled = Arc::new(AtomicUsize::new(0));
+        let owner = context().fence_with(1, Box::new(Over(enabled.clone())));
         let (first, second) = (Runs::new(&work), Runs::new(&work));
         let (fence, callback) = (owner.fence(), first.callback());
         let adder = thread::spawn(move || fence.add_callback(callback).is_added());
         let added_second = owner.fence().add_callback(second.callback()).is_added();
         let added_first = adder.join().unwrap();
+        assert_eq!(enabled.load(Ordering::Relaxed), 1, "asked more than once");
         assert!(
             !(added_first && added_second),
             "the one who enabled gets its callback back"
@@ -302,6 +305,23 @@ fn an_array_polled_and_watched_at_once_tells_once() {
         assert!(!seen || work.is_finished());
         signaler.join().unwrap();
         runs.assert(1);
+    });
+}
+
+#[test]
+fn an_array_given_up_while_its_member_is_signaled_runs_its_callback_or_not_as_the_removal_says() {
+    check(|| {
+        let (owner, work) = (lone(), Work::new());
+        let array = FenceArray::new([owner.fence()]).unwrap();
+        let runs = Runs::new(&work);
+        let CallbackOutcome::Added(handle) = array.add_callback(runs.callback()) else {
+            panic!("signaled")
+        };
+        drop(array);
+        let signaler = finish_and_signal(owner, &work);
+        let removed = handle.remove();
+        signaler.join().unwrap();
+        runs.assert(usize::from(!removed));
     });
 }
 

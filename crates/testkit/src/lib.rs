@@ -8,6 +8,7 @@
 //! | `pattern` | [`Pattern`]: fills frames so that a torn or refilled one is told from a whole one |
 //! | `rng` | [`Rng`]: random numbers that a printed seed brings back |
 //! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
+//! | [`soft`] | machines whose CPU and devices do not see each other's caches, to find forgotten brackets |
 //! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
 //!
 //! Nothing here is for use outside tests.
@@ -20,6 +21,7 @@ mod pattern;
 mod process;
 mod rng;
 mod skip;
+pub mod soft;
 
 pub use eventually::eventually;
 pub use leaks::Snapshot;

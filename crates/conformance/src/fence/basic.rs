@@ -85,7 +85,7 @@ pub fn test_late_add_callback<S: FenceSut>(sut: &S) {
 pub fn test_rm_callback<S: FenceSut>(sut: &S) {
     let owner = sut.lone();
     let (handle, seen) = add(sut, &sut.fence(&owner));
-    assert!(sut.remove_callback(&handle), "not removed");
+    assert!(sut.remove_callback(handle), "not removed");
     sut.signal(owner, None);
     assert!(!seen.get(), "ran although it was removed");
 }
@@ -96,7 +96,7 @@ pub fn test_late_rm_callback<S: FenceSut>(sut: &S) {
     let (handle, seen) = add(sut, &sut.fence(&owner));
     sut.signal(owner, None);
     assert!(seen.get(), "did not run");
-    assert!(!sut.remove_callback(&handle), "removed although it has run");
+    assert!(!sut.remove_callback(handle), "removed although it has run");
 }
 
 /// The status follows the signal. Mirrors `test_status` (0, then 1).

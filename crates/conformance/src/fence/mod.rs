@@ -47,7 +47,7 @@ pub trait FenceSut: Sync {
     fn add_callback(&self, fence: &Self::Fence, callback: Callback) -> Result<Self::Handle, Callback>;
 
     /// Removes a callback; says whether it was still queued.
-    fn remove_callback(&self, handle: &Self::Handle) -> bool;
+    fn remove_callback(&self, handle: Self::Handle) -> bool;
 
     /// Returns a fence that was always signaled.
     fn stub(&self) -> Self::Fence;

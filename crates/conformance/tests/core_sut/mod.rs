@@ -54,7 +54,7 @@ impl FenceSut for Core {
         }
     }
 
-    fn remove_callback(&self, handle: &CallbackHandle) -> bool {
+    fn remove_callback(&self, handle: CallbackHandle) -> bool {
         handle.remove()
     }
 

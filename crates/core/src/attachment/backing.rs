@@ -10,7 +10,7 @@ use crate::exporter::{Backing, call};
 use crate::moves;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, lock};
-use crate::{DmaBuf, ExporterFault, ReservationGuard};
+use crate::{DmaBuf, ExporterFault, ReservationGuard, Wait};
 
 /// Whose turn it is to judge or allocate a buffer's memory.
 ///
@@ -27,6 +27,11 @@ pub(crate) struct Turns {
 struct Turn<'a>(&'a Turns);
 
 impl Turns {
+    fn have_allocated(&self) -> bool {
+        // ORDERING: whoever sees the flag sees the exporter's memory behind it.
+        self.allocated.load(Ordering::Acquire)
+    }
+
     /// Blocks while another thread has the turn.
     fn take(&self) -> Turn<'_> {
         let mut taken = lock(&self.taken);
@@ -59,8 +64,7 @@ fn ask(buffer: &DmaBuf) -> Result<Backing, ExporterFault> {
 /// The reservation is held if the exporter is dynamic.
 pub(crate) fn ensure(buffer: &DmaBuf) -> Result<(), BackingError> {
     let turns = buffer.devices().turns();
-    // ORDERING: whoever sees the flag sees the exporter's memory behind it.
-    if turns.allocated.load(Ordering::Acquire) {
+    if turns.have_allocated() {
         return Ok(());
     }
     let _turn = turns.take();
@@ -71,6 +75,22 @@ pub(crate) fn ensure(buffer: &DmaBuf) -> Result<(), BackingError> {
     Ok(())
 }
 
+/// Makes sure that there is memory, for the CPU; takes the reservation meanwhile if a dynamic exporter has to allocate.
+///
+/// # Locking
+/// The reservation is not held.
+pub(crate) fn ensure_unlocked(buffer: &DmaBuf, wait: &Wait<'_>) -> Result<(), BackingError> {
+    let devices = buffer.devices();
+    if devices.is_dynamic() && !devices.turns().have_allocated() {
+        let _guard = buffer
+            .reservation()
+            .lock(wait)
+            .map_err(BackingError::Reservation)?;
+        return ensure(buffer);
+    }
+    ensure(buffer)
+}
+
 fn allocate(buffer: &DmaBuf) -> Result<(), BackingError> {
     let requirements = requirements(buffer, None).map_err(BackingError::Conflict)?;
     call(|| match buffer.exporter_dyn().map_ops().common() {
@@ -78,6 +98,7 @@ fn allocate(buffer: &DmaBuf) -> Result<(), BackingError> {
         None => Ok(()),
     })
     .map_err(BackingError::Exporter)?;
+    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), %requirements, "allocated");
     match ask(buffer).map_err(BackingError::Exporter)? {
         Backing::At(storage) => requirements.allows(&storage).map_err(BackingError::Unsuitable),
         Backing::Opaque => Ok(()),
@@ -150,7 +171,8 @@ fn move_for(
     if !holders.is_empty() {
         return Err(stuck(NotMoved::Held(holders)));
     }
-    call(|| exporter.relocate(guard, &requirements)).map_err(|fault| stuck(NotMoved::Exporter(fault)))?;
+    moves::relocate(&core.buffer, || exporter.relocate(guard, &requirements))
+        .map_err(|fault| stuck(NotMoved::from(fault)))?;
     moves::finish(&core.buffer, guard);
     match ask(&core.buffer).map_err(|fault| exporter_failed(core, fault))? {
         Backing::At(storage) => requirements

@@ -283,6 +283,8 @@ impl End {
     }
 
     fn detach(&self) {
+        tracing::debug!(target: "wharf_core::attachment", buffer = self.buffer.id().get(),
+            attachment = self.info.id().get(), "detached");
         calls::detach(&self.buffer, &self.info);
     }
 }

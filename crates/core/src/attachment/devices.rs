@@ -103,12 +103,7 @@ impl Devices {
             who: info.label().into(),
             how: Hold::MappedAtAttach,
         }));
-        if buffer.vmap_count().is_in_use() {
-            holders.push(Holder {
-                who: "the CPU of this process".into(),
-                how: Hold::Vmapped,
-            });
-        }
+        holders.extend(cpu_holders(buffer));
         holders
     }
 
@@ -121,4 +116,15 @@ impl Devices {
         // ORDERING: see `is_revoked`.
         self.revoked.store(true, Ordering::Release);
     }
+}
+
+/// How the CPU of this process keeps a buffer where it is.
+pub(crate) fn cpu_holders(buffer: &DmaBuf) -> impl Iterator<Item = Holder> {
+    let vmapped = buffer.vmap_count().is_in_use().then_some(Hold::Vmapped);
+    let mappings = buffer.user_mappings().untracked_count();
+    let mapped = (mappings > 0).then_some(Hold::UserMapped { mappings });
+    vmapped.into_iter().chain(mapped).map(|how| Holder {
+        who: "the CPU".into(),
+        how,
+    })
 }

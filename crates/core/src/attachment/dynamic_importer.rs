@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::static_importer::DetachError;
-use super::{AttachError, AttachmentInfo, GiveBackError, Importer, MapError, attach, mapping};
+use super::{AttachError, AttachmentInfo, GiveBackError, Importer, MapError, Pin, attach, mapping};
 use crate::dma::{DeviceUse, SgSegment, SgTable};
 use crate::{AccessMode, DataDirection, DmaBuf, ReservationGuard, Wait};
 
@@ -139,9 +139,7 @@ impl DynamicAttachment {
         self.core.state().pins += 1;
         tracing::debug!(target: "wharf_core::attachment", buffer = self.buffer().id().get(),
             attachment = self.info().id().get(), "pinned");
-        Ok(Pin {
-            core: Some(Arc::clone(&self.core)),
-        })
+        Ok(Pin::new(&self.core))
     }
 
     /// Detaches now, instead of when the last mapping and pin go.
@@ -266,55 +264,6 @@ impl Drop for DynamicMapping {
     }
 }
 
-/// Keeps a buffer where it is. Dropping it unpins: at once if the reservation is free, else when its holder unlocks.
-#[must_use = "the buffer is unpinned when the pin is dropped"]
-pub struct Pin {
-    /// Taken when the pin is given up.
-    core: Option<Arc<Core>>,
-}
-
-impl Pin {
-    /// Unpins.
-    ///
-    /// # Locking
-    /// `guard` holds the buffer's reservation.
-    ///
-    /// # Errors
-    /// [`MapFault::WrongGuard`](crate::MapFault::WrongGuard): EINVAL; the pin is still there, and comes back in the error.
-    ///
-    /// # References
-    /// `dma_buf_unpin` (drivers/dma-buf/dma-buf.c, v6.12).
-    pub fn unpin(mut self, guard: &ReservationGuard<'_>) -> Result<(), GiveBackError<Self>> {
-        let Some(core) = self.core.take() else {
-            return Ok(());
-        };
-        if let Err(error) = core.check_guard(Some(guard)) {
-            self.core = Some(core);
-            return Err(GiveBackError { error, kept: self });
-        }
-        unpin(&core, guard);
-        Ok(())
-    }
-}
-
-fn unpin(core: &Core, guard: &ReservationGuard<'_>) {
-    mapping::unpin(core, Some(guard));
-    core.state().pins -= 1;
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let Some(core) = self.core.take() else {
-            return;
-        };
-        let reservation = Arc::clone(core.buffer.reservation());
-        reservation.defer(move |guard| {
-            unpin(&core, guard);
-            None
-        });
-    }
-}
-
 impl fmt::Debug for DynamicAttachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DynamicAttachment").field(self.info()).finish()
@@ -329,11 +278,5 @@ impl fmt::Debug for DynamicMapping {
             .field("segments", &self.segments())
             .field("is_current", &self.is_current())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pin")
     }
 }

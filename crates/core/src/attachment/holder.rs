@@ -28,8 +28,13 @@ pub enum Hold {
         /// How many.
         mappings: usize,
     },
-    /// The CPU has it mapped in the process.
+    /// The CPU has it mapped in the process, by vmap.
     Vmapped,
+    /// User mappings that are not fault-tracked.
+    UserMapped {
+        /// How many.
+        mappings: usize,
+    },
 }
 
 impl fmt::Display for Holder {
@@ -38,7 +43,8 @@ impl fmt::Display for Holder {
             Hold::Pinned { pins } => write!(f, "'{}' (pinned {pins} times)", self.who),
             Hold::MappedAtAttach => write!(f, "'{}' (static: mapped as long as it is attached)", self.who),
             Hold::Mapped { mappings } => write!(f, "'{}' (static: {mappings} mappings)", self.who),
-            Hold::Vmapped => write!(f, "'{}' (mapped for the CPU)", self.who),
+            Hold::Vmapped => write!(f, "'{}' (vmap)", self.who),
+            Hold::UserMapped { mappings } => write!(f, "'{}' ({mappings} user mappings)", self.who),
         }
     }
 }

@@ -74,16 +74,21 @@ pub(super) fn unmap_through(
 
 /// Finds the mapping that is kept for the life of the attachment, if there is one and it serves the direction. Contract: L4.
 pub(super) fn kept(core: &Core, direction: DataDirection) -> Result<Option<Arc<SgTable>>, MapError> {
-    match &core.state().kept {
-        None => Ok(None),
+    let table = match &core.state().kept {
+        None => return Ok(None),
         Some(kept) if kept.direction == direction || kept.direction == DataDirection::Bidirectional => {
-            Ok(Some(Arc::clone(&kept.table)))
+            Arc::clone(&kept.table)
         }
-        Some(kept) => Err(core.error(MapFault::Direction {
-            cached: kept.direction,
-            asked: direction,
-        })),
-    }
+        Some(kept) => {
+            return Err(core.error(MapFault::Direction {
+                cached: kept.direction,
+                asked: direction,
+            }));
+        }
+    };
+    // The exporter is not asked again, but the device takes the buffer over all the same.
+    shoot_down_user_mappings(core)?;
+    Ok(Some(table))
 }
 
 /// Keeps a first mapping of an exporter that wants it; if another thread was faster, gives this one back and returns the other's.

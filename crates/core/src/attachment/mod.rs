@@ -30,6 +30,7 @@
 //! drivers/dma-buf/dma-buf.c (v6.12; v5.5 for mapping at attach); Kernel documentation "Buffer Sharing and Synchronization", "DMA-BUF locking convention".
 
 mod attach;
+mod attach_error;
 mod backing;
 mod calls;
 mod core;
@@ -40,19 +41,21 @@ mod holder;
 mod importer;
 mod info;
 mod mapping;
+mod pin;
 mod snapshot;
 mod static_importer;
 
-pub use dynamic_importer::{DynamicAttachment, DynamicMapping, Pin};
-pub use error::{
-    AttachError, AttachFault, BackingError, GiveBackError, MapError, MapFault, NotMoved, Parties,
-};
+pub use attach_error::{AttachError, AttachFault, NotMoved};
+pub use dynamic_importer::{DynamicAttachment, DynamicMapping};
+pub use error::{BackingError, GiveBackError, MapError, MapFault, Parties};
 pub use holder::{Hold, Holder};
 pub use importer::{Importer, Notice, Revocable};
 pub use info::{AttachmentId, AttachmentInfo, Contract};
+pub use pin::Pin;
 pub use snapshot::AttachmentSnapshot;
 pub use static_importer::{Attachment, DetachError, Mapping};
 
 pub(crate) use self::core::Core;
+pub(crate) use backing::{ensure as ensure_backing, ensure_unlocked as ensure_backing_unlocked};
 pub(crate) use calls::Callee;
-pub(crate) use devices::{Devices, ExporterKind};
+pub(crate) use devices::{Devices, ExporterKind, cpu_holders};

@@ -8,10 +8,11 @@
 use std::mem;
 use std::ops::{Range, RangeBounds};
 
+use crate::attachment::ensure_backing_unlocked;
 use crate::exporter::call;
 use crate::{
-    AccessMode, BufferId, DataDirection, DmaBuf, Errno, ExporterFault, Fence, RangeError, Usage, Wait,
-    WaitError, range,
+    AccessMode, BackingError, BufferId, DataDirection, DmaBuf, Errno, ExporterFault, Fence, RangeError,
+    Usage, Wait, WaitError, range,
 };
 
 /// An open window of CPU access; it keeps the buffer alive and closes when dropped.
@@ -62,6 +63,20 @@ pub enum CpuAccessError {
         /// What ended the wait.
         source: WaitError,
     },
+    /// The buffer was taken away for good.
+    #[error("buffer {buffer} was revoked by its exporter")]
+    Revoked {
+        /// Which buffer.
+        buffer: BufferId,
+    },
+    /// There is no memory for the buffer. Contract: A2.
+    #[error("buffer {buffer}: {source}")]
+    Backing {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        source: Box<BackingError>,
+    },
     /// The exporter failed.
     #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
     Exporter {
@@ -81,6 +96,8 @@ impl CpuAccessError {
             Self::Range { source, .. } => source.errno(),
             Self::ReadOnly { .. } => Errno::EACCES,
             Self::Wait { source, .. } => source.errno(),
+            Self::Revoked { .. } => Errno::ENODEV,
+            Self::Backing { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
         }
     }
@@ -110,9 +127,17 @@ pub(crate) fn begin(
             direction,
         });
     }
+    if buffer.devices().is_revoked() {
+        return Err(CpuAccessError::Revoked { buffer: buffer.id() });
+    }
+    ensure_backing_unlocked(buffer, wait).map_err(|source| CpuAccessError::Backing {
+        buffer: buffer.id(),
+        source: Box::new(source),
+    })?;
     wait_for_devices(buffer, direction, wait)?;
     call(|| buffer.exporter_dyn().begin_cpu_access(range.clone(), direction))
         .map_err(|fault| exporter_error(buffer, fault))?;
+    tracing::trace!(target: "wharf_core::cpu", buffer = buffer.id().get(), ?range, ?direction, "access begins");
     Ok(CpuAccess {
         buffer: buffer.clone(),
         range,
@@ -180,6 +205,7 @@ impl CpuAccess {
         if !mem::take(&mut self.open) {
             return Ok(());
         }
+        tracing::trace!(target: "wharf_core::cpu", buffer = self.buffer.id().get(), range = ?self.range, "access ends");
         call(|| {
             self.buffer
                 .exporter_dyn()

@@ -17,4 +17,4 @@ pub(crate) use access::begin;
 pub use access::{CpuAccess, CpuAccessError};
 pub(crate) use bytes::span;
 pub use bytes::{CpuBytes, CpuBytesError};
-pub use page::Page;
+pub use page::{Page, PageMut};

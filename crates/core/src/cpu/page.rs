@@ -1,6 +1,6 @@
 //! Pages of a window of CPU access.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use super::{CpuAccess, CpuBytes, CpuBytesError, span};
 use crate::exporter::call;
@@ -17,6 +17,14 @@ use crate::{DataDirection, Errno, PAGE_BYTES, Refusal};
 pub struct Page<'a> {
     access: &'a CpuAccess,
     index: u64,
+}
+
+/// One page of a [`CpuAccess`] that was opened for writing.
+///
+/// It reads as a [`Page`] does, if the window was opened for that too.
+#[derive(Debug)]
+pub struct PageMut<'a> {
+    page: Page<'a>,
 }
 
 impl CpuAccess {
@@ -86,6 +94,24 @@ impl CpuAccess {
         }
     }
 
+    /// Returns a page of the window for writing.
+    ///
+    /// # Blocking
+    /// As [`CpuAccess::page`].
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// [`CpuBytesError::Direction`]: EACCES when the window was opened for reading only. Otherwise as [`CpuAccess::page`].
+    pub fn page_mut(&self, index: u64) -> Result<PageMut<'_>, CpuBytesError> {
+        let page = self.page(index)?;
+        if !self.direction().cpu_writes() {
+            return Err(page.direction_error(DataDirection::ToDevice));
+        }
+        Ok(PageMut { page })
+    }
+
     /// Returns the numbers of the pages that the window touches, the partly covered ones included.
     pub fn pages(&self) -> Range<u64> {
         let Range { start, end } = self.range();
@@ -132,29 +158,6 @@ impl Page<'_> {
         self.with_bytes(|bytes| bytes.read_at(start_bytes, into))
     }
 
-    /// Copies all of `from` to the bytes from `offset_bytes` of the page on; nothing happens for an empty slice within
-    /// the covered bytes.
-    ///
-    /// # Blocking
-    /// As long as the exporter takes.
-    ///
-    /// # Locking
-    /// None is held or taken.
-    ///
-    /// # Errors
-    /// [`CpuBytesError::Direction`]: EACCES when the window was opened for reading only. Otherwise as [`Page::read_at`]; the
-    /// buffer may have been written in part.
-    pub fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), CpuBytesError> {
-        if !self.access.direction().cpu_writes() {
-            return Err(self.direction_error(DataDirection::ToDevice));
-        }
-        let start_bytes = self.check(offset_bytes, from.len())?;
-        if from.is_empty() {
-            return Ok(());
-        }
-        self.with_bytes(|bytes| bytes.write_at(start_bytes, from))
-    }
-
     fn start_bytes(&self) -> u64 {
         // INVARIANT: the page is one of a buffer whose size in bytes fits in 64 bits.
         self.index * PAGE_BYTES
@@ -190,5 +193,34 @@ impl Page<'_> {
             direction: self.access.direction(),
             needed,
         }
+    }
+}
+
+impl PageMut<'_> {
+    /// Copies all of `from` to the bytes from `offset_bytes` of the page on; nothing happens for an empty slice within
+    /// the covered bytes.
+    ///
+    /// # Blocking
+    /// As long as the exporter takes.
+    ///
+    /// # Locking
+    /// None is held or taken.
+    ///
+    /// # Errors
+    /// As [`Page::read_at`]; the buffer may have been written in part.
+    pub fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), CpuBytesError> {
+        let start_bytes = self.page.check(offset_bytes, from.len())?;
+        if from.is_empty() {
+            return Ok(());
+        }
+        self.page.with_bytes(|bytes| bytes.write_at(start_bytes, from))
+    }
+}
+
+impl<'a> Deref for PageMut<'a> {
+    type Target = Page<'a>;
+
+    fn deref(&self) -> &Page<'a> {
+        &self.page
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::Errno;
 
-use super::split::Split;
 use super::{
     DmaLimits, Field, PhysicalRun, SgSegment, SgTable, Storage, Translation, Value, Window, Windows,
 };
@@ -156,7 +155,7 @@ impl DmaLimits {
     pub(super) fn split(&self, storage: &Storage, offset_bytes: i64) -> impl Iterator<Item = SgSegment> {
         let runs = storage.runs().iter();
         runs.filter_map(move |run| translated(*run, offset_bytes))
-            .flat_map(|run| Split::new(self, run))
+            .flat_map(|run| self.segments_of(run))
     }
 
     fn check_mapped(&self, storage: &Storage, page_bytes: u64, coalesce: bool) -> Result<(), Violation> {
@@ -179,15 +178,39 @@ impl DmaLimits {
         let size_bytes = storage.size_bytes();
         self.check_unit(size_bytes)?;
         self.check_room(size_bytes)?;
-        let pieces = if coalesce {
-            self.pieces(size_bytes)
+        let mut pieces = 0_u64;
+        if coalesce {
+            pieces = self.check_divisible(size_bytes, Place::Whole)?;
         } else {
-            let runs = storage.runs().iter();
-            runs.fold(0, |pieces, run| {
-                self.pieces(run.length_bytes).saturating_add(pieces)
-            })
-        };
+            for (number, run) in storage.runs().iter().enumerate() {
+                let of_run = self.check_divisible(run.length_bytes, Place::Run(number))?;
+                pieces = pieces.saturating_add(of_run);
+            }
+        }
         self.check_count(pieces)
+    }
+
+    /// Checks that consecutive addresses of this length can be cut into segments, and returns into how many.
+    pub(super) fn check_divisible(&self, length_bytes: u64, place: Place) -> Result<u64, Violation> {
+        let pieces = self.pieces(length_bytes);
+        if pieces < u64::MAX {
+            return Ok(pieces);
+        }
+        let longest = self.longest_segment();
+        let by_length = self
+            .max_segment_bytes()
+            .is_some_and(|most| u128::from(most) <= self.block_bytes());
+        let field = if by_length {
+            Field::MaxSegmentBytes
+        } else {
+            Field::BoundaryMask
+        };
+        Err(Violation::new(
+            field,
+            Value::Bytes(length_bytes),
+            Value::Bytes(longest),
+            place,
+        ))
     }
 
     /// Checks that a buffer of `size_bytes` divides into units of length.

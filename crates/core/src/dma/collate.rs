@@ -1,8 +1,9 @@
 //! What a buffer's memory has to be like, to suit everybody.
 
+use super::check::Place;
 use super::merge::fold;
 use super::physical::Physical;
-use super::{Conflict, DmaLimits, Field, Need, Requirements, Translation};
+use super::{Conflict, DmaLimits, Field, Need, Requirements, Translation, Value, Violation};
 
 /// Puts together what all participants need of the memory of a buffer of `size_bytes`: what an exporter sees that allocates at
 /// the first map.
@@ -76,20 +77,40 @@ fn conflict_alone(who: &str, limits: &DmaLimits, size_bytes: u64) -> Conflict {
 }
 
 impl DmaLimits {
-    /// The field that no memory of this size can satisfy. The fewest segments there can be are all of the greatest length.
+    /// The field that no memory of this size can satisfy.
     fn failing_alone(&self, size_bytes: u64) -> Option<Field> {
-        if let Translation::Iommu { page_bytes, .. } = self.translation_or_physical() {
-            if !size_bytes.is_multiple_of(page_bytes) {
-                return Some(Field::Translation);
-            }
-            if let Err(violation) = self.check_room(size_bytes) {
-                return Some(violation.field);
-            }
+        self.check_alone(size_bytes)
+            .err()
+            .map(|violation| violation.field)
+    }
+
+    fn check_alone(&self, size_bytes: u64) -> Result<(), Violation> {
+        self.check_unit(size_bytes)?;
+        let Translation::Iommu {
+            page_bytes, coalesce, ..
+        } = self.translation_or_physical()
+        else {
+            return self.check_count(self.fewest_segments(size_bytes));
+        };
+        if !size_bytes.is_multiple_of(page_bytes) {
+            let (have, need) = (Value::Bytes(size_bytes), Value::Bytes(page_bytes));
+            return Err(Violation {
+                field: Field::Translation,
+                have,
+                need,
+                place: Place::Whole,
+            });
         }
-        let fewest = size_bytes.div_ceil(self.longest_segment());
-        let checks = self
-            .check_unit(size_bytes)
-            .and_then(|()| self.check_count(fewest));
-        checks.err().map(|violation| violation.field)
+        self.check_room(size_bytes)?;
+        self.check_count(if coalesce {
+            self.check_divisible(size_bytes, Place::Whole)?
+        } else {
+            self.fewest_segments(size_bytes)
+        })
+    }
+
+    /// The fewest segments there can be, wherever the memory is: all of the greatest length.
+    fn fewest_segments(&self, size_bytes: u64) -> u64 {
+        size_bytes.div_ceil(self.longest_segment())
     }
 }

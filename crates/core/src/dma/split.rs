@@ -2,23 +2,16 @@
 
 use super::{DmaLimits, SgSegment};
 
+/// See [`DmaLimits::segments_of`].
+///
 /// Cuts a stretch of device addresses into the fewest segments that keep the limits.
 ///
 /// Each segment is as long as can be: up to the next boundary, or to the longest length after which another may begin. Where even
 /// that is not possible, as the stretch begins or ends at the wrong place, what comes out breaks the limits; the
 /// check that follows says how.
-pub(super) struct Split<'a> {
+struct Split<'a> {
     limits: &'a DmaLimits,
     rest: SgSegment,
-}
-
-impl<'a> Split<'a> {
-    pub(super) fn new(limits: &'a DmaLimits, stretch: SgSegment) -> Self {
-        Self {
-            limits,
-            rest: stretch,
-        }
-    }
 }
 
 impl Iterator for Split<'_> {
@@ -38,10 +31,11 @@ impl Iterator for Split<'_> {
         let length_bytes = if rest <= bound.min(self.limits.longest_segment()) {
             rest
         } else {
-            let inner = bound.min(self.limits.longest_inner_segment());
-            let aligned = inner - inner % self.limits.step();
-            // Nothing can be cut off so that another segment may follow: one that is wrong, for the check to name.
-            if aligned == 0 { rest.min(bound) } else { aligned }
+            match bound.min(self.limits.longest_inner_segment()) {
+                // Nothing can be cut off so that another segment may follow: one that is wrong, for the check to name.
+                0 => rest.min(bound),
+                inner => inner,
+            }
         };
         self.rest = SgSegment {
             address: address.wrapping_add(length_bytes),
@@ -55,6 +49,28 @@ impl Iterator for Split<'_> {
 }
 
 impl DmaLimits {
+    /// Cuts a stretch of device addresses into the fewest segments that keep these limits, as a device's
+    /// [`DmaOps`](super::DmaOps) has to.
+    ///
+    /// Where that is not possible, because the stretch begins or ends at the wrong place, the segments break the limits, and
+    /// [`DmaLimits::check_table`] says how.
+    ///
+    /// ```
+    /// use wharf_core::dma::{DmaLimits, SgSegment};
+    ///
+    /// let limits = DmaLimits::builder().boundary_mask(0xffff).build()?;
+    /// let stretch = SgSegment { address: 0xf000, length_bytes: 0x3000 };
+    /// let segments: Vec<_> = limits.segments_of(stretch).map(|segment| segment.length_bytes).collect();
+    /// assert_eq!(segments, [0x1000, 0x2000]);
+    /// # Ok::<(), wharf_core::dma::LimitsError>(())
+    /// ```
+    pub fn segments_of(&self, stretch: SgSegment) -> impl Iterator<Item = SgSegment> {
+        Split {
+            limits: self,
+            rest: stretch,
+        }
+    }
+
     /// Returns how many segments a run of `length_bytes` becomes when it begins at a boundary. `u64::MAX` when it cannot be
     /// divided at all.
     ///

@@ -4,9 +4,10 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use super::inner::{Body, Inner};
-use super::{CallbackOutcome, ContainerError, ContextId, Fence, FenceStatus};
+use super::{CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceStatus};
 use crate::Errno;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// A fence that is signaled when all its members are. It has a context of its own, and dereferences to its [`Fence`].
 ///
@@ -42,6 +43,8 @@ pub(super) struct ArrayBody {
     pending: AtomicUsize,
     /// The first error seen by them; zero is none.
     error: AtomicU32,
+    /// The callbacks on the members.
+    watches: Mutex<Vec<CallbackHandle>>,
 }
 
 impl FenceArray {
@@ -67,6 +70,7 @@ impl FenceArray {
         let body = ArrayBody {
             pending: AtomicUsize::new(fences.len()),
             error: AtomicU32::new(0),
+            watches: Mutex::default(),
             fences: fences.into_boxed_slice(),
         };
         let fence = Fence::new(Inner::container(
@@ -131,18 +135,22 @@ impl ArrayBody {
 
     /// Watches every member; called once.
     pub(super) fn watch(&self, array: &Fence) {
-        for (index, fence) in self.fences.iter().enumerate() {
-            let watched = array.clone();
+        let mut watches = Vec::with_capacity(self.fences.len());
+        for fence in &self.fences {
+            let watched = array.downgrade();
             let callback = move |fence: &Fence| {
-                if let Body::Array(body) = &watched.inner().body {
-                    body.count_down(&watched, fence.status());
+                if let Some(array) = Fence::upgrade(&watched)
+                    && let Body::Array(body) = &array.inner().body
+                {
+                    body.count_down(&array, fence.status());
                 }
             };
             match fence.add_callback(callback) {
-                CallbackOutcome::Added(_) => {}
-                CallbackOutcome::AlreadySignaled(_) => self.count_down(array, self.fences[index].status()),
+                CallbackOutcome::Added(handle) => watches.push(handle),
+                CallbackOutcome::AlreadySignaled(_) => self.count_down(array, fence.status()),
             }
         }
+        *lock(&self.watches) = watches;
     }
 
     fn count_down(&self, array: &Fence, member: FenceStatus) {
@@ -169,6 +177,16 @@ impl ArrayBody {
     pub(super) fn set_deadline(&self, deadline: Instant) {
         for fence in &self.fences {
             fence.set_deadline(deadline);
+        }
+    }
+}
+
+impl Drop for ArrayBody {
+    /// Leaves nothing on members that may live much longer.
+    fn drop(&mut self) {
+        let watches = std::mem::take(&mut *lock(&self.watches));
+        for handle in watches {
+            handle.remove();
         }
     }
 }

@@ -26,7 +26,7 @@ impl<F> CallbackOutcome<F> {
 }
 
 /// A queued callback. Dropping the handle leaves it queued.
-#[derive(Clone)]
+#[must_use = "without it the callback cannot be removed; drop it to say so"]
 pub struct CallbackHandle {
     fence: Fence,
     id: u64,
@@ -39,7 +39,7 @@ impl CallbackHandle {
 
     /// Takes the callback off the fence: `true` if it was still queued and so never runs.
     ///
-    /// `false` means that it has run, is running or is about to, or was removed before.
+    /// `false` means that it has run, is running or is about to.
     ///
     /// DIFFERENCE: the kernel runs callbacks under the fence's lock, so that there `false` means that the callback has returned.
     /// Here nothing runs under a lock; what a callback needs it owns.
@@ -50,10 +50,28 @@ impl CallbackHandle {
     /// # Locking
     /// May be called with any lock held, and from callbacks. The callback is dropped by this call.
     ///
+    /// # Examples
+    /// ```
+    /// use wharf_core::{CallbackOutcome, FenceContext};
+    ///
+    /// let work = FenceContext::new("soft-gpu", "render").fence(1);
+    /// let CallbackOutcome::Added(handle) = work.fence().add_callback(|_| unreachable!()) else {
+    ///     return;
+    /// };
+    /// assert!(handle.remove());
+    /// work.signal();
+    /// ```
+    ///
     /// # References
     /// `dma_fence_remove_callback` (drivers/dma-buf/dma-fence.c, v6.12).
-    pub fn remove(&self) -> bool {
-        let removed = lock(&self.fence.inner().attendants).callbacks.remove(self.id);
+    pub fn remove(self) -> bool {
+        // Dropped after the lock is released: both may run foreign code.
+        let (removed, _kept) = {
+            let mut attendants = lock(&self.fence.inner().attendants);
+            let removed = attendants.callbacks.remove(self.id);
+            let unkept = attendants.callbacks.is_empty().then(|| attendants.kept.take());
+            (removed, unkept)
+        };
         removed.is_some()
     }
 }
@@ -99,11 +117,51 @@ impl Callbacks {
         Some(callback)
     }
 
+    /// Says whether no callback is queued.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.len() == self.empty
+    }
+
     /// Takes all callbacks, in order.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Callback> + use<> {
         self.empty = 0;
         mem::take(&mut self.entries)
             .into_iter()
             .filter_map(|(_, callback)| callback)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_half_of_the_entries_stay_empty() {
+        let mut callbacks = Callbacks::default();
+        let ids: Vec<u64> = (0..1000).map(|_| callbacks.push(Box::new(|_| ()))).collect();
+        for (removed, id) in ids
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % 10 != 0)
+            .map(|(_, id)| id)
+            .enumerate()
+        {
+            assert!(callbacks.remove(*id).is_some());
+            assert!(callbacks.remove(*id).is_none());
+            let left = ids.len() - removed - 1;
+            assert!(
+                callbacks.entries.len() <= 2 * left,
+                "{} for {left}",
+                callbacks.entries.len()
+            );
+            let empty = callbacks
+                .entries
+                .iter()
+                .filter(|(_, callback)| callback.is_none())
+                .count();
+            assert_eq!(callbacks.empty, empty);
+        }
+        assert_eq!(callbacks.take().count(), 100);
+        assert!(callbacks.is_empty());
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Attendants {
     pub(super) callbacks: Callbacks,
+    /// The fence itself, if it is a container with callbacks: they run though its other handles are gone. Its fences do not keep it.
+    pub(super) kept: Option<Fence>,
     /// Gone once the fence is signaled.
     ops: Option<Arc<dyn FenceOps>>,
     /// The earliest asked for.
@@ -102,7 +104,7 @@ impl Fence {
         let inner = self.inner();
         if let Some(moment) = &inner.signaled_at {
             // Of two signalers the first to get here gives the time, the first to get to the state the outcome.
-            let _ = moment.set(Instant::now());
+            moment.get_or_init(Instant::now);
         }
         let Some(attended) = inner.state.signal(error) else {
             return false;
@@ -110,14 +112,19 @@ impl Fence {
         if attended {
             self.tell_attendants();
         }
+        tracing::trace!(target: "wharf_core::fence", fence = %self, ?error, "signaled");
         true
     }
 
     #[cold]
     fn tell_attendants(&self) {
-        let (callbacks, ops) = {
+        let (callbacks, ops, _kept) = {
             let mut attendants = lock(&self.inner().attendants);
-            (attendants.callbacks.take(), attendants.ops.take())
+            (
+                attendants.callbacks.take(),
+                attendants.ops.take(),
+                attendants.kept.take(),
+            )
         };
         if let Err(message) = contain(|| drop(ops)) {
             self.report_panic("ops, when dropped,", &message);

@@ -20,6 +20,35 @@ pub enum Signaling {
 /// # Blocking
 /// The methods do not block: they run in whatever thread looks at the fence.
 ///
+/// # Examples
+/// A device that writes the number of the last finished job to a word, and raises no interrupt:
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use wharf_core::{FenceContext, FenceOps, Signaling};
+///
+/// struct Job {
+///     finished: Arc<AtomicU64>,
+///     seqno: u64,
+/// }
+/// impl FenceOps for Job {
+///     fn enable_signaling(&self) -> Signaling {
+///         if self.is_signaled() { Signaling::AlreadySignaled } else { Signaling::Enabled }
+///     }
+///     fn is_signaled(&self) -> bool {
+///         self.finished.load(Ordering::Acquire) >= self.seqno
+///     }
+/// }
+///
+/// let finished = Arc::new(AtomicU64::new(0));
+/// let job = Job { finished: finished.clone(), seqno: 1 };
+/// let work = FenceContext::new("soft-npu", "jobs").fence_with(1, Box::new(job));
+/// let fence = work.fence();
+/// assert!(!fence.is_signaled());
+/// finished.store(1, Ordering::Release);
+/// assert!(fence.is_signaled());
+/// ```
+///
 /// # References
 /// include/linux/dma-fence.h `struct dma_fence_ops` (v7.1: detached at signaling).
 pub trait FenceOps: Send + Sync {

@@ -1,7 +1,7 @@
 //! A fence: what everybody but its owner sees.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::inner::{Body, Inner};
@@ -32,10 +32,13 @@ impl Fence {
         &self.inner
     }
 
-    /// Lets a test see when the last handle is gone.
-    #[cfg(test)]
-    pub(super) fn downgrade(&self) -> std::sync::Weak<Inner> {
+    /// Refers to the fence without keeping it.
+    pub(super) fn downgrade(&self) -> Weak<Inner> {
         Arc::downgrade(&self.inner)
+    }
+
+    pub(super) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(|inner| Self { inner })
     }
 
     /// Takes the fence apart if this was its last handle.
@@ -190,6 +193,9 @@ impl Fence {
             return CallbackOutcome::AlreadySignaled(*callback);
         }
         let id = attendants.callbacks.push(callback);
+        if self.is_container() {
+            attendants.kept.get_or_insert_with(|| self.clone());
+        }
         CallbackOutcome::Added(CallbackHandle::new(self.clone(), id))
     }
 

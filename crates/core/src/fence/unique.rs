@@ -63,6 +63,17 @@ impl UniqueFence {
     /// # Errors
     /// - [`SignalError::NotAnError`]: the number is not from 1 to 4095 → EINVAL; the owner's side is in it.
     /// - [`SignalError::AlreadySignaled`]: the fence's own ops said before that the work was over → EINVAL.
+    ///
+    /// # Examples
+    /// ```
+    /// use wharf_core::{Errno, FenceContext, FenceStatus};
+    ///
+    /// let work = FenceContext::new("soft-gpu", "render").fence(1);
+    /// let fence = work.fence();
+    /// work.signal_error(Errno::EIO)?;
+    /// assert_eq!(fence.status(), FenceStatus::Failed(Errno::EIO));
+    /// # Ok::<(), wharf_core::SignalError>(())
+    /// ```
     pub fn signal_error(self, errno: Errno) -> Result<(), SignalError> {
         if !errno.is_error() {
             return Err(SignalError::NotAnError { errno, fence: self });

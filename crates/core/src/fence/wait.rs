@@ -67,6 +67,17 @@ impl Fence {
     /// - [`WaitAnyError::NoFences`]: `fences` is empty → EINVAL.
     /// - [`WaitAnyError::Wait`]: as [`Fence::wait`].
     ///
+    /// # Examples
+    /// ```
+    /// use wharf_core::{Fence, FenceContext, Wait};
+    ///
+    /// let context = FenceContext::new("soft-gpu", "render");
+    /// let (slow, fast) = (context.fence(1), FenceContext::new("soft-gpu", "copy").fence(1));
+    /// let fences = [slow.fence(), fast.fence()];
+    /// fast.signal();
+    /// assert_eq!(Fence::wait_any(&fences, &Wait::forever()), Ok(1));
+    /// ```
+    ///
     /// # References
     /// `dma_fence_wait_any_timeout` (drivers/dma-buf/dma-fence.c, v6.12).
     #[track_caller]
@@ -114,4 +125,63 @@ fn block(fences: &[Fence], wait: &Wait<'_>) -> Result<usize, WaitError> {
         handle.remove();
     }
     outcome
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::super::{FenceArray, FenceChain, FenceContext, UniqueFence};
+    use super::*;
+    use crate::sync::lock;
+
+    fn has_callbacks(owner: &UniqueFence) -> bool {
+        !lock(&owner.fence().inner().attendants).callbacks.is_empty()
+    }
+
+    #[test]
+    fn a_wait_that_fails_leaves_nothing_on_the_fences() {
+        let context = FenceContext::new("test", "queue");
+        let (first, second) = (context.fence(1), context.fence(2));
+        let fences = [first.fence(), second.fence()];
+        assert_eq!(fences[0].wait(&Wait::not()), Err(WaitError::TimedOut));
+        assert!(Fence::wait_any(&fences, &Wait::not()).is_err());
+        assert!(!has_callbacks(&first) && !has_callbacks(&second));
+    }
+
+    #[test]
+    fn a_wait_that_fails_leaves_nothing_of_containers_on_their_fences() {
+        let context = FenceContext::new("test", "queue");
+        let (first, second) = (context.fence(1), context.fence(2));
+        let array = FenceArray::new([first.fence(), second.fence()]).unwrap();
+        let link = FenceChain::link(Some(second.fence()), array.clone().into(), 1).unwrap();
+        assert_eq!(link.wait(&Wait::not()), Err(WaitError::TimedOut));
+        assert!(
+            has_callbacks(&first),
+            "the link waits for the array, and that for its members"
+        );
+        let (array_freed, link_freed) = (array.downgrade(), link.downgrade());
+        drop((array, link));
+        assert!(link_freed.upgrade().is_none() && array_freed.upgrade().is_none());
+        assert!(!has_callbacks(&first) && !has_callbacks(&second));
+    }
+
+    #[test]
+    fn a_container_that_is_dropped_with_callbacks_lives_until_they_have_run_or_gone() {
+        let owner = FenceContext::new("test", "queue").fence(1);
+        let make = || FenceArray::new([owner.fence()]).unwrap();
+        let (runs, goes) = (make(), make());
+        let (runs_freed, goes_freed) = (runs.downgrade(), goes.downgrade());
+        let add = |array: &Fence| match array.add_callback(|_| ()) {
+            CallbackOutcome::Added(handle) => handle,
+            CallbackOutcome::AlreadySignaled(_) => panic!("signaled"),
+        };
+        let (handle, stays, other) = (add(&goes), add(&runs), add(&runs));
+        assert!(other.remove(), "one of two");
+        drop(stays);
+        drop((runs, goes));
+        assert!(runs_freed.upgrade().is_some() && goes_freed.upgrade().is_some());
+        assert!(handle.remove());
+        assert!(goes_freed.upgrade().is_none());
+        owner.signal();
+        assert!(runs_freed.upgrade().is_none());
+    }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{MoveError, RevokeError, finish, revoke};
-use crate::exporter::call;
 use crate::{DmaBuf, Fence, Holder, Refusal, Reservation, ReservationGuard, WeakDmaBuf};
 
 /// An exporter's handle to its own buffer: it moves it and takes it away. It does not keep the buffer alive.
@@ -38,6 +37,7 @@ impl ExporterControl {
 
     /// Moves the buffer: `relocate` gives the contents their new place, then all dynamic importers are told.
     ///
+    /// The CPU's fault-tracked pages are taken away before, and faults wait meanwhile, so that `relocate` must not shoot them down itself.
     /// Put a fence of [`Usage::Kernel`](crate::Usage::Kernel) on the reservation in `relocate` if the copying goes on after it. New mappings find the new place as
     /// soon as this returns. The fence that is returned signals when the old place is idle. Contract: A5, L6.
     ///
@@ -69,7 +69,7 @@ impl ExporterControl {
         if !holders.is_empty() {
             return Err(MoveError::Held { buffer: id, holders });
         }
-        call(relocate).map_err(|fault| MoveError::Exporter { buffer: id, fault })?;
+        super::relocate(&buffer, relocate).map_err(|fault| MoveError::new(id, fault))?;
         Ok(finish(&buffer, guard))
     }
 

@@ -1,6 +1,7 @@
 //! Why a buffer was not moved or taken away.
 
-use crate::{BufferId, Errno, ExporterFault, Holder};
+use super::RelocateFault;
+use crate::{BufferId, Errno, ExporterFault, Holder, UserMappingError};
 
 /// The reason why a buffer was not moved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,14 @@ pub enum MoveError {
         /// Everybody who does.
         holders: Vec<Holder>,
     },
+    /// Pages of user mappings could not be taken away; nothing has moved and nobody was told.
+    #[error("buffer {buffer}: user mappings stay in the way: {fault}")]
+    UserMappings {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        fault: Box<UserMappingError>,
+    },
     /// The exporter's own part failed; nothing has moved and nobody was told.
     #[error("buffer {buffer}: the exporter {fault}")]
     Exporter {
@@ -40,6 +49,16 @@ pub enum MoveError {
 }
 
 impl MoveError {
+    pub(super) fn new(buffer: BufferId, fault: RelocateFault) -> Self {
+        match fault {
+            RelocateFault::UserMappings(fault) => Self::UserMappings {
+                buffer,
+                fault: Box::new(fault),
+            },
+            RelocateFault::Exporter(fault) => Self::Exporter { buffer, fault },
+        }
+    }
+
     fn list(holders: &[Holder]) -> String {
         let texts: Vec<String> = holders.iter().map(ToString::to_string).collect();
         texts.join(", ")
@@ -52,6 +71,7 @@ impl MoveError {
             Self::Released => Errno::ENODEV,
             Self::Static { .. } | Self::WrongGuard { .. } => Errno::EINVAL,
             Self::Held { .. } => Errno::EBUSY,
+            Self::UserMappings { fault, .. } => fault.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
         }
     }
@@ -70,12 +90,15 @@ pub enum RevokeError {
         /// Which buffer.
         buffer: BufferId,
     },
-    /// Somebody is attached who cannot give it up.
+    /// Pages of user mappings could not be taken away; the buffer is not revoked.
+    #[error("user mappings stay in the way: {0}")]
+    UserMappings(Box<UserMappingError>),
+    /// Somebody is attached, or has it mapped for the CPU, who cannot give it up.
     #[error("buffer {buffer} cannot be taken from {}; wait until they detach", unable.join(", "))]
     NotRevocable {
         /// Which buffer.
         buffer: BufferId,
-        /// The devices, by label.
+        /// The devices, by label, and uses by the CPU.
         unable: Vec<Box<str>>,
     },
 }
@@ -87,6 +110,7 @@ impl RevokeError {
             Self::Released => Errno::ENODEV,
             Self::WrongGuard { .. } => Errno::EINVAL,
             Self::NotRevocable { .. } => Errno::EBUSY,
+            Self::UserMappings(source) => source.errno(),
         }
     }
 }

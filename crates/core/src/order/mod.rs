@@ -80,10 +80,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Locks of one class that have the same `set` may be held together.
     #[track_caller]
-    fn new(class: &'static LockClass, how: How, ctx: Option<u64>) -> Self {
+    fn new(class: &'static LockClass, how: How, set: Option<u64>) -> Self {
         Self {
-            entry: checker::enter(class, how, ctx),
+            entry: checker::enter(class, how, set),
             not_send: PhantomData,
         }
     }
@@ -113,8 +114,8 @@ pub fn acquire(class: &'static LockClass, how: How) -> Held {
 
 /// The same for a ww-mutex, in the context with this stamp.
 #[track_caller]
-pub(crate) fn acquire_ww(class: &'static LockClass, how: How, ctx: Option<u64>) -> Held {
-    Held::new(class, how, ctx)
+pub(crate) fn acquire_ww(class: &'static LockClass, how: How, stamp: Option<u64>) -> Held {
+    Held::new(class, how, stamp)
 }
 
 /// A stretch of code that has to get on for a fence to be signaled; ends when dropped.

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 
 use super::{Held, How, LockClass};
+use crate::WwGuard;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A mutex of an exporter or importer that takes part in the check of lock order.
@@ -51,6 +52,29 @@ impl<T> OrderedMutex<T> {
     #[track_caller]
     pub fn lock(&self) -> OrderedMutexGuard<'_, T> {
         let held = super::acquire(self.class, How::Block);
+        OrderedMutexGuard {
+            inner: lock(&self.inner),
+            _held: held,
+        }
+    }
+
+    /// Locks as one of several of the class that are held together: whoever does so holds the ww-mutex of `around`, which keeps
+    /// others away from all of them.
+    ///
+    /// # Blocking
+    /// While another thread holds it.
+    ///
+    /// # Locking
+    /// The ww-mutex is held at least as long.
+    ///
+    /// # Panics
+    /// With a report, in debug builds, when that breaks a rule of lock order.
+    ///
+    /// # References
+    /// `mutex_lock_nest_lock`, `spin_lock_nest_lock` (include/linux/mutex.h, spinlock.h, v6.12).
+    #[track_caller]
+    pub fn lock_inside<'a>(&'a self, around: &'a WwGuard<'_>) -> OrderedMutexGuard<'a, T> {
+        let held = Held::new(self.class, How::Block, around.order().entry.set());
         OrderedMutexGuard {
             inner: lock(&self.inner),
             _held: held,

@@ -89,6 +89,7 @@ impl<'r> ReservationGuard<'r> {
         };
         self.slots.set(left);
         self.reservation.list(|list| list.add(fence, usage));
+        tracing::trace!(target: "wharf_core::reservation", %fence, ?usage, "fence added");
         Ok(())
     }
 

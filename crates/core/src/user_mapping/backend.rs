@@ -15,6 +15,9 @@ use crate::{AccessMode, Coherency, Errno, Refusal};
 /// # Locking
 /// No lock of the framework is held, except that `remove_pages` may run under the buffer's reservation. Neither method
 /// may wait for a reservation, nor call back into user mappings of the same buffer (refused with EDEADLK).
+///
+/// # Examples
+/// See [`FaultTrackedExporter`](crate::FaultTrackedExporter).
 pub trait MappingBackend: Send + Sync {
     /// Makes pages present, replacing what was there. With [`AccessMode::ReadOnly`], a later write must come as a fault.
     ///

@@ -105,6 +105,10 @@ pub trait UserMappingExporter: Send + Sync {
 
 /// Makes single pages right for the CPU and for devices, for [`CoherencyDeclaration::FaultTracked`].
 ///
+/// Each mapping for a device takes the buffer over, a kept one too. A page that is touched while a device has the buffer shows
+/// whatever is there and stays present; an exporter whose devices write, and whose users touch meanwhile, takes the buffer over once more in
+/// its unmap, with [`DmaBuf::shoot_down_user_mappings`](crate::DmaBuf::shoot_down_user_mappings).
+///
 /// Between two take-overs each page is invalidated at most once, before its first touch, and flushed if it may have been written.
 ///
 /// # Blocking
@@ -112,10 +116,91 @@ pub trait UserMappingExporter: Send + Sync {
 /// device at the same time gives undefined content, and that is all (2012).
 ///
 /// # Locking
-/// No lock of the framework is held, except that `flush` may run under the buffer's reservation. `invalidate` may call
+/// No lock of the framework is held, except that `flush` may run under the buffer's reservation. `invalidate` may take it, and may call
 /// [`DmaBuf::shoot_down_user_mappings`](crate::DmaBuf::shoot_down_user_mappings), for an exporter that moves the buffer
 /// to make it reachable; the page is then invalidated again. All other calls on user mappings of the same buffer from within
 /// these two are refused with EDEADLK.
+///
+/// # Examples
+/// One page of memory behind a cache that devices do not see:
+/// ```
+/// use std::ops::Range;
+/// use std::sync::{Arc, Mutex, PoisonError};
+/// use wharf_core::{
+///     AccessMode, Coherency, CoherencyDeclaration, DmaBuf, ExportInfo, Exporter, FaultKind, FaultTrackedExporter,
+///     MappingBackend, PageRun, Refusal, UserArea, UserMappingExporter,
+/// };
+///
+/// #[derive(Default)]
+/// struct State {
+///     memory: u8,
+///     cache: Option<u8>,
+///     is_present: bool,
+/// }
+///
+/// #[derive(Clone, Default)]
+/// struct Machine(Arc<Mutex<State>>);
+///
+/// impl Machine {
+///     fn with<T>(&self, then: impl FnOnce(&mut State) -> T) -> T {
+///         then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+///     }
+/// }
+///
+/// impl FaultTrackedExporter for Machine {
+///     fn invalidate(&self, _page: u64) -> Result<(), Refusal> {
+///         self.with(|state| state.cache = None);
+///         Ok(())
+///     }
+///     fn flush(&self, _pages: Range<u64>) -> Result<(), Refusal> {
+///         self.with(|state| state.memory = state.cache.unwrap_or(state.memory));
+///         Ok(())
+///     }
+/// }
+/// impl UserMappingExporter for Machine {
+///     fn declare(&self) -> CoherencyDeclaration<'_> {
+///         CoherencyDeclaration::FaultTracked(self)
+///     }
+/// }
+/// impl Exporter for Machine {
+///     fn name(&self) -> &str {
+///         "machine"
+///     }
+///     fn user_mapping_ops(&self) -> Option<&dyn UserMappingExporter> {
+///         Some(self)
+///     }
+/// }
+/// impl MappingBackend for Machine {
+///     fn insert_pages(&self, _: PageRun, _: AccessMode, _: Coherency) -> Result<(), Refusal> {
+///         self.with(|state| state.is_present = true);
+///         Ok(())
+///     }
+///     fn remove_pages(&self, _: PageRun) -> Result<(), Refusal> {
+///         self.with(|state| state.is_present = false);
+///         Ok(())
+///     }
+/// }
+///
+/// let machine = Machine::default();
+/// let buffer = DmaBuf::export(ExportInfo::new(machine.clone(), 4096))?;
+/// let area = UserArea {
+///     first_page: 0,
+///     page_count: 1,
+///     access: AccessMode::ReadWrite,
+///     backend: Box::new(machine.clone()),
+/// };
+/// let mapping = buffer.map_user(area)?;
+/// assert!(!machine.with(|state| state.is_present));
+///
+/// // The user writes: a fault, then the cache.
+/// mapping.fault(0, FaultKind::Write)?;
+/// machine.with(|state| state.cache = Some(7));
+///
+/// // A device takes over and sees it; the user's next touch faults again.
+/// buffer.shoot_down_user_mappings(..)?;
+/// assert_eq!(machine.with(|state| (state.memory, state.is_present)), (7, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait FaultTrackedExporter: Send + Sync {
     /// Makes the buffer's page number `page` right for the CPU: what it cached of it before is forgotten.
     ///

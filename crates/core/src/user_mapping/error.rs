@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BackendFault, UserArea};
-use crate::{BufferId, DmaBuf, Errno, ExporterFault, RangeError};
+use crate::{BackingError, BufferId, DmaBuf, Errno, ExporterFault, RangeError};
 
 /// The reason why something could not be done with user mappings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,20 @@ pub enum UserMappingError {
         /// Name of the exporter.
         exporter: Box<str>,
     },
+    /// The buffer was taken away for good.
+    #[error("buffer {buffer} was revoked by its exporter")]
+    Revoked {
+        /// Which buffer.
+        buffer: BufferId,
+    },
+    /// There is no memory for the buffer. Contract: A2.
+    #[error("buffer {buffer}: {source}")]
+    Backing {
+        /// Which buffer.
+        buffer: BufferId,
+        /// Why.
+        source: Box<BackingError>,
+    },
     /// The exporter failed.
     #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
     Exporter {
@@ -123,6 +137,8 @@ impl UserMappingError {
             Self::ReadOnly { .. } | Self::NotWritable { .. } => Errno::EACCES,
             Self::Range { source, .. } => source.errno(),
             Self::Recursive { .. } => Errno::EDEADLK,
+            Self::Revoked { .. } => Errno::ENODEV,
+            Self::Backing { source, .. } => source.errno(),
             Self::Exporter { fault, .. } => fault.errno(),
             Self::Backend { fault, .. } => fault.errno(),
         }

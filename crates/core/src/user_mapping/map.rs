@@ -1,28 +1,14 @@
 //! Making user mappings.
 
-use super::area::{self, Placement};
-use super::backend::{self, Owned};
-use super::page_set::PageSet;
-use super::state::{Claim, Entry, Purpose};
-use super::{Coherency, MapUserError, SecondRange, UserArea, UserMapping, UserMappingError};
-use crate::exporter::call;
-use crate::{AccessMode, DmaBuf};
-use std::ops::Range;
 use std::sync::Arc;
 
-/// What the exporter declares for both ranges.
-#[derive(Clone, Copy)]
-struct Rules {
-    first: Coherency,
-    second: SecondRange,
-}
-
-/// A mapping that may be made, while its pages are claimed.
-struct Agreed<'b> {
-    placement: Placement,
-    coherency: Coherency,
-    claim: Claim<'b>,
-}
+use super::agree::{Agreed, agree};
+use super::area::Placement;
+use super::backend::{self, Owned};
+use super::page_set::PageSet;
+use super::state::Entry;
+use super::{Coherency, MapUserError, PageRun, UserArea, UserMapping, UserMappingError};
+use crate::DmaBuf;
 
 impl DmaBuf {
     /// Maps a piece of the buffer into the address space behind `area`. Contracts: C1, C2, C4.
@@ -32,10 +18,11 @@ impl DmaBuf {
     /// pages, with explicitly managed access where the exporter supports it; [`UserMapping::coherency`] tells.
     ///
     /// # Blocking
-    /// As long as exporter and backend take, and for calls in progress on the same pages.
+    /// As long as exporter and backend take, and for calls in progress on the same pages. A buffer that has no memory yet gets it
+    /// now, under its reservation if the exporter is dynamic.
     ///
     /// # Locking
-    /// None is held or taken.
+    /// The reservation must not be held: the exporter may take it when it is asked.
     ///
     /// # Errors
     /// The area comes back inside the error, with nothing mapped. [`UserMappingError::ReadOnly`]: EACCES when a read-only handle
@@ -101,6 +88,7 @@ impl DmaBuf {
     ///
     /// # References
     /// `dma_buf_mmap_internal` (drivers/dma-buf/dma-buf.c, v6.12).
+    #[track_caller]
     pub fn map_user(&self, area: UserArea) -> Result<UserMapping, MapUserError> {
         match agree(self, &area, area.first_page) {
             Ok(agreed) => make(self, area, agreed),
@@ -117,7 +105,7 @@ impl DmaBuf {
     /// As [`DmaBuf::map_user`].
     ///
     /// # Locking
-    /// None is held or taken.
+    /// The reservation must not be held.
     ///
     /// # Errors
     /// As [`DmaBuf::map_user`]. The area comes back with the importer's own first page.
@@ -170,6 +158,7 @@ impl DmaBuf {
     //
     // DIFFERENCE: a redirected mapping obeys the access of the importer's handle. In the kernel only the mode of the
     // importer's own file limits it.
+    #[track_caller]
     pub fn redirect_user_mapping(
         &self,
         area: UserArea,
@@ -180,105 +169,6 @@ impl DmaBuf {
             Err(error) => Err(MapUserError { error, area }),
         }
     }
-}
-
-/// Finds out whether a mapping may be made and how it stays coherent, and claims its pages.
-fn agree<'b>(buffer: &'b DmaBuf, area: &UserArea, first_page: u64) -> Result<Agreed<'b>, UserMappingError> {
-    if area.access == AccessMode::ReadWrite && buffer.access() == AccessMode::ReadOnly {
-        return Err(UserMappingError::ReadOnly { buffer: buffer.id() });
-    }
-    let rules = rules(buffer)?;
-    let placement = area::place(buffer, first_page, area.page_count)?;
-    ask(buffer, &placement.pages, area.access)?;
-    // Whether ranges mix is a matter of the whole buffer.
-    let claimed = match rules.second {
-        SecondRange::ExplicitUnlessMixed => 0..area::size_pages(buffer),
-        SecondRange::SameAsFirst | SecondRange::Explicit => placement.pages.clone(),
-    };
-    let claim = buffer.user_mappings().take(buffer, &claimed, Purpose::Change)?;
-    let coherency = grant(buffer, rules, placement.second);
-    if coherency != Coherency::Explicit && rules.second == SecondRange::ExplicitUnlessMixed {
-        convert_explicit(buffer, coherency)?;
-    }
-    Ok(Agreed {
-        placement,
-        coherency,
-        claim,
-    })
-}
-
-fn rules(buffer: &DmaBuf) -> Result<Rules, UserMappingError> {
-    let exporter = buffer.exporter_dyn();
-    let answer = call(|| {
-        let ops = exporter.user_mapping_ops();
-        Ok(ops.map(|ops| Rules {
-            first: ops.declare().coherency(),
-            second: ops.second_range(),
-        }))
-    });
-    match answer {
-        Ok(Some(rules)) => Ok(rules),
-        Ok(None) => Err(UserMappingError::Unsupported {
-            buffer: buffer.id(),
-            exporter: buffer.exporter_name().into(),
-        }),
-        Err(fault) => Err(UserMappingError::exporter(buffer, fault)),
-    }
-}
-
-fn ask(buffer: &DmaBuf, pages: &Range<u64>, access: AccessMode) -> Result<(), UserMappingError> {
-    let exporter = buffer.exporter_dyn();
-    let allowed = call(|| {
-        exporter
-            .user_mapping_ops()
-            .map_or(Ok(()), |ops| ops.allow(pages.clone(), access))
-    });
-    allowed.map_err(|fault| UserMappingError::exporter(buffer, fault))
-}
-
-fn grant(buffer: &DmaBuf, rules: Rules, second: bool) -> Coherency {
-    let state = buffer.user_mappings().state();
-    let mut others = state.entries.values();
-    let explicit = match rules.second {
-        SecondRange::SameAsFirst => false,
-        SecondRange::Explicit => true,
-        SecondRange::ExplicitUnlessMixed => others.all(|entry| entry.coherency == Coherency::Explicit),
-    };
-    match second && explicit {
-        true => Coherency::Explicit,
-        false => rules.first,
-    }
-}
-
-/// Makes explicit mappings as those of the first range, because the exporter cannot have both.
-fn convert_explicit(buffer: &DmaBuf, coherency: Coherency) -> Result<(), UserMappingError> {
-    let mappings = buffer.user_mappings();
-    let explicit: Vec<_> = {
-        let state = mappings.state();
-        let entries = state.entries.iter();
-        entries
-            .filter(|(_, entry)| entry.coherency == Coherency::Explicit)
-            .map(|(number, entry)| {
-                (
-                    *number,
-                    entry.backend.clone(),
-                    entry.run(&entry.pages),
-                    entry.access,
-                )
-            })
-            .collect()
-    };
-    for (number, backend, run, access) in explicit {
-        let converted = match coherency {
-            Coherency::FaultTracked => backend.remove(run),
-            Coherency::Coherent | Coherency::Explicit => backend.insert(run, access, coherency),
-        };
-        converted.map_err(|fault| UserMappingError::backend(buffer, fault))?;
-        if let Some(entry) = mappings.state().entries.get_mut(&number) {
-            entry.coherency = coherency;
-        }
-    }
-    Ok(())
 }
 
 /// Makes the mapping that was agreed on.
@@ -306,7 +196,8 @@ fn make(buffer: &DmaBuf, area: UserArea, agreed: Agreed<'_>) -> Result<UserMappi
     state.entries.insert(number, entry);
     drop(state);
     drop(claim);
-    tracing::debug!(buffer = buffer.id().get(), pages = ?placement.pages, ?coherency, "user mapping made");
+    tracing::debug!(target: "wharf_core::user_mapping", buffer = buffer.id().get(), mapping = number,
+        pages = ?placement.pages, ?coherency, "made");
     Ok(UserMapping {
         buffer: buffer.clone(),
         number,
@@ -321,7 +212,7 @@ fn insert_all(
     placement: &Placement,
     coherency: Coherency,
 ) -> Result<(), UserMappingError> {
-    let run = super::PageRun {
+    let run = PageRun {
         mapping_page: 0,
         buffer_page: placement.pages.start,
         page_count: area.page_count,

@@ -70,7 +70,7 @@ impl UserMapping {
     /// and device at the same time gives undefined content, as the 2012 document has it.
     ///
     /// # Locking
-    /// Takes no reservation: whoever faults may hold one.
+    /// The reservation must not be held, nor a lock that is taken with it: the exporter may take it to invalidate. The framework takes none.
     ///
     /// # Errors
     /// [`UserMappingError::NoSuchPage`]: EINVAL outside the mapping. [`UserMappingError::NotWritable`]: EACCES.
@@ -79,6 +79,7 @@ impl UserMapping {
     ///
     /// # References
     /// `struct vm_operations_struct`, `fault` and `page_mkwrite` (include/linux/mm.h, v6.12).
+    #[track_caller]
     pub fn fault(&self, page: u64, kind: FaultKind) -> Result<(), UserMappingError> {
         let pages = &self.placement.pages;
         let page_count = pages.end - pages.start;
@@ -161,6 +162,8 @@ impl UserMapping {
         let entry = mappings.state().entries.remove(&self.number);
         drop(claim);
         drop(entry);
+        tracing::debug!(target: "wharf_core::user_mapping", buffer = self.buffer.id().get(), mapping = self.number,
+            "ended");
         outcome
     }
 
@@ -216,7 +219,7 @@ impl DmaBuf {
     /// Takes the pages with `range` (in bytes) away from all fault-tracked user mappings, for a device: what the kernel's exporters
     /// do with `unmap_mapping_range`.
     ///
-    /// Mapping for a device does this by itself. An exporter does it before its own device gets the buffer, and before it moves it.
+    /// Mapping for a device and moving do this by themselves. An exporter does it before its own device gets the buffer.
     ///
     /// At one moment during the call none of the pages is present in any mapping, and all that the CPU wrote has been flushed.
     /// Every page that is present later was invalidated after that moment, because somebody touched it. Mappings that are not
@@ -226,7 +229,7 @@ impl DmaBuf {
     /// For the exporter's `flush` and for backends; never for touches that wait for the exporter.
     ///
     /// # Locking
-    /// May be called with the reservation held.
+    /// The reservation may be held: whoever takes pages away does not wait for those who may be waiting for it.
     ///
     /// # Errors
     /// The device must not have the buffer: pages may still be present or dirty, and the next call tries again.

@@ -23,6 +23,7 @@
 //! [`flush`]: FaultTrackedExporter::flush
 //! [`begin_cpu_access`]: crate::DmaBuf::begin_cpu_access
 
+mod agree;
 mod area;
 mod backend;
 mod coherency;

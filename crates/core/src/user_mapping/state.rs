@@ -11,7 +11,8 @@
 //! A take-over does not wait for validating touches: an exporter may need what the taker holds. It spoils them instead, and they
 //! validate again once it is over. So the waits cannot form a ring: inserting waits for nobody.
 //!
-//! LOCK ORDER: reservation, then claims. Nothing that holds a claim takes a reservation, but for an exporter's `invalidate`.
+//! LOCK ORDER: user mappings (the order checker's class: touches and map), then the reservation, then taken and inserting claims. Only
+//! validating claims, which are never waited for with the reservation held, let an exporter take it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,6 +21,7 @@ use std::sync::{Arc, PoisonError};
 use super::backend::Owned;
 use super::page_set::PageSet;
 use super::{PageRun, UserMappingError};
+use crate::order::{self, Held, How};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 use crate::{AccessMode, Coherency, DmaBuf};
@@ -74,6 +76,10 @@ enum Phase {
     Taken,
 }
 
+impl Phase {
+    const ALL: [Self; 3] = [Self::Validating, Self::Inserting, Self::Taken];
+}
+
 /// Why pages are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -84,7 +90,7 @@ pub(super) enum Purpose {
 }
 
 /// Keeps others away from pages until it is dropped.
-pub(super) struct Claim<'m> {
+pub(crate) struct Claim<'m> {
     mappings: &'m UserMappings,
     number: Number,
 }
@@ -157,19 +163,23 @@ impl UserMappings {
         state
     }
 
-    /// Claims a page for a touch.
-    pub(super) fn claim_touch(&self, buffer: &DmaBuf, page: u64) -> Result<Claim<'_>, UserMappingError> {
-        let (me, pages) = (thread::current().id(), page..page + 1);
-        let all = [Phase::Validating, Phase::Inserting, Phase::Taken];
-        let state = self.state();
+    /// Begins a call that may wait for exporters, which may wait for the reservation; tells the checker so.
+    #[track_caller]
+    pub(super) fn enter(&self, buffer: &DmaBuf) -> Result<Held, UserMappingError> {
         // A thread that is being called may wait for itself, or for another one that waits for it.
-        if state.is_claiming(me, &all) {
+        if self.state().is_claiming(thread::current().id(), &Phase::ALL) {
             return Err(UserMappingError::recursive(buffer));
         }
-        let mut state = self.wait_while(state, &pages, &all);
-        let number = state.claim(pages, me, Phase::Validating);
+        Ok(order::acquire(&order::USER_MAPPINGS, How::Block))
+    }
+
+    /// Claims a page for a touch.
+    pub(super) fn claim_touch(&self, page: u64) -> Claim<'_> {
+        let pages = page..page + 1;
+        let mut state = self.wait_while(self.state(), &pages, &Phase::ALL);
+        let number = state.claim(pages, thread::current().id(), Phase::Validating);
         let mappings = self;
-        Ok(Claim { mappings, number })
+        Claim { mappings, number }
     }
 
     /// Takes pages away from everybody else.
@@ -183,7 +193,7 @@ impl UserMappings {
         let state = self.state();
         let forbidden: &[Phase] = match purpose {
             Purpose::TakeOver => &[Phase::Inserting, Phase::Taken],
-            Purpose::Change => &[Phase::Validating, Phase::Inserting, Phase::Taken],
+            Purpose::Change => &Phase::ALL,
         };
         if state.is_claiming(me, forbidden) {
             return Err(UserMappingError::recursive(buffer));

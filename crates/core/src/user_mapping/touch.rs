@@ -44,8 +44,11 @@ enum Step {
 
 impl Touch<'_> {
     /// Makes the page right for the CPU and present.
+    #[track_caller]
     pub(super) fn resolve(&self) -> Result<(), UserMappingError> {
-        let claim = self.buffer.user_mappings().claim_touch(self.buffer, self.page)?;
+        let mappings = self.buffer.user_mappings();
+        let _entered = mappings.enter(self.buffer)?;
+        let claim = mappings.claim_touch(self.page);
         let mut validated = false;
         loop {
             match self.step(&claim, validated)? {
@@ -79,6 +82,11 @@ impl Touch<'_> {
         }
         if entry.coherency != Coherency::FaultTracked {
             return Ok(Step::Nothing);
+        }
+        if self.buffer.devices().is_revoked() {
+            return Err(UserMappingError::Revoked {
+                buffer: self.buffer.id(),
+            });
         }
         // Another mapping's user may have written to a ready page, so that invalidating it would lose bytes.
         if !ready.contains(self.page) && (spoiled || !validated) {
@@ -122,11 +130,31 @@ impl UserMappings {
         if !self.state().is_tracking() {
             return Ok(());
         }
-        let _claim = self.take(buffer, &pages, Purpose::TakeOver)?;
+        self.take_over(buffer, pages).map(drop)
+    }
+
+    /// Does what [`UserMappings::shoot_down`] does, and keeps all touches of `pages` waiting until the claim is dropped.
+    ///
+    /// # Locking
+    /// As there; while the claim is kept, this thread makes, changes and touches no mapping of the buffer.
+    pub(crate) fn take_over(
+        &self,
+        buffer: &DmaBuf,
+        pages: Range<u64>,
+    ) -> Result<Claim<'_>, UserMappingError> {
+        let claim = self.take(buffer, &pages, Purpose::TakeOver)?;
         self.remove_present(buffer, &pages)?;
         self.flush_dirty(buffer, &pages)?;
         self.state().ready.remove(&pages);
-        Ok(())
+        tracing::debug!(target: "wharf_core::user_mapping", buffer = buffer.id().get(), ?pages, "taken over");
+        Ok(claim)
+    }
+
+    /// Says how many mappings show the memory where it is, and cannot be made to look elsewhere.
+    pub(crate) fn untracked_count(&self) -> usize {
+        let state = self.state();
+        let kinds = state.entries.values().map(|entry| entry.coherency);
+        kinds.filter(|&kind| kind != Coherency::FaultTracked).count()
     }
 
     /// Removes what is present of taken pages. Goes on after a failure, and reports the first.

@@ -58,7 +58,10 @@ impl AcquireCtx {
 
     /// Begins an attempt that meets deadlocks that are none, for testing how a program backs off.
     ///
-    /// The first lock after one that is held is answered with a deadlock, then ever fewer: after 3, 10, 35 … further ones.
+    /// The first lock beside one that is held is answered with a deadlock, and then one after 3, 10, 35 … that are not. Does not block.
+    ///
+    /// # Locking
+    /// As [`AcquireCtx::new`].
     ///
     /// DIFFERENCE: the kernel (`CONFIG_DEBUG_WW_MUTEX_SLOWPATH`) starts at a number taken from the stamp; here it is always the
     /// first, so that tests repeat.

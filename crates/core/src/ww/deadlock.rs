@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::mutex::AcquireError;
+use super::mutex::Refusal;
 use super::{AcquireCtx, WwGuard, WwMisuse, WwMutex, WwWaitError};
 use crate::{Errno, Wait};
 
@@ -56,6 +56,9 @@ impl<'a> Deadlock<'a> {
     /// # Blocking
     /// While others hold the mutex, within the bounds of `wait`. Holding nothing, the context is not told to back off.
     ///
+    /// # Locking
+    /// No mutex of the class may be held by this thread.
+    ///
     /// # Errors
     /// The deadlock comes back in the error, to be tried again.
     /// * [`WwMisuse::NotBackedOff`]: the context still holds something → EINVAL.
@@ -67,14 +70,14 @@ impl<'a> Deadlock<'a> {
     pub fn lock_slow(self, wait: &Wait<'_>) -> Result<WwGuard<'a>, SlowLockError<'a>> {
         let locked = match self.ctx.check(self.mutex) {
             Ok(()) => self.mutex.acquire_in(self.ctx, wait),
-            Err(misuse) => Err(AcquireError::Misuse(misuse)),
+            Err(misuse) => Err(Refusal::Misuse(misuse)),
         };
         let cause = match locked {
             Ok(guard) => return Ok(guard),
-            Err(AcquireError::Wait(error)) => WwWaitError::Wait(error),
-            Err(AcquireError::Misuse(misuse)) => WwWaitError::Misuse(misuse),
+            Err(Refusal::Wait(error)) => WwWaitError::Wait(error),
+            Err(Refusal::Misuse(misuse)) => WwWaitError::Misuse(misuse),
             // Not told to those who hold nothing, which has just been checked.
-            Err(AcquireError::BackOff) => WwWaitError::Misuse(WwMisuse::NotBackedOff {
+            Err(Refusal::BackOff) => WwWaitError::Misuse(WwMisuse::NotBackedOff {
                 class: self.mutex.class().name(),
                 held: self.ctx.held(),
             }),

@@ -58,6 +58,15 @@ impl WwWaitError {
     }
 }
 
+impl From<WwWaitError> for WwLockError<'_> {
+    fn from(error: WwWaitError) -> Self {
+        match error {
+            WwWaitError::Wait(error) => Self::Wait(error),
+            WwWaitError::Misuse(misuse) => Self::Misuse(misuse),
+        }
+    }
+}
+
 /// A broken rule of contexts. The caller is to blame; nothing was locked.
 ///
 /// # References

@@ -21,7 +21,7 @@ pub struct WwGuard<'a> {
     mutex: &'a WwMutex,
     ctx: Option<&'a AcquireCtx>,
     token: Token,
-    _order: Held,
+    order: Held,
     /// A token names a thread or what is its own.
     not_send: PhantomData<*const ()>,
 }
@@ -36,7 +36,7 @@ impl<'a> WwGuard<'a> {
             mutex,
             ctx,
             token,
-            _order: order,
+            order,
             not_send: PhantomData,
         }
     }
@@ -49,6 +49,11 @@ impl<'a> WwGuard<'a> {
     /// Returns the context in which it was locked.
     pub fn context(&self) -> Option<&'a AcquireCtx> {
         self.ctx
+    }
+
+    /// Returns the lock as the lock-order checker sees it.
+    pub(crate) fn order(&self) -> &Held {
+        &self.order
     }
 
     /// Says whether this is the lock of `mutex`.

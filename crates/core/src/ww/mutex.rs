@@ -33,10 +33,12 @@ pub struct WwMutex {
     queue: Mutex<WaitQueue>,
 }
 
-/// Why the slow path did not take the mutex.
-enum Refusal {
+/// Why a mutex was not taken.
+pub(super) enum Refusal {
+    /// The context has to back off.
     BackOff,
     Wait(WaitError),
+    Misuse(WwMisuse),
 }
 
 impl WwMutex {
@@ -65,7 +67,7 @@ impl WwMutex {
     /// While others hold the mutex, within the bounds of `wait`.
     ///
     /// # Locking
-    /// No other mutex of the class may be held by this thread, nor a context of it be open.
+    /// No other mutex of the class may be held by this thread.
     ///
     /// # Errors
     /// * [`WwWaitError::Wait`]: the wait ended first → ETIMEDOUT, EINTR.
@@ -81,9 +83,10 @@ impl WwMutex {
         if !self.owner.try_acquire(token) {
             self.lock_contended(&Request::without_context(token), wait)
                 .map_err(|refusal| match refusal {
-                    Refusal::Wait(error) => error,
-                    // Not told to those without a context.
-                    Refusal::BackOff => WaitError::Interrupted,
+                    Refusal::Wait(error) => WwWaitError::Wait(error),
+                    Refusal::Misuse(misuse) => WwWaitError::Misuse(misuse),
+                    // Nobody tells those without a context to back off; it would be the end of the wait.
+                    Refusal::BackOff => WwWaitError::Wait(WaitError::Interrupted),
                 })?;
         }
         Ok(WwGuard::new(self, None, token, order))
@@ -92,7 +95,11 @@ impl WwMutex {
     /// Locks the mutex as one of several.
     ///
     /// # Blocking
-    /// While others hold the mutex, within the bounds of `wait`; a context that would wait in a circle backs off instead.
+    /// While others hold the mutex, within the bounds of `wait`; a context that would wait in a circle backs off instead. With
+    /// [`Deadline::Now`](crate::Deadline::Now) a mutex that is held is a timeout and never a deadlock.
+    ///
+    /// # Locking
+    /// Mutexes of the class may be held by this thread only in the same context.
     ///
     /// # Errors
     /// * [`WwLockError::Deadlock`]: drop every guard of the context, then [`Deadlock::lock_slow`] → EDEADLK.
@@ -108,9 +115,8 @@ impl WwMutex {
         ctx: &'a AcquireCtx,
         wait: &Wait<'_>,
     ) -> Result<WwGuard<'a>, WwLockError<'a>> {
-        let held_by_ctx = self.owner.holder() == Some(ctx.token());
         ctx.check(self)?;
-        if held_by_ctx {
+        if self.owner.holder() == Some(ctx.token()) {
             return Err(WwLockError::AlreadyLocked {
                 class: self.class.name(),
             });
@@ -119,9 +125,9 @@ impl WwMutex {
             return Err(WwLockError::Deadlock(Deadlock::new(self, ctx)));
         }
         self.acquire_in(ctx, wait).map_err(|error| match error {
-            AcquireError::BackOff => WwLockError::Deadlock(Deadlock::new(self, ctx)),
-            AcquireError::Wait(error) => WwLockError::Wait(error),
-            AcquireError::Misuse(misuse) => WwLockError::Misuse(misuse),
+            Refusal::BackOff => WwLockError::Deadlock(Deadlock::new(self, ctx)),
+            Refusal::Wait(error) => WwLockError::Wait(error),
+            Refusal::Misuse(misuse) => WwLockError::Misuse(misuse),
         })
     }
 
@@ -143,6 +149,9 @@ impl WwMutex {
     }
 
     /// Locks the mutex in a context if it is free. Does not block, and never meets a deadlock.
+    ///
+    /// # Locking
+    /// Any locks may be held.
     ///
     /// # Errors
     /// See [`WwMisuse`].
@@ -166,16 +175,12 @@ impl WwMutex {
         &'a self,
         ctx: &'a AcquireCtx,
         wait: &Wait<'_>,
-    ) -> Result<WwGuard<'a>, AcquireError> {
+    ) -> Result<WwGuard<'a>, Refusal> {
         let token = ctx.token();
-        self.check_recursion().map_err(AcquireError::Misuse)?;
+        self.check_recursion().map_err(Refusal::Misuse)?;
         let order = self.class.order_mutex(How::Block, Some(ctx.stamp()));
         if !self.owner.try_acquire(token) {
-            self.lock_contended(&Request::in_context(ctx), wait)
-                .map_err(|refusal| match refusal {
-                    Refusal::BackOff => AcquireError::BackOff,
-                    Refusal::Wait(error) => AcquireError::Wait(error),
-                })?;
+            self.lock_contended(&Request::in_context(ctx), wait)?;
         }
         Ok(WwGuard::new(self, Some(ctx), token, order))
     }
@@ -259,13 +264,6 @@ impl WwMutex {
         }
         self.owner.free();
     }
-}
-
-/// Why a checked context did not get the mutex.
-pub(super) enum AcquireError {
-    BackOff,
-    Wait(WaitError),
-    Misuse(WwMisuse),
 }
 
 impl fmt::Debug for WwMutex {

@@ -145,3 +145,127 @@ impl WaitQueue {
         self.0.len() < before
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::WwAlgorithm::{WaitDie, WoundWait};
+    use super::*;
+    use crate::WwClass;
+
+    static CLASS: WwClass = WwClass::new("queue", WaitDie);
+
+    fn context(stamp: u64) -> Token {
+        Token::of_context(stamp)
+    }
+
+    fn thread(number: u64) -> Token {
+        Token::of_thread(number)
+    }
+
+    /// Somebody who holds nothing.
+    fn modest(token: Token) -> Request<'static> {
+        Request::without_context(token)
+    }
+
+    fn order(mut queue: WaitQueue) -> Vec<Token> {
+        std::iter::from_fn(|| queue.pop())
+            .map(|(token, _)| token)
+            .collect()
+    }
+
+    #[test]
+    fn contexts_stand_by_age_and_threads_where_they_came() {
+        for algorithm in [WaitDie, WoundWait] {
+            let mut queue = WaitQueue::default();
+            for token in [
+                thread(1),
+                context(9),
+                thread(2),
+                context(5),
+                context(7),
+                thread(3),
+                context(10),
+            ] {
+                assert!(queue.admit(algorithm, &modest(token), thread(4)).is_some());
+            }
+            let expected = [
+                thread(1),
+                context(5),
+                context(7),
+                context(9),
+                thread(2),
+                thread(3),
+                context(10),
+            ];
+            assert_eq!(order(queue), expected);
+        }
+    }
+
+    #[test]
+    fn in_wait_die_those_who_hold_something_wait_for_younger_ones_only() {
+        let ctx = AcquireCtx::new(&CLASS);
+        let holding = |stamp| Request {
+            token: context(stamp),
+            killable: Some(&ctx),
+        };
+        let mut queue = WaitQueue::default();
+        assert!(
+            queue.admit(WaitDie, &holding(6), context(5)).is_none(),
+            "the holder is older"
+        );
+        assert!(
+            queue.admit(WaitDie, &holding(4), context(5)).is_some(),
+            "the holder is younger"
+        );
+        let mut queue = WaitQueue::default();
+        assert!(queue.admit(WaitDie, &modest(context(6)), thread(1)).is_some());
+        assert!(
+            queue.admit(WaitDie, &holding(7), thread(1)).is_none(),
+            "one who waits is older"
+        );
+        assert!(
+            queue.admit(WaitDie, &holding(5), thread(1)).is_some(),
+            "the oldest waits"
+        );
+        assert_eq!(order(queue), [context(5), context(6)]);
+    }
+
+    #[test]
+    fn in_wait_die_an_older_one_drives_away_those_who_hold_something() {
+        let ctx = AcquireCtx::new(&CLASS);
+        let holding = Request {
+            token: context(5),
+            killable: Some(&ctx),
+        };
+        let mut queue = WaitQueue::default();
+        let driven = queue
+            .admit(WaitDie, &holding, thread(1))
+            .expect("nobody older is there");
+        let modest_place = queue
+            .admit(WaitDie, &modest(context(6)), thread(1))
+            .expect("it holds nothing");
+        let plain = queue
+            .admit(WaitDie, &modest(thread(2)), thread(1))
+            .expect("no context");
+        let older = queue
+            .admit(WaitDie, &modest(context(4)), thread(1))
+            .expect("it is the oldest");
+        assert_eq!(driven.take(), Some(Verdict::BackOff));
+        for place in [modest_place, plain, older] {
+            assert_eq!(place.take(), None);
+        }
+        assert_eq!(order(queue), [context(4), context(6), thread(2)]);
+    }
+
+    #[test]
+    fn who_gives_up_is_gone() {
+        let mut queue = WaitQueue::default();
+        let place = queue
+            .admit(WoundWait, &modest(thread(1)), thread(3))
+            .expect("admitted");
+        assert!(queue.admit(WoundWait, &modest(thread(2)), thread(3)).is_some());
+        assert!(queue.remove(&place));
+        assert!(!queue.remove(&place));
+        assert_eq!(order(queue), [thread(2)]);
+    }
+}

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod backing;
+mod cpu;
 mod lifetimes;
 mod moves;
 mod pairings;
 mod revoke;
 mod snapshot;
 mod support;
+mod trace;
 mod untrusted;

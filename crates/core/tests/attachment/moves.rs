@@ -62,7 +62,7 @@ fn old_place_is_idle_when_old_mappings_are_given_up_and_fences_are_signaled() {
         gpu.map(&guard, ToDevice).unwrap()
     };
     let idle = move_to(&heap, &buffer, LOW).unwrap();
-    assert_eq!(heap.old_places(), [idle.clone()]);
+    assert_eq!(heap.old_places(), std::slice::from_ref(&idle));
     let newer = gpu.map_unlocked(ToDevice, &forever()).unwrap();
     assert!(!idle.is_signaled());
     job.signal();

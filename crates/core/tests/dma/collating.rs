@@ -359,3 +359,51 @@ fn ten_thousand_attachments_of_few_devices_are_few_participants() {
     let needs = dma::collate(all, SIZE_BYTES).unwrap();
     assert_eq!(needs.needs(Field::Windows).count(), 2);
 }
+
+#[test]
+fn iommu_that_places_the_buffer_at_a_boundary_counts_segments_from_there() {
+    // 18 pages in segments of three, with boundaries at every 16 pages: 3+3+3+3+3+1 and 2.
+    let gpu = |segments| {
+        let builder = DmaLimits::builder()
+            .max_segments(segments)
+            .max_segment_bytes(3 * 4096)
+            .boundary_mask(0xffff);
+        builder.translation(iommu(4096, true)).build().unwrap()
+    };
+    let conflict = dma::collate([("gpu", &gpu(6))], 18 * 4096).unwrap_err();
+    assert_eq!(conflict.field, Field::MaxSegments);
+    assert_eq!(conflict.needs.len(), 4);
+    let needs = dma::collate([("gpu", &gpu(7))], 18 * 4096).unwrap();
+    assert_eq!(needs.min_chunk_bytes(), Some(4096));
+}
+
+#[test]
+fn iommu_cannot_join_what_then_cannot_be_cut() {
+    let gpu = |coalesce| {
+        limits(|some| {
+            some.max_segment_bytes(0x2000)
+                .segment_align_bytes(0x4000)
+                .translation(iommu(4096, coalesce))
+        })
+    };
+    let expected =
+        [Field::Translation, Field::MaxSegmentBytes, Field::SegmentAlign].map(|field| who("gpu", field));
+    assert_eq!(
+        blamed(&[("gpu", gpu(true))]),
+        (Field::MaxSegmentBytes, expected.to_vec())
+    );
+    assert_eq!(collate(&[("gpu", gpu(false))]).unwrap().min_chunk_bytes(), None);
+}
+
+#[test]
+fn longest_segment_counts_in_whole_granules() {
+    let dma = limits(|some| {
+        some.max_segments(9)
+            .max_segment_bytes(28_672)
+            .length_granule_bytes(16_384)
+    });
+    let conflict = dma::collate([("dma", &dma)], 10 * 16_384).unwrap_err();
+    assert_eq!(conflict.field, Field::MaxSegments);
+    assert_eq!(conflict.needs.len(), 3);
+    assert!(dma::collate([("dma", &dma)], 9 * 16_384).is_ok());
+}

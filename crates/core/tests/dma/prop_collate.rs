@@ -8,7 +8,7 @@ use wharf_core::dma::{Translation, Window};
 use crate::prop_merge::single;
 use crate::random::{PAGES, limits, storage};
 
-fn named<'a>(parties: &'a [DmaLimits]) -> Vec<(&'a str, &'a DmaLimits)> {
+fn named(parties: &[DmaLimits]) -> Vec<(&str, &DmaLimits)> {
     ["a", "b", "c", "d"].into_iter().zip(parties).collect()
 }
 

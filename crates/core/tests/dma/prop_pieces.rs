@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wharf_core::PAGE_BYTES;
-use wharf_core::dma::DmaLimits;
+use wharf_core::dma::{DmaLimits, SgSegment};
 
 use crate::brute;
 use crate::random::limits_with;
@@ -75,4 +75,25 @@ fn run_that_cannot_be_divided_never_fits() {
         .unwrap();
     assert_eq!(limits.pieces(8192), 1);
     assert_eq!(limits.pieces(12288), u64::MAX);
+}
+
+#[test]
+fn last_segment_of_a_run_need_not_end_where_another_could_begin() {
+    let builder = DmaLimits::builder()
+        .max_segment_bytes(0x3000)
+        .segment_align_bytes(0x2000);
+    let limits = builder.build().unwrap();
+    let lengths = |length_bytes| {
+        let stretch = SgSegment {
+            address: 0x4000,
+            length_bytes,
+        };
+        limits
+            .segments_of(stretch)
+            .map(|segment| segment.length_bytes)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(0x3000), [0x3000]);
+    assert_eq!(lengths(0x5000), [0x2000, 0x3000]);
+    assert_eq!((limits.pieces(0x3000), limits.pieces(0x5000)), (1, 2));
 }

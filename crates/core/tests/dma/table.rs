@@ -312,3 +312,31 @@ fn pieces_of_a_table_follow_the_bytes_of_the_buffer() {
     assert_eq!(pieces(0x1000..0x1000), []);
     assert_eq!(pieces(0x4000..0x5000), []);
 }
+
+#[test]
+fn what_cannot_be_cut_at_aligned_addresses_does_not_suit_behind_an_iommu_either() {
+    let with = |coalesce| {
+        let builder = DmaLimits::builder()
+            .max_segment_bytes(0x2000)
+            .segment_align_bytes(0x4000);
+        builder.translation(iommu(4096, coalesce)).build().unwrap()
+    };
+    let (two, long) = ([(0, 0x2000), (0x8000, 0x1000)], [(0, 0x3000)]);
+    assert_eq!(
+        unsuitable(&with(true), &two),
+        Some((Field::MaxSegmentBytes, Place::Whole))
+    );
+    assert_eq!(unsuitable(&with(false), &two), None);
+    assert_eq!(
+        unsuitable(&with(false), &long),
+        Some((Field::MaxSegmentBytes, Place::Run(0)))
+    );
+    let builder = DmaLimits::builder()
+        .boundary_mask(0x1fff)
+        .segment_align_bytes(0x4000);
+    let limits = builder.translation(iommu(4096, true)).build().unwrap();
+    assert_eq!(
+        unsuitable(&limits, &two),
+        Some((Field::BoundaryMask, Place::Whole))
+    );
+}

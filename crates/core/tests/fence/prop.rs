@@ -74,7 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Queued {
     node: Node,
-    handle: CallbackHandle,
+    handle: Option<CallbackHandle>,
     removed: bool,
     run: Arc<AtomicUsize>,
 }
@@ -175,7 +175,7 @@ impl World {
                 self.model.watch(node);
                 self.callbacks.push(Queued {
                     node,
-                    handle,
+                    handle: Some(handle),
                     removed: false,
                     run,
                 });
@@ -188,9 +188,9 @@ impl World {
     fn remove_callback(&mut self, number: usize) -> Option<()> {
         let index = number.checked_rem(self.callbacks.len())?;
         let callback = &mut self.callbacks[index];
-        let queued = !callback.removed && !self.model.status(callback.node).is_signaled();
-        assert_eq!(callback.handle.remove(), queued);
-        callback.removed |= queued;
+        let queued = !self.model.status(callback.node).is_signaled();
+        assert_eq!(callback.handle.take()?.remove(), queued);
+        callback.removed = queued;
         Some(())
     }
 

@@ -34,7 +34,8 @@ struct Thread {
 struct HeldLock {
     number: u64,
     class: &'static LockClass,
-    ctx: Option<u64>,
+    /// What keeps several of the class in order: an acquire context, a lock around them.
+    set: Option<u64>,
     at: &'static Location<'static>,
 }
 
@@ -42,7 +43,7 @@ struct HeldLock {
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     class: &'static LockClass,
-    ctx: Option<u64>,
+    set: Option<u64>,
     at: &'static Location<'static>,
 }
 
@@ -50,11 +51,18 @@ struct Wanted {
 #[derive(Debug)]
 pub(super) struct Entry(u64);
 
+impl Entry {
+    /// Returns what locks inside this one have in common.
+    pub(super) fn set(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
 /// Checks a lock that is about to be taken, and notes it as held.
 #[track_caller]
-pub(super) fn enter(class: &'static LockClass, how: How, ctx: Option<u64>) -> Entry {
+pub(super) fn enter(class: &'static LockClass, how: How, set: Option<u64>) -> Entry {
     let at = Location::caller();
-    let wanted = Wanted { class, ctx, at };
+    let wanted = Wanted { class, set, at };
     let outcome = THREAD
         .try_with(|thread| {
             let mut thread = thread.borrow_mut();
@@ -105,7 +113,7 @@ impl Thread {
         self.held.push(HeldLock {
             number: self.last,
             class: wanted.class,
-            ctx: wanted.ctx,
+            set: wanted.set,
             at: wanted.at,
         });
         Entry(self.last)
@@ -142,7 +150,7 @@ impl Thread {
         let violation = match wanted.class.kind {
             // DIFFERENCE: lockdep also lets those pass that were tried without the context after it began; two threads that do so can
             // wait for each other, because such a lock is never given back to break a deadlock.
-            Kind::WwMutex if held.ctx.is_some() && held.ctx == wanted.ctx => return Ok(()),
+            Kind::WwMutex | Kind::Lock if held.set.is_some() && held.set == wanted.set => return Ok(()),
             Kind::Signaling => Violation::WaitInSignalingSection,
             _ => Violation::SameClass,
         };

@@ -40,15 +40,13 @@ fn advice_on_inversion(held: &LockClass, wanted: &LockClass) -> String {
     match (held.kind, wanted.kind) {
         (Kind::Signaling, _) => {
             format!(
-                "take the {wanted} before the signaling section begins, or leave it to a thread that signals nothing"
+                "take {wanted} before the signaling section begins, or leave it to a thread that signals nothing"
             )
         }
         (_, Kind::Signaling) => {
-            format!(
-                "give the {held} back before waiting for the fence, or do not take it in signaling sections"
-            )
+            format!("give {held} back before waiting for the fence, or do not take it in signaling sections")
         }
-        _ => format!("take the {wanted} before the {held}, or give the {held} back first"),
+        _ => format!("take {wanted} before {held}, or give {held} back first"),
     }
 }
 

@@ -1,47 +1,14 @@
-//! Mapping a whole buffer for the CPU of this process, counted.
-//!
-//! | State | Left by | Exporter is called |
-//! |---|---|---|
-//! | idle | first [`Vmap`] | `vmap` |
-//! | mapped, n guards | n + 1st [`Vmap`], or a drop with n > 1 | – |
-//! | mapped, 1 guard | the last drop | `vunmap` |
+//! Buffers while they are mapped for the CPU of this process.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
-use crate::contain::contain;
+use super::VmapError;
+use super::count::{Mapped, Refused};
+use crate::attachment::ensure_backing;
 use crate::cpu::span;
 use crate::exporter::call;
-use crate::sync::{Mutex, lock};
-use crate::{
-    AccessMode, BufferId, CpuBytes, CpuBytesError, DmaBuf, Errno, Exporter, ExporterFault, Refusal,
-    ReservationGuard, Wait, WwWaitError,
-};
-
-/// Maps whole buffers for the CPU of this process.
-///
-/// Implementing it is safe, and nothing it does is trusted. The framework counts: `vmap` is asked only while the buffer is not
-/// mapped, and `vunmap` once for each `vmap` that succeeded. Contract: C5.
-///
-/// # Locking
-/// The reservation is held during both; its guard is their first argument.
-///
-/// # References
-/// include/linux/dma-buf.h `struct dma_buf_ops`, `vmap` and `vunmap` (v6.12).
-pub trait VmapExporter: Send + Sync {
-    /// Maps the whole buffer. Devices may access it at the same time.
-    ///
-    /// # Errors
-    /// Any [`Refusal`]; the buffer stays unmapped and the next call tries again.
-    fn vmap(&self, guard: &ReservationGuard<'_>) -> Result<Box<dyn CpuBytes>, Refusal>;
-
-    /// Takes the mapping back when its last user is gone. The default drops it.
-    fn vunmap(&self, guard: &ReservationGuard<'_>, mapped: Box<dyn CpuBytes>) {
-        let _ = guard;
-        drop(mapped);
-    }
-}
+use crate::{AccessMode, CpuBytes, CpuBytesError, DmaBuf, Refusal, ReservationGuard, Wait};
 
 /// A buffer mapped for the CPU of this process; the exporter unmaps it after the last of these guards.
 ///
@@ -59,79 +26,19 @@ pub struct Vmap {
     bytes: Option<Mapped>,
 }
 
-type Mapped = Arc<Box<dyn CpuBytes>>;
-
-/// The reason why a buffer could not be mapped for the CPU of this process.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VmapError {
-    /// The exporter cannot.
-    #[error("buffer {buffer}: exporter '{exporter}' has no vmap; use CpuAccess::page or a user mapping")]
-    Unsupported {
-        /// Which buffer.
-        buffer: BufferId,
-        /// Name of the exporter.
-        exporter: Box<str>,
-    },
-    /// The guard is of another reservation.
-    #[error("buffer {buffer}: vmap with the guard of another reservation; lock the buffer's own")]
-    WrongGuard {
-        /// Which buffer.
-        buffer: BufferId,
-    },
-    /// The reservation could not be locked.
-    #[error("buffer {buffer}: {source}")]
-    Lock {
-        /// Which buffer.
-        buffer: BufferId,
-        /// Why.
-        source: WwWaitError,
-    },
-    /// The exporter's own `vmap` or `vunmap` of this buffer asked for another.
-    #[error("buffer {buffer}: exporter '{exporter}' called vmap from within its own vmap or vunmap")]
-    Recursive {
-        /// Which buffer.
-        buffer: BufferId,
-        /// Name of the exporter.
-        exporter: Box<str>,
-    },
-    /// The exporter failed.
-    #[error("buffer {buffer}: exporter '{exporter}' {fault}")]
-    Exporter {
-        /// Which buffer.
-        buffer: BufferId,
-        /// Name of the exporter.
-        exporter: Box<str>,
-        /// How it failed.
-        fault: ExporterFault,
-    },
-}
-
-impl VmapError {
-    /// Returns EINVAL when the exporter cannot or the guard is wrong, EDEADLK when it calls itself, and otherwise the number of what
-    /// failed.
-    pub fn errno(&self) -> Errno {
-        match self {
-            Self::Unsupported { .. } | Self::WrongGuard { .. } => Errno::EINVAL,
-            Self::Lock { source, .. } => source.errno(),
-            Self::Recursive { .. } => Errno::EDEADLK,
-            Self::Exporter { fault, .. } => fault.errno(),
-        }
-    }
-}
-
 impl DmaBuf {
     /// Maps the whole buffer for the CPU of this process; a buffer that is mapped already is not mapped again but counted.
     ///
     /// # Blocking
-    /// As long as the exporter takes.
+    /// As long as the exporter takes; a buffer that has no memory yet gets it now.
     ///
     /// # Locking
     /// `guard` holds the buffer's reservation.
     ///
     /// # Errors
     /// Nothing is left behind by any. [`VmapError::Unsupported`]: EINVAL when the exporter has no
-    /// [`VmapExporter`]. [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
+    /// [`VmapExporter`](crate::VmapExporter). [`VmapError::WrongGuard`]: EINVAL. [`VmapError::Backing`]: ENOMEM and the like.
+    /// [`VmapError::Recursive`]: EDEADLK. [`VmapError::Exporter`]: the
     /// exporter's own number, or EIO when it panics.
     ///
     /// # Examples
@@ -143,12 +50,22 @@ impl DmaBuf {
         if !guard.guards(self.reservation()) {
             return Err(VmapError::WrongGuard { buffer: self.id() });
         }
+        if self.devices().is_revoked() {
+            return Err(VmapError::Revoked { buffer: self.id() });
+        }
+        ensure_backing(self).map_err(|source| VmapError::Backing {
+            buffer: self.id(),
+            source: Box::new(source),
+        })?;
         let exporter = self.exporter_dyn();
         match self.vmap_count().acquire(guard, exporter) {
-            Ok(bytes) => Ok(Vmap {
-                buffer: self.clone(),
-                bytes: Some(bytes),
-            }),
+            Ok(bytes) => {
+                tracing::debug!(target: "wharf_core::cpu", buffer = self.id().get(), "vmapped");
+                Ok(Vmap {
+                    buffer: self.clone(),
+                    bytes: Some(bytes),
+                })
+            }
             Err(refused) => Err(self.vmap_error(refused)),
         }
     }
@@ -302,6 +219,7 @@ impl Drop for Vmap {
         let reservation = Arc::clone(buffer.reservation());
         reservation.defer(move |guard| {
             buffer.vmap_count().release(guard, buffer.exporter_dyn());
+            tracing::debug!(target: "wharf_core::cpu", buffer = buffer.id().get(), "vmap given up");
             // The buffer may be released with this handle, and its exporter expects no lock then.
             Some(Box::new(move || drop(buffer)))
         });
@@ -313,99 +231,5 @@ impl fmt::Debug for Vmap {
         f.debug_struct("Vmap")
             .field("buffer", &self.buffer)
             .finish_non_exhaustive()
-    }
-}
-
-/// Whether a buffer is mapped, and for how many guards.
-///
-/// # Invariants
-/// Becomes mapped, busy or idle only with the reservation held.
-#[derive(Default)]
-pub(crate) struct VmapCount {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-enum State {
-    #[default]
-    Idle,
-    /// The holder of the reservation is with the exporter; no other lock is held meanwhile.
-    Busy,
-    Mapped {
-        bytes: Mapped,
-        guards: usize,
-    },
-}
-
-/// Why a guard could not be made.
-enum Refused {
-    Unsupported,
-    Recursive,
-    Fault(ExporterFault),
-}
-
-impl VmapCount {
-    /// Says whether somebody has it mapped, or is just mapping or unmapping it.
-    pub(crate) fn is_in_use(&self) -> bool {
-        !matches!(*lock(&self.state), State::Idle)
-    }
-
-    fn acquire(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) -> Result<Mapped, Refused> {
-        let mut state = lock(&self.state);
-        match &mut *state {
-            State::Mapped { bytes, guards } => {
-                *guards += 1;
-                return Ok(Arc::clone(bytes));
-            }
-            State::Busy => return Err(Refused::Recursive),
-            State::Idle => *state = State::Busy,
-        }
-        drop(state);
-        let answer = call(|| exporter.vmap_ops().map(|ops| ops.vmap(guard)).transpose());
-        let (next, outcome) = match answer {
-            Ok(Some(bytes)) => {
-                let bytes = Arc::new(bytes);
-                let share = Arc::clone(&bytes);
-                (State::Mapped { bytes, guards: 1 }, Ok(share))
-            }
-            Ok(None) => (State::Idle, Err(Refused::Unsupported)),
-            Err(fault) => (State::Idle, Err(Refused::Fault(fault))),
-        };
-        *lock(&self.state) = next;
-        outcome
-    }
-
-    /// Counts one guard less if there are others; says whether it did.
-    fn release_unless_last(&self) -> bool {
-        match &mut *lock(&self.state) {
-            State::Mapped { guards, .. } if *guards > 1 => {
-                *guards -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Counts one guard less, and unmaps after the last.
-    fn release(&self, guard: &ReservationGuard<'_>, exporter: &dyn Exporter) {
-        // Somebody may have mapped it again since the guard was dropped.
-        if self.release_unless_last() {
-            return;
-        }
-        let mut state = lock(&self.state);
-        let State::Mapped { bytes, .. } = mem::replace(&mut *state, State::Busy) else {
-            // INVARIANT: whoever holds the reservation finds it mapped while there are guards, and this was one.
-            *state = State::Idle;
-            return;
-        };
-        drop(state);
-        // The panic hook has already reported a panic of the exporter, and there is nobody left to tell. Two steps: the
-        // mapping does not go while the exporter unwinds.
-        let ops = contain(|| exporter.vmap_ops()).ok().flatten();
-        let _ = contain(|| match (ops, Arc::into_inner(bytes)) {
-            (Some(ops), Some(bytes)) => ops.vunmap(guard, bytes),
-            (_, rest) => drop(rest),
-        });
-        *lock(&self.state) = State::Idle;
     }
 }
