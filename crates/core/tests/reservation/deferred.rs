@@ -236,6 +236,28 @@ fn work_is_done_by_the_thread_that_holds_the_lock() {
     assert_eq!(entries[0].1, thread::current().id());
 }
 
+/// Whoever gets the lock next finds nothing left to do.
+#[test]
+fn work_is_done_before_the_lock_goes_to_the_next_thread() {
+    let exporter = Noting::default();
+    let buffer = exporter.export();
+    let attachment = attach(&buffer);
+    for _ in 0..50 {
+        let mapping = map(&attachment);
+        let guard = lock(buffer.reservation());
+        thread::scope(|scope| {
+            let next = scope.spawn(|| {
+                let _guard = buffer.reservation().lock(&patience()).unwrap();
+                exporter.take().len()
+            });
+            drop(mapping);
+            thread::yield_now();
+            drop(guard);
+            assert_eq!(next.join().unwrap(), 1);
+        });
+    }
+}
+
 #[test]
 fn context_that_locks_all_does_the_work_when_it_gives_up() {
     let exporter = Noting::default();

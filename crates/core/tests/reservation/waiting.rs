@@ -20,6 +20,22 @@ fn wait_for_nothing_is_over_at_once() {
 }
 
 #[test]
+fn wait_for_several_is_for_each_of_them() {
+    for pending in 0..3 {
+        let (reservation, mut owners) = (Reservation::new(), vec![lone(), lone(), lone()]);
+        {
+            let guard = lock(&reservation);
+            owners.iter().for_each(|owner| add(&guard, owner, Read));
+        }
+        let last = owners.remove(pending);
+        drop(owners);
+        assert_eq!(reservation.wait(Read, &Wait::not()), Err(WaitError::TimedOut), "{pending}");
+        last.signal();
+        assert_eq!(reservation.wait(Read, &Wait::not()), Ok(()));
+    }
+}
+
+#[test]
 fn wait_ends_with_the_last_signal_also_with_an_error() {
     let (reservation, first, second) = (Reservation::new(), lone(), lone());
     {
