@@ -105,9 +105,11 @@ impl Attachment {
                 .map(|table| (Arc::new(table), core.record(direction)))
                 .inspect_err(|_| mapping::unpin(core, Some(&guard)));
         }
+        // Asked before there is a mapping that would have to be taken back if the answer is a panic.
+        let is_to_be_kept = mapping::wants_kept(core)?;
         let table = mapping::map_through(core, None, direction)?;
         let table = mapping::settle(core, None, direction, table, wait)?;
-        let table = if mapping::wants_kept(core)? {
+        let table = if is_to_be_kept {
             mapping::keep(core, direction, table)?
         } else {
             Arc::new(table)

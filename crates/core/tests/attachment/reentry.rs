@@ -142,4 +142,5 @@ pub(crate) fn in_bounded_time<T: Send + 'static>(what: impl FnOnce() -> T + Send
     }
 }
 
+mod calling_back;
 mod holding;
