@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::attachment::{Callee, Contract, Core, Notice, cpu_holders};
 use crate::contain::contain;
 use crate::exporter::call;
-use crate::{DmaBuf, ExporterFault, Fence, PAGE_BYTES, Refusal, ReservationGuard, UserMappingError};
+use crate::{DmaBuf, ExporterFault, Fence, Holder, PAGE_BYTES, Refusal, ReservationGuard, UserMappingError};
 
 pub use control::ExporterControl;
 pub use error::{MoveError, RevokeError};
@@ -40,6 +40,7 @@ enum Event {
 
 /// Why a buffer's contents did not get a new place.
 pub(crate) enum RelocateFault {
+    Held(Vec<Holder>),
     UserMappings(UserMappingError),
     Exporter(ExporterFault),
 }
@@ -52,6 +53,11 @@ pub(crate) fn relocate(
     let pages = 0..buffer.size_bytes() / PAGE_BYTES;
     let claim = buffer.user_mappings().take_over(buffer, pages);
     let _claim = claim.map_err(RelocateFault::UserMappings)?;
+    // Again: a mapping that was just being made has been waited for.
+    let holders: Vec<Holder> = cpu_holders(buffer).collect();
+    if !holders.is_empty() {
+        return Err(RelocateFault::Held(holders));
+    }
     call(exporter).map_err(RelocateFault::Exporter)
 }
 
@@ -104,6 +110,20 @@ fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>,
 
 /// See [`ExporterControl::revoke`].
 fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
+    check_revocable(buffer)?;
+    let pages = 0..buffer.size_bytes() / PAGE_BYTES;
+    let claim = buffer.user_mappings().take_over(buffer, pages);
+    let claim = claim.map_err(|source| RevokeError::UserMappings(Box::new(source)))?;
+    // Again: a mapping that was just being made has been waited for.
+    check_revocable(buffer)?;
+    buffer.devices().set_revoked();
+    drop(claim);
+    let idle = announce(buffer, guard, Event::Revoked);
+    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
+    Ok(idle)
+}
+
+fn check_revocable(buffer: &DmaBuf) -> Result<(), RevokeError> {
     let attachments = buffer.devices().attachments();
     let not_revocable = attachments
         .iter()
@@ -115,18 +135,11 @@ fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, Revoke
         .chain(ending.iter().map(|info| info.label().into()))
         .chain(cpu_holders(buffer).map(|holder| holder.to_string().into()))
         .collect();
-    if !unable.is_empty() {
-        return Err(RevokeError::NotRevocable {
-            buffer: buffer.id(),
-            unable,
-        });
+    if unable.is_empty() {
+        return Ok(());
     }
-    let pages = 0..buffer.size_bytes() / PAGE_BYTES;
-    let claim = buffer.user_mappings().take_over(buffer, pages);
-    let claim = claim.map_err(|source| RevokeError::UserMappings(Box::new(source)))?;
-    buffer.devices().set_revoked();
-    drop(claim);
-    let idle = announce(buffer, guard, Event::Revoked);
-    tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
-    Ok(idle)
+    Err(RevokeError::NotRevocable {
+        buffer: buffer.id(),
+        unable,
+    })
 }
