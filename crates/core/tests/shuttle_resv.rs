@@ -14,8 +14,8 @@ use wharf_core::dma::{DeviceUse, PhysicalRun};
 use wharf_core::{
     AccessMode, AcquireCtx, AttachmentInfo, DataDirection, Device, DmaBuf, DmaExporter, DmaLimits,
     DynamicAttachment, DynamicExporter, DynamicMapping, ExportInfo, Exporter, ExporterControl, Fence,
-    FenceContext, Importer, MapOps, MapRequest, Mapping, Notice, Pin, RESERVATION_CLASS, Refusal, Reservation,
-    ReservationGuard, ReservationLockError, SgTable, Storage, UniqueFence, Usage, Wait,
+    FenceContext, Importer, MapOps, MapRequest, Mapping, Notice, Pin, RESERVATION_CLASS, Refusal,
+    Reservation, ReservationGuard, ReservationLockError, SgTable, Storage, UniqueFence, Usage, Wait,
 };
 
 const SIZE: u64 = 4096;
@@ -42,7 +42,11 @@ struct State {
 impl Heap {
     /// What every call under the lock does: nobody else is inside meanwhile.
     fn enter(&self, guard: &ReservationGuard<'_>) {
-        let own = self.0.control.get().is_some_and(|control| guard.guards(control.reservation()));
+        let own = self
+            .0
+            .control
+            .get()
+            .is_some_and(|control| guard.guards(control.reservation()));
         let alone = self.0.inside.fetch_add(1, SeqCst) == 0;
         thread::yield_now();
         self.0.inside.fetch_sub(1, SeqCst);
@@ -113,7 +117,9 @@ impl DynamicExporter for Heap {
             address: SIZE * self.0.place.load(SeqCst) as u64,
             length_bytes: SIZE,
         };
-        request.attachment.map(&Storage::new([run]).unwrap(), request.direction)
+        request
+            .attachment
+            .map(&Storage::new([run]).unwrap(), request.direction)
     }
 
     fn unmap(&self, guard: &ReservationGuard<'_>, _: &MapRequest<'_>, _: &SgTable) {
@@ -129,7 +135,10 @@ impl Importer for Silent {
 }
 
 fn device(name: &str) -> DeviceUse {
-    Device::new(name, DmaLimits::unconstrained()).unwrap().using_all().unwrap()
+    Device::new(name, DmaLimits::unconstrained())
+        .unwrap()
+        .using_all()
+        .unwrap()
 }
 
 /// One buffer, as all threads see it.
@@ -144,7 +153,12 @@ impl Shared {
     fn new() -> Self {
         let heap = Heap(Arc::default());
         let buffer = DmaBuf::export(ExportInfo::new(heap.clone(), SIZE)).unwrap();
-        let gpu = buffer.attach_dynamic(&device("gpu"), AccessMode::ReadWrite, Arc::new(Silent), &Wait::forever());
+        let gpu = buffer.attach_dynamic(
+            &device("gpu"),
+            AccessMode::ReadWrite,
+            Arc::new(Silent),
+            &Wait::forever(),
+        );
         Self {
             heap,
             buffer,
@@ -174,7 +188,10 @@ impl Actor {
             0 | 1 => self.lock_all(seqno),
             2 => self.lock_by_hand(),
             3 => {
-                let mapping = self.pick().gpu.map_unlocked(DataDirection::ToDevice, &Wait::forever());
+                let mapping = self
+                    .pick()
+                    .gpu
+                    .map_unlocked(DataDirection::ToDevice, &Wait::forever());
                 self.mappings.push(mapping.unwrap());
             }
             4 => {
@@ -186,14 +203,20 @@ impl Actor {
             _ => {
                 // Whoever waits owes no signal, so that no two wait for each other.
                 self.fences.drain(..).for_each(UniqueFence::signal);
-                self.pick().buffer.reservation().wait(Usage::Read, &Wait::forever()).unwrap();
+                self.pick()
+                    .buffer
+                    .reservation()
+                    .wait(Usage::Read, &Wait::forever())
+                    .unwrap();
             }
         }
     }
 
     /// Locks some buffers in any order, and works on them.
     fn lock_all(&mut self, seqno: u64) {
-        let picked: Vec<Shared> = (0..thread_rng().gen_range(1..=BUFFERS)).map(|_| self.pick()).collect();
+        let picked: Vec<Shared> = (0..thread_rng().gen_range(1..=BUFFERS))
+            .map(|_| self.pick())
+            .collect();
         let list: Vec<&Reservation> = picked.iter().map(|one| &**one.buffer.reservation()).collect();
         let context = AcquireCtx::new(&RESERVATION_CLASS);
         let set = Reservation::lock_all(&context, &list, &Wait::forever()).unwrap();
@@ -206,7 +229,8 @@ impl Actor {
             self.mappings.pop();
         }
         let guard = set.guard(list[0]).unwrap();
-        self.mappings.push(picked[0].gpu.map(guard, DataDirection::FromDevice).unwrap());
+        self.mappings
+            .push(picked[0].gpu.map(guard, DataDirection::FromDevice).unwrap());
         self.pins.push(picked[0].gpu.pin(guard).unwrap());
         self.fences.push(job);
     }
@@ -215,7 +239,11 @@ impl Actor {
     fn lock_by_hand(&mut self) {
         let (first, second) = (self.pick(), self.pick());
         let context = AcquireCtx::new(&RESERVATION_CLASS);
-        let guard = first.buffer.reservation().lock_in(&context, &Wait::forever()).unwrap();
+        let guard = first
+            .buffer
+            .reservation()
+            .lock_in(&context, &Wait::forever())
+            .unwrap();
         match second.buffer.reservation().lock_in(&context, &Wait::forever()) {
             Ok(_) | Err(ReservationLockError::AlreadyLocked) => {}
             Err(ReservationLockError::Deadlock(deadlock)) => {
@@ -235,7 +263,10 @@ impl Actor {
     /// Has a static importer for a while.
     fn screen(&mut self) {
         self.screens.pop();
-        let attachment = self.pick().buffer.attach(&device("screen"), AccessMode::ReadOnly, &Wait::forever());
+        let attachment = self
+            .pick()
+            .buffer
+            .attach(&device("screen"), AccessMode::ReadOnly, &Wait::forever());
         let mapping = attachment.unwrap().map(DataDirection::ToDevice, &Wait::forever());
         self.screens.push(mapping.unwrap());
     }
@@ -265,7 +296,10 @@ fn everything_at_once() {
         })
         .collect();
     drop(shared);
-    let idle: Vec<Fence> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    let idle: Vec<Fence> = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap())
+        .collect();
     for Heap(state) in &heaps {
         assert_eq!(state.wrong.load(SeqCst), 0, "something was wrong");
         assert_eq!(state.mapped.load(SeqCst), 0, "mapped");

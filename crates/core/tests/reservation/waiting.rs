@@ -29,7 +29,11 @@ fn wait_for_several_is_for_each_of_them() {
         }
         let last = owners.remove(pending);
         drop(owners);
-        assert_eq!(reservation.wait(Read, &Wait::not()), Err(WaitError::TimedOut), "{pending}");
+        assert_eq!(
+            reservation.wait(Read, &Wait::not()),
+            Err(WaitError::TimedOut),
+            "{pending}"
+        );
         last.signal();
         assert_eq!(reservation.wait(Read, &Wait::not()), Ok(()));
     }
