@@ -27,7 +27,10 @@ impl Page {
             address: 0,
             length_bytes: SIZE,
         }])?;
-        Ok(DmaBuf::export(ExportInfo::new(Self { is_dynamic, storage }, SIZE))?)
+        Ok(DmaBuf::export(ExportInfo::new(
+            Self { is_dynamic, storage },
+            SIZE,
+        ))?)
     }
 }
 
@@ -111,14 +114,18 @@ fn dynamic_pair(buffer: DmaBuf) -> Outcome<Case> {
     Ok(Case::new("dynamic", BATCH, move || {
         let importer = Arc::clone(&importer);
         let attachment = buffer.attach_dynamic(&device, AccessMode::ReadWrite, importer, &Wait::forever());
-        let _ = black_box(attachment.map(|one| drop(one.map_unlocked(DataDirection::ToDevice, &Wait::forever()))));
+        let _ = black_box(
+            attachment.map(|one| drop(one.map_unlocked(DataDirection::ToDevice, &Wait::forever()))),
+        );
     }))
 }
 
 fn map_only(buffer: &DmaBuf) -> Outcome<Case> {
     let attachment = buffer.attach(&device()?, AccessMode::ReadWrite, &Wait::forever())?;
     Ok(Case::new("static, only map and unmap", BATCH, move || {
-        drop(black_box(attachment.map(DataDirection::ToDevice, &Wait::forever())));
+        drop(black_box(
+            attachment.map(DataDirection::ToDevice, &Wait::forever()),
+        ));
     }))
 }
 

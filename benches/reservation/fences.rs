@@ -83,10 +83,14 @@ pub(crate) fn asking() -> Outcome<Vec<Case>> {
     let mut cases = Vec::new();
     for count in CROWDS {
         let list = plain(count);
-        cases.push(Case::new(format!("Mutex<Vec<Arc>>, find, {count}"), batch(count), move || {
-            let list = black_box(&list).lock().unwrap_or_else(PoisonError::into_inner);
-            black_box(list.iter().find(|entry| ***entry == u64::MAX));
-        }));
+        cases.push(Case::new(
+            format!("Mutex<Vec<Arc>>, find, {count}"),
+            batch(count),
+            move || {
+                let list = black_box(&list).lock().unwrap_or_else(PoisonError::into_inner);
+                black_box(list.iter().find(|entry| ***entry == u64::MAX));
+            },
+        ));
         cases.extend(Crowd::new(count)?.asking(format!("reservation, {count}"), batch(count)));
     }
     Ok(cases)

@@ -54,11 +54,27 @@ fn main() -> Outcome<()> {
     let repetitions = repetitions();
     println!("{repetitions} repetitions of {TURN:?}\n");
     run("lock and unlock", locks::cases(), repetitions);
-    run("lock, reserve, add a fence, unlock", fences::adding()?, repetitions);
-    run("the same, beside fences of others", fences::adding_beside()?, repetitions);
-    run("idle? asked with the last of many pending", fences::asking()?, repetitions);
+    run(
+        "lock, reserve, add a fence, unlock",
+        fences::adding()?,
+        repetitions,
+    );
+    run(
+        "the same, beside fences of others",
+        fences::adding_beside()?,
+        repetitions,
+    );
+    run(
+        "idle? asked with the last of many pending",
+        fences::asking()?,
+        repetitions,
+    );
     run("attach, map, unmap, detach", attachments::cases()?, repetitions);
-    run("the same, beside attachments of others", attachments::beside()?, repetitions);
+    run(
+        "the same, beside attachments of others",
+        attachments::beside()?,
+        repetitions,
+    );
     Ok(())
 }
 
