@@ -299,7 +299,7 @@ impl Pin {
 
 fn unpin(core: &Core, guard: &ReservationGuard<'_>) {
     mapping::unpin(core, Some(guard));
-    core.state().pins -= 1;
+    core.forget_pin();
 }
 
 impl Drop for Pin {

@@ -98,6 +98,7 @@ pub(super) fn keep(core: &Core, direction: DataDirection, table: SgTable) -> Res
         let mut state = core.state();
         let was_first = state.kept.is_none();
         if was_first {
+            core.ending().set_kept();
             state.kept = Some(Kept {
                 table: Arc::clone(&table),
                 direction,
