@@ -252,3 +252,35 @@ fn buffer_revoked_while_it_is_mapped_for_life_is_idle_when_that_mapping_is_gone(
     );
     assert!(idle.lock().unwrap().take().unwrap().is_signaled());
 }
+
+/// The exporter changes its mind in the middle of its own map or pin.
+#[test]
+fn buffer_revoked_while_it_is_being_mapped_or_pinned_is_not() {
+    for revoked_in in ["map", "pin"] {
+        let hooked = Hooked::new(Heap::dynamic(Backing::At(contiguous(HIGH))));
+        let buffer = hooked.export(MapAtAttach);
+        let told = Told::revocable(hooked.heap.log());
+        let gpu = buffer
+            .attach_dynamic(&any("gpu"), ReadWrite, told, &forever())
+            .unwrap();
+        let revoker = hooked.heap.clone();
+        hooked.on_call(move |call, guard| {
+            if call == revoked_in {
+                revoker.control().revoke(guard.unwrap()).unwrap();
+            }
+        });
+        hooked.heap.log().take();
+        let guard = buffer.reservation().lock(&forever()).unwrap();
+        let errno = match revoked_in {
+            "map" => gpu.map(&guard, ToDevice).map(drop).unwrap_err().errno(),
+            _ => gpu.pin(&guard).map(drop).unwrap_err().errno(),
+        };
+        assert_eq!(errno, Errno::ENODEV);
+        drop(guard);
+        let undone = match revoked_in {
+            "map" => ["revoked gpu", "map ToDevice locked", "unmap ToDevice at 0x100000000 locked"],
+            _ => ["revoked gpu", "pin locked", "unpin locked"],
+        };
+        assert_eq!(hooked.heap.log().take(), undone);
+    }
+}
