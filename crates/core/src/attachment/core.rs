@@ -268,14 +268,16 @@ pub(super) fn parties(buffer: &DmaBuf, device: &str) -> Parties {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        let kept = self.state().kept.take();
         let end = End {
             buffer: self.buffer.clone(),
             info: Arc::clone(&self.info),
-            kept: self.state().kept.take(),
+            kept,
             ending: Arc::clone(&self.ending),
+            importer: self.importer.take(),
         };
         let is_dynamic = self.buffer.devices().is_dynamic();
-        if !is_dynamic && self.importer.is_none() {
+        if !is_dynamic && end.importer.is_none() {
             end.give_up(None);
             end.detach();
             return;
@@ -303,6 +305,8 @@ struct End {
     info: Arc<AttachmentInfo>,
     kept: Option<Kept>,
     ending: Arc<Ending>,
+    /// Goes last, without the lock: dropping it runs foreign code.
+    importer: Option<Arc<dyn Importer>>,
 }
 
 impl End {
