@@ -63,7 +63,7 @@ pub(crate) fn relocate(
 
 /// Tells everybody of a move that has been made, and returns the fence of its old place.
 pub(crate) fn finish(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
-    let idle = announce(buffer, guard, Event::Moved);
+    let idle = announce_move(buffer, guard);
     if let Ok(Callee::Dynamic(exporter, guard)) = Callee::of(buffer, Some(guard)) {
         // The panic hook has reported a panic here; the move stands.
         let _ = contain(|| exporter.moved(guard, &idle));
@@ -73,19 +73,30 @@ pub(crate) fn finish(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
 }
 
 /// Makes all mappings old, tells importers, and returns a fence that signals when nothing of the old remains.
-fn announce(buffer: &DmaBuf, guard: &ReservationGuard<'_>, event: Event) -> Fence {
+fn announce_move(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
     let (settling, idle) = Settling::new();
     let attachments = buffer.devices().attachments();
     for attachment in &attachments {
         attachment.make_stale(&settling);
     }
-    for attachment in &attachments {
+    tell(buffer, guard, &attachments, Event::Moved, &settling);
+    idle
+}
+
+/// Tells importers, and has `settling` wait for their last work too.
+fn tell(
+    buffer: &DmaBuf,
+    guard: &ReservationGuard<'_>,
+    attachments: &[Arc<Core>],
+    event: Event,
+    settling: &Arc<Settling>,
+) {
+    for attachment in attachments {
         notify(buffer, guard, attachment, event);
     }
     // After the importers, whose last work on the old place has its fences here by now.
     settling.wait_for_fences(guard);
     settling.one_less();
-    idle
 }
 
 fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>, event: Event) {
@@ -110,31 +121,37 @@ fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>,
 
 /// See [`ExporterControl::revoke`].
 fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
-    check_revocable(buffer)?;
+    if let Some(idle) = buffer.devices().revoked_idle() {
+        return Ok(idle);
+    }
+    check_revocable(buffer, &buffer.devices().attachments())?;
     let pages = 0..buffer.size_bytes() / PAGE_BYTES;
     let claim = buffer.user_mappings().take_over(buffer, pages);
     let claim = claim.map_err(|source| RevokeError::UserMappings(Box::new(source)))?;
     // Again: a mapping that was just being made has been waited for.
-    check_revocable(buffer)?;
-    buffer.devices().set_revoked();
+    check_revocable(buffer, &[])?;
+    let (settling, idle) = Settling::new();
+    let (attachments, is_revoked) = buffer.devices().revoke(&settling, &idle);
+    if !is_revoked {
+        check_revocable(buffer, &attachments)?;
+    }
+    // Faults go on, and find it revoked.
     drop(claim);
-    let idle = announce(buffer, guard, Event::Revoked);
+    for attachment in &attachments {
+        attachment.make_revoked(&settling);
+    }
+    tell(buffer, guard, &attachments, Event::Revoked, &settling);
     tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
     Ok(idle)
 }
 
-fn check_revocable(buffer: &DmaBuf) -> Result<(), RevokeError> {
-    let attachments = buffer.devices().attachments();
-    let not_revocable = attachments
+fn check_revocable(buffer: &DmaBuf, attachments: &[Arc<Core>]) -> Result<(), RevokeError> {
+    let mut unable: Vec<Box<str>> = attachments
         .iter()
-        .map(|attachment| attachment.info())
-        .filter(|info| info.contract() != Contract::Revocable)
-        .map(|info| info.label().into());
-    let ending = buffer.devices().ending();
-    let unable: Vec<Box<str>> = not_revocable
-        .chain(ending.iter().map(|info| info.label().into()))
-        .chain(cpu_holders(buffer).map(|holder| holder.to_string().into()))
+        .filter(|attachment| attachment.info().contract() != Contract::Revocable)
+        .map(|attachment| attachment.info().label().into())
         .collect();
+    unable.extend(cpu_holders(buffer).map(|holder| holder.to_string().into()));
     if unable.is_empty() {
         return Ok(());
     }

@@ -159,7 +159,9 @@ pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> R
             }
         }
     }
-    buffer.devices().add(core);
+    if !buffer.devices().add(core) {
+        return Err(refuse(core, AttachFault::Revoked));
+    }
     Ok(())
 }
 

@@ -77,7 +77,7 @@ impl Attachment {
     pub fn map(&self, direction: DataDirection, wait: &Wait<'_>) -> Result<Mapping, MapError> {
         self.core.check_usable(None)?;
         self.core.check_access(direction)?;
-        let (table, number) = match mapping::kept(&self.core, direction)? {
+        let (table, number) = match mapping::kept_and_fit(&self.core, direction, wait)? {
             Some(table) => (table, self.core.record(direction)),
             None => self.map_anew(direction, wait)?,
         };

@@ -75,8 +75,9 @@ impl ExporterControl {
 
     /// Takes the buffer away for good: nothing can be attached or mapped any more, and importers are told to give up what they have.
     ///
-    /// The fence that is returned signals when they have, and all fences on the reservation are signaled: then nobody uses the memory any more.
-    /// Revoking twice is the same as once.
+    /// The fence that is returned signals when all mappings and pins are given up, those that an attachment keeps until its end too, and all fences
+    /// are signaled that were on the reservation: then no device uses the memory any more, nor any place it had before.
+    /// Revoking twice is the same as once: nobody is told again, and the fence is the same.
     ///
     /// # Blocking
     /// As long as the importers take.

@@ -15,7 +15,7 @@ use crate::support::{Heap, SIZE};
 
 type Hook = Box<dyn Fn(&str, Option<&ReservationGuard<'_>>) + Send + Sync>;
 
-/// A heap that does something of its own in some of its calls: in "backing", "allocate", "map", "unmap" and "caches_mappings".
+/// A heap that does something of its own in some of its calls: in "backing", "allocate", "pin", "map", "unmap" and "caches_mappings".
 #[derive(Clone)]
 pub(crate) struct Hooked {
     pub(crate) heap: Heap,
@@ -106,6 +106,7 @@ impl StaticExporter for Hooked {
 
 impl DynamicExporter for Hooked {
     fn pin(&self, guard: &ReservationGuard<'_>, attachment: &AttachmentInfo) -> Result<(), Refusal> {
+        self.call("pin", Some(guard));
         self.heap.pin(guard, attachment)
     }
 
