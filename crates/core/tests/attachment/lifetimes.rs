@@ -233,3 +233,23 @@ fn last_mapping_of_a_dynamic_importer_ends_the_attachment_to_a_static_exporter_w
         );
     }
 }
+
+/// Guards may be dropped anywhere, and a static exporter is never called with the lock. Contract: L2.
+#[test]
+fn static_exporter_is_called_after_the_lock_under_which_guards_were_dropped() {
+    let heap = Heap::new_static(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
+    let mapping = screen.map(ToDevice, &forever()).unwrap();
+    heap.log().take();
+    let context = wharf_core::AcquireCtx::new(&wharf_core::RESERVATION_CLASS);
+    let guard = buffer.reservation().lock_in(&context, &forever()).unwrap();
+    drop(mapping);
+    drop(screen);
+    assert!(heap.log().take().is_empty());
+    drop(guard);
+    assert_eq!(
+        heap.log().take(),
+        ["unmap ToDevice unlocked", "detach screen unlocked"]
+    );
+}

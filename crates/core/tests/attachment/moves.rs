@@ -222,7 +222,10 @@ fn attachment_dropped_under_the_lock_holds_the_buffer_until_it_is_unpinned() {
     let MoveError::Held { holders, .. } = &error else {
         panic!("{error}");
     };
-    assert_eq!((&*holders[0].who, holders[0].how), ("screen", Hold::MappedAtAttach));
+    assert_eq!(
+        (&*holders[0].who, holders[0].how),
+        ("screen", Hold::MappedAtAttach)
+    );
     assert!(heap.log().take().is_empty());
     drop(guard);
     assert!(move_to(&heap, &buffer, LOW).is_ok());

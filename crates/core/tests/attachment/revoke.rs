@@ -132,10 +132,7 @@ fn second_revocation_waits_for_what_the_first_one_waits_for() {
         .unwrap();
     let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
     heap.log().take();
-    let idle = [
-        revoke(&heap, &buffer).unwrap(),
-        revoke(&heap, &buffer).unwrap(),
-    ];
+    let idle = [revoke(&heap, &buffer).unwrap(), revoke(&heap, &buffer).unwrap()];
     assert_eq!(heap.log().take(), ["revoked gpu"], "told once");
     assert!(idle.iter().all(|fence| !fence.is_signaled()));
     drop(mapping);
@@ -189,7 +186,11 @@ fn revocation_waits_for_the_mapping_that_is_kept_until_detach() {
     drop(gpu);
     assert_eq!(
         heap.log().take(),
-        ["revoked gpu", "unmap Bidirectional unlocked", "detach gpu unlocked"]
+        [
+            "revoked gpu",
+            "unmap Bidirectional unlocked",
+            "detach gpu unlocked"
+        ]
     );
     assert!(idle.is_signaled());
 }
@@ -212,7 +213,10 @@ fn buffer_revoked_while_its_memory_is_judged_is_not_attached() {
             let attached = buffer.attach_dynamic(&any("gpu"), ReadWrite, told, &forever());
             attached.map(drop).unwrap_err()
         } else {
-            buffer.attach(&any("screen"), ReadWrite, &forever()).map(drop).unwrap_err()
+            buffer
+                .attach(&any("screen"), ReadWrite, &forever())
+                .map(drop)
+                .unwrap_err()
         };
         assert!(matches!(error.fault(), AttachFault::Revoked), "{error}");
         let log = hooked.heap.log().take();
@@ -278,7 +282,11 @@ fn buffer_revoked_while_it_is_being_mapped_or_pinned_is_not() {
         assert_eq!(errno, Errno::ENODEV);
         drop(guard);
         let undone = match revoked_in {
-            "map" => ["revoked gpu", "map ToDevice locked", "unmap ToDevice at 0x100000000 locked"],
+            "map" => [
+                "revoked gpu",
+                "map ToDevice locked",
+                "unmap ToDevice at 0x100000000 locked",
+            ],
             _ => ["revoked gpu", "pin locked", "unpin locked"],
         };
         assert_eq!(hooked.heap.log().take(), undone);

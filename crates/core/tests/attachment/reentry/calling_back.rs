@@ -19,7 +19,12 @@ struct Eager {
 
 impl Importer for Eager {
     fn move_notify(&self, notice: &Notice<'_>) {
-        let mapping = self.attachment.get().unwrap().map(notice.guard, ToDevice).unwrap();
+        let mapping = self
+            .attachment
+            .get()
+            .unwrap()
+            .map(notice.guard, ToDevice)
+            .unwrap();
         self.mappings.lock().unwrap().push(mapping);
     }
 }
@@ -54,7 +59,11 @@ fn exporter_that_needs_its_memory_while_it_allocates_it_is_refused() {
         let inner = Arc::clone(&seen);
         hooked.on_call(move |call, _| {
             if call == "allocate" {
-                let refused = weak.upgrade().unwrap().begin_cpu_access(.., ToDevice).unwrap_err();
+                let refused = weak
+                    .upgrade()
+                    .unwrap()
+                    .begin_cpu_access(.., ToDevice)
+                    .unwrap_err();
                 *inner.lock().unwrap() = Some(refused.errno());
             }
         });
