@@ -53,10 +53,7 @@ impl DmaBuf {
         if self.devices().is_revoked() {
             return Err(VmapError::Revoked { buffer: self.id() });
         }
-        ensure_backing(self).map_err(|source| VmapError::Backing {
-            buffer: self.id(),
-            source: Box::new(source),
-        })?;
+        self.ensure_for_vmap()?;
         let exporter = self.exporter_dyn();
         match self.vmap_count().acquire(guard, exporter) {
             Ok(bytes) => Ok(Vmap {
@@ -65,6 +62,13 @@ impl DmaBuf {
             }),
             Err(refused) => Err(self.vmap_error(refused)),
         }
+    }
+
+    fn ensure_for_vmap(&self) -> Result<(), VmapError> {
+        ensure_backing(self).map_err(|source| VmapError::Backing {
+            buffer: self.id(),
+            source: Box::new(source),
+        })
     }
 
     fn vmap_error(&self, refused: Refused) -> VmapError {
@@ -132,6 +136,10 @@ impl DmaBuf {
     /// # References
     /// `dma_buf_vmap_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
     pub fn vmap_unlocked(&self, wait: &Wait<'_>) -> Result<Vmap, VmapError> {
+        if !self.devices().is_dynamic() && !self.devices().is_revoked() {
+            // Before the lock, which a static exporter is not called with where it can be helped.
+            self.ensure_for_vmap()?;
+        }
         let guard = self.reservation().lock(wait).map_err(|source| VmapError::Lock {
             buffer: self.id(),
             source,

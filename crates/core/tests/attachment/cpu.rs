@@ -388,3 +388,16 @@ fn buffer_revoked_while_it_is_being_mapped_is_not_mapped() {
         *heap.on_allow.lock().unwrap() = None;
     }
 }
+
+/// As for [`DmaBuf::begin_cpu_access`]: only a dynamic exporter is asked for memory with the lock, where there is a choice.
+#[test]
+fn static_exporter_allocates_for_vmap_before_the_lock() {
+    let heap = CpuHeap {
+        heap: Heap::new_static(Backing::Deferred),
+        is_tracked: false,
+        on_allow: Arc::default(),
+    };
+    let buffer = DmaBuf::export(ExportInfo::new(heap.clone(), SIZE)).unwrap();
+    drop(buffer.vmap_unlocked(&forever()).unwrap());
+    assert_eq!(heap.heap.log().take(), ["allocate unlocked"]);
+}
