@@ -253,3 +253,33 @@ fn static_exporter_is_called_after_the_lock_under_which_guards_were_dropped() {
         ["unmap ToDevice unlocked", "detach screen unlocked"]
     );
 }
+
+/// The usual place to give up a mapping is the end of the work that used it.
+#[test]
+fn mappings_and_pins_may_be_dropped_by_the_callback_of_a_fence() {
+    let heap = Heap::dynamic(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::new(&Log::default()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let pin = gpu.pin(&guard).unwrap();
+    drop(guard);
+    heap.log().take();
+    let job = wharf_core::FenceContext::new("gpu", "render").fence(1);
+    assert!(matches!(
+        job.fence().add_callback(move |_| drop((mapping, pin, gpu))),
+        wharf_core::CallbackOutcome::Added(_)
+    ));
+    job.signal();
+    assert_eq!(
+        heap.log().take(),
+        [
+            "unmap ToDevice at 0x100000000 locked",
+            "unpin locked",
+            "detach gpu unlocked"
+        ]
+    );
+    assert!(heap.control().holders().is_empty());
+}
