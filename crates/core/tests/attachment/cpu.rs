@@ -401,3 +401,27 @@ fn static_exporter_allocates_for_vmap_before_the_lock() {
     drop(buffer.vmap_unlocked(&forever()).unwrap());
     assert_eq!(heap.heap.log().take(), ["allocate unlocked"]);
 }
+
+/// Has its buffer taken away as soon as somebody waits for it.
+struct RevokesWhenWaitedFor(ExporterControl);
+
+impl wharf_core::FenceOps for RevokesWhenWaitedFor {
+    fn enable_signaling(&self) -> wharf_core::Signaling {
+        let guard = self.0.reservation().lock(&forever()).unwrap();
+        self.0.revoke(&guard).unwrap();
+        wharf_core::Signaling::AlreadySignaled
+    }
+}
+
+#[test]
+fn buffer_revoked_while_the_cpu_waits_for_devices_is_not_accessed() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), true);
+    let ops = Box::new(RevokesWhenWaitedFor(heap.heap.control().clone()));
+    let job = wharf_core::FenceContext::new("gpu", "render").fence_with(1, ops);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    guard.reserve_fences(1).unwrap();
+    guard.add_fence(&job.fence(), wharf_core::Usage::Write).unwrap();
+    drop(guard);
+    let refused = buffer.begin_cpu_access(.., ToDevice).unwrap_err();
+    assert_eq!(refused.errno(), Errno::ENODEV);
+}
