@@ -283,3 +283,42 @@ fn mappings_and_pins_may_be_dropped_by_the_callback_of_a_fence() {
     );
     assert!(heap.control().holders().is_empty());
 }
+
+/// What the exporter calls may hold the last handle for a moment; the release waits for the end of the lock all the same.
+#[test]
+fn buffer_whose_last_handle_goes_during_a_move_is_released_after_the_lock() {
+    for is_revoked in [false, true] {
+        let heap = Heap::dynamic(here());
+        let buffer = heap.export(MapAtAttach);
+        let control = heap.control().clone();
+        let guard = control.reservation().lock(&forever()).unwrap();
+        if is_revoked {
+            let job = wharf_core::FenceContext::new("gpu", "render").fence_with(
+                1,
+                Box::new(DropsWhenWaitedFor(std::sync::Mutex::new(Some(buffer)))),
+            );
+            guard.reserve_fences(1).unwrap();
+            guard.add_fence(&job.fence(), wharf_core::Usage::Write).unwrap();
+            control.revoke(&guard).unwrap();
+        } else {
+            control
+                .move_buffer(&guard, || {
+                    drop(buffer);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert!(!heap.log().take().contains(&"release".to_owned()));
+        drop(guard);
+        assert_eq!(heap.log().take(), ["release"]);
+    }
+}
+
+struct DropsWhenWaitedFor(std::sync::Mutex<Option<wharf_core::DmaBuf>>);
+
+impl wharf_core::FenceOps for DropsWhenWaitedFor {
+    fn enable_signaling(&self) -> wharf_core::Signaling {
+        drop(self.0.lock().unwrap().take());
+        wharf_core::Signaling::Enabled
+    }
+}
