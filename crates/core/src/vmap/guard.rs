@@ -65,6 +65,12 @@ impl DmaBuf {
     }
 
     fn ensure_for_vmap(&self) -> Result<(), VmapError> {
+        let answer = call(|| Ok(self.exporter_dyn().vmap_ops().is_some()));
+        match answer {
+            Ok(true) => {}
+            Ok(false) => return Err(self.vmap_error(Refused::Unsupported)),
+            Err(fault) => return Err(self.vmap_error(Refused::Fault(fault))),
+        }
         ensure_backing(self).map_err(|source| VmapError::Backing {
             buffer: self.id(),
             source: Box::new(source),

@@ -425,3 +425,16 @@ fn buffer_revoked_while_the_cpu_waits_for_devices_is_not_accessed() {
     let refused = buffer.begin_cpu_access(.., ToDevice).unwrap_err();
     assert_eq!(refused.errno(), Errno::ENODEV);
 }
+
+#[test]
+fn vmap_that_the_exporter_does_not_have_allocates_nothing() {
+    for heap in [
+        Heap::dynamic(Backing::Deferred),
+        Heap::new_static(Backing::Deferred),
+    ] {
+        let buffer = heap.export(MapAtAttach);
+        let error = buffer.vmap_unlocked(&forever()).unwrap_err();
+        assert_eq!(error.errno(), Errno::EINVAL, "{error}");
+        assert_eq!(heap.backing_now(), Backing::Deferred);
+    }
+}
