@@ -277,12 +277,13 @@ impl Drop for Core {
             importer: self.importer.take(),
         };
         let is_dynamic = self.buffer.devices().is_dynamic();
-        if !is_dynamic && end.importer.is_none() {
+        if !is_dynamic && end.importer.is_none() && !self.buffer.reservation().is_held_here() {
             end.give_up(None);
             end.detach();
             return;
         }
-        // The last to go may be a mapping of a dynamic importer, which goes under the lock: not the place to call a static exporter.
+        // The last to go may be a mapping of a dynamic importer, which goes under the lock, or be dropped under it: not the place to call a
+        // static exporter.
         let reservation = Arc::clone(self.buffer.reservation());
         reservation.defer(move |guard| {
             if is_dynamic {

@@ -251,10 +251,22 @@ impl Mapping {
             });
             return;
         }
-        if !self.core.is_kept(&self.table) {
-            mapping::unmap_through(&self.core, None, self.direction, &self.table);
+        if self.core.is_kept(&self.table) {
+            self.core.forget(number);
+            return;
         }
-        self.core.forget(number);
+        let (core, direction, table) = (Arc::clone(&self.core), self.direction, Arc::clone(&self.table));
+        let unmap = move || {
+            mapping::unmap_through(&core, None, direction, &table);
+            core.forget(number);
+        };
+        let reservation = Arc::clone(self.core.buffer.reservation());
+        if reservation.is_held_here() {
+            // A static exporter is not called with the lock.
+            reservation.defer(move |_| Some(Box::new(unmap)));
+        } else {
+            unmap();
+        }
     }
 }
 

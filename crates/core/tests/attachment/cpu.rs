@@ -389,3 +389,53 @@ fn buffer_revoked_while_it_is_being_mapped_is_not_mapped() {
         *heap.on_allow.lock().unwrap() = None;
     }
 }
+
+/// As for [`DmaBuf::begin_cpu_access`]: only a dynamic exporter is asked for memory with the lock, where there is a choice.
+#[test]
+fn static_exporter_allocates_for_vmap_before_the_lock() {
+    let heap = CpuHeap {
+        heap: Heap::new_static(Backing::Deferred),
+        is_tracked: false,
+        on_allow: Arc::default(),
+    };
+    let buffer = DmaBuf::export(ExportInfo::new(heap.clone(), SIZE)).unwrap();
+    drop(buffer.vmap_unlocked(&forever()).unwrap());
+    assert_eq!(heap.heap.log().take(), ["allocate unlocked"]);
+}
+
+/// Has its buffer taken away as soon as somebody waits for it.
+struct RevokesWhenWaitedFor(ExporterControl);
+
+impl wharf_core::FenceOps for RevokesWhenWaitedFor {
+    fn enable_signaling(&self) -> wharf_core::Signaling {
+        let guard = self.0.reservation().lock(&forever()).unwrap();
+        self.0.revoke(&guard).unwrap();
+        wharf_core::Signaling::AlreadySignaled
+    }
+}
+
+#[test]
+fn buffer_revoked_while_the_cpu_waits_for_devices_is_not_accessed() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), true);
+    let ops = Box::new(RevokesWhenWaitedFor(heap.heap.control().clone()));
+    let job = wharf_core::FenceContext::new("gpu", "render").fence_with(1, ops);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    guard.reserve_fences(1).unwrap();
+    guard.add_fence(&job.fence(), wharf_core::Usage::Write).unwrap();
+    drop(guard);
+    let refused = buffer.begin_cpu_access(.., ToDevice).unwrap_err();
+    assert_eq!(refused.errno(), Errno::ENODEV);
+}
+
+#[test]
+fn vmap_that_the_exporter_does_not_have_allocates_nothing() {
+    for heap in [
+        Heap::dynamic(Backing::Deferred),
+        Heap::new_static(Backing::Deferred),
+    ] {
+        let buffer = heap.export(MapAtAttach);
+        let error = buffer.vmap_unlocked(&forever()).unwrap_err();
+        assert_eq!(error.errno(), Errno::EINVAL, "{error}");
+        assert_eq!(heap.backing_now(), Backing::Deferred);
+    }
+}

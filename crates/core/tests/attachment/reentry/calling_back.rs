@@ -87,3 +87,46 @@ fn exporter_that_panics_when_asked_whether_it_keeps_mappings_gets_the_mapping_ba
     let count = |call| log.iter().filter(|entry| entry.starts_with(call)).count();
     assert_eq!(count("map "), count("unmap "), "{log:?}");
 }
+
+/// Gives up everything it has, the last handle of the buffer too, as soon as it is told.
+#[derive(Default)]
+struct Quitter {
+    everything: Mutex<Option<Box<dyn Send>>>,
+}
+
+impl Importer for Quitter {
+    fn move_notify(&self, _: &Notice<'_>) {
+        drop(self.everything.lock().unwrap().take());
+    }
+}
+
+#[test]
+fn importer_may_give_up_everything_while_it_is_told_of_a_move() {
+    let log = in_bounded_time(|| {
+        let heap = Heap::dynamic(Backing::At(contiguous(HIGH)));
+        let buffer = heap.export(MapAtAttach);
+        let quitter = Arc::new(Quitter::default());
+        let gpu = buffer
+            .attach_dynamic(&any("gpu"), ReadWrite, quitter.clone(), &forever())
+            .unwrap();
+        let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+        *quitter.everything.lock().unwrap() = Some(Box::new((mapping, gpu, buffer)));
+        heap.log().take();
+        let control = heap.control().clone();
+        let guard = control.reservation().lock(&forever()).unwrap();
+        let idle = control.move_buffer(&guard, || Ok(())).unwrap();
+        assert!(!idle.is_signaled(), "it is unmapped under the lock, after this");
+        drop(guard);
+        assert!(idle.is_signaled());
+        heap.log().take()
+    });
+    assert_eq!(
+        log,
+        [
+            "moved locked",
+            "unmap ToDevice at 0x100000000 locked",
+            "detach gpu unlocked",
+            "release"
+        ]
+    );
+}
