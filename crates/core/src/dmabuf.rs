@@ -83,6 +83,9 @@ impl Shared {
     }
 }
 
+/// A buffer without handles, which is still to be released.
+pub(crate) struct Last(#[allow(dead_code, reason = "kept to be dropped")] Shared);
+
 /// Takes the exporter's place once it is released.
 struct Released;
 
@@ -294,6 +297,11 @@ impl DmaBuf {
 
     pub(crate) fn exporter_dyn(&self) -> &dyn Exporter {
         self.shared.exporter.as_ref()
+    }
+
+    /// Gives this handle up; returns the buffer itself if it was the last one. Dropping that releases it.
+    pub(crate) fn into_last(self) -> Option<Last> {
+        Arc::into_inner(self.shared).map(Last)
     }
 
     pub(crate) fn handle_count(&self) -> usize {

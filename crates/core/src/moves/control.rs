@@ -1,7 +1,6 @@
 //! What only the exporter of a buffer may do to it.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{MoveError, RevokeError, finish, revoke};
@@ -29,14 +28,24 @@ impl ExporterControl {
         &self.reservation
     }
 
-    fn upgrade(&self) -> Option<Momentary> {
-        self.buffer.upgrade().map(Momentary)
+    /// Lends a handle for the time of a call; `None` if the buffer is released. The handle may turn out to be the last one, and the buffer
+    /// is not to be released under the lock.
+    fn with_buffer<R>(&self, act: impl FnOnce(&DmaBuf) -> R) -> Option<R> {
+        let buffer = self.buffer.upgrade()?;
+        let outcome = act(&buffer);
+        if let Some(last) = buffer.into_last()
+            && self.reservation.is_held_here()
+        {
+            self.reservation
+                .defer(move |_| Some(Box::new(move || drop(last))));
+        }
+        Some(outcome)
     }
 
     /// Returns everybody who keeps the buffer where it is; nobody if it may move. Empty too when the buffer is released.
     pub fn holders(&self) -> Vec<Holder> {
-        self.upgrade()
-            .map_or_else(Vec::new, |buffer| buffer.devices().holders(&buffer))
+        self.with_buffer(|buffer| buffer.devices().holders(buffer))
+            .unwrap_or_default()
     }
 
     /// Moves the buffer: `relocate` gives the contents their new place, then all dynamic importers are told.
@@ -61,20 +70,8 @@ impl ExporterControl {
         guard: &ReservationGuard<'_>,
         relocate: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Fence, MoveError> {
-        let buffer = self.upgrade().ok_or(MoveError::Released)?;
-        let id = buffer.id();
-        if !guard.guards(&self.reservation) {
-            return Err(MoveError::WrongGuard { buffer: id });
-        }
-        if !buffer.devices().is_dynamic() {
-            return Err(MoveError::Static { buffer: id });
-        }
-        let holders = buffer.devices().holders(&buffer);
-        if !holders.is_empty() {
-            return Err(MoveError::Held { buffer: id, holders });
-        }
-        super::relocate(&buffer, relocate).map_err(|fault| MoveError::new(id, fault))?;
-        Ok(finish(&buffer, guard))
+        self.with_buffer(|buffer| move_now(buffer, guard, relocate))
+            .unwrap_or(Err(MoveError::Released))
     }
 
     /// Takes the buffer away for good: nothing can be attached or mapped any more, and importers are told to give up what they have.
@@ -95,33 +92,35 @@ impl ExporterControl {
     /// # References
     /// `dma_buf_invalidate_mappings` on pinned importers (drivers/dma-buf/dma-buf.c, v7.1).
     pub fn revoke(&self, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
-        let buffer = self.upgrade().ok_or(RevokeError::Released)?;
-        if !guard.guards(&self.reservation) {
-            return Err(RevokeError::WrongGuard { buffer: buffer.id() });
-        }
-        revoke(&buffer, guard)
+        self.with_buffer(|buffer| {
+            if guard.guards(&self.reservation) {
+                revoke(buffer, guard)
+            } else {
+                Err(RevokeError::WrongGuard { buffer: buffer.id() })
+            }
+        })
+        .unwrap_or(Err(RevokeError::Released))
     }
 }
 
-/// A handle for the time of a call. It may turn out to be the last one, and the buffer is not to be released under the lock.
-struct Momentary(DmaBuf);
-
-impl Deref for Momentary {
-    type Target = DmaBuf;
-
-    fn deref(&self) -> &DmaBuf {
-        &self.0
+fn move_now(
+    buffer: &DmaBuf,
+    guard: &ReservationGuard<'_>,
+    relocate: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<Fence, MoveError> {
+    let id = buffer.id();
+    if !guard.guards(buffer.reservation()) {
+        return Err(MoveError::WrongGuard { buffer: id });
     }
-}
-
-impl Drop for Momentary {
-    fn drop(&mut self) {
-        let reservation = Arc::clone(self.0.reservation());
-        if reservation.is_held_here() {
-            let buffer = self.0.clone();
-            reservation.defer(move |_| Some(Box::new(move || drop(buffer))));
-        }
+    if !buffer.devices().is_dynamic() {
+        return Err(MoveError::Static { buffer: id });
     }
+    let holders = buffer.devices().holders(buffer);
+    if !holders.is_empty() {
+        return Err(MoveError::Held { buffer: id, holders });
+    }
+    super::relocate(buffer, relocate).map_err(|fault| MoveError::new(id, fault))?;
+    Ok(finish(buffer, guard))
 }
 
 impl fmt::Debug for ExporterControl {

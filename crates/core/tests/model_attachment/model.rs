@@ -129,13 +129,14 @@ impl Model {
         Ok(self.records)
     }
 
-    /// Whether giving something of this attachment up takes the lock.
-    fn needs_lock(&self, of: usize) -> bool {
-        self.attachments[of].contract != Contract::Static || self.is_pinned_around(of)
+    /// Whether giving a mapping of this attachment up waits for the lock: to be done under it, or after it.
+    fn waits_for_lock(&self, of: usize) -> bool {
+        let one = &self.attachments[of];
+        one.contract != Contract::Static || self.is_pinned_around(of) || one.kept.is_none()
     }
 
     pub(crate) fn drop_mapping(&mut self, of: usize, number: usize) {
-        if self.locked && self.needs_lock(of) {
+        if self.locked && self.waits_for_lock(of) {
             self.pending.push(Pending::Unmap(of, number));
         } else {
             self.unmap(of, number);
@@ -171,7 +172,7 @@ impl Model {
             return;
         }
         attachment.listed = false;
-        if self.locked && (self.kind == Kind::Dynamic || attachment.contract != Contract::Static) {
+        if self.locked {
             self.pending.push(Pending::End(of));
         } else {
             attachment.gone = true;

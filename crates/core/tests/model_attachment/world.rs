@@ -183,6 +183,7 @@ impl<'r> World<'r> {
         let one = self
             .mappings
             .swap_remove(mapping.checked_rem(self.mappings.len())?);
+        let is_static = matches!(one.mapped, Mapped::Static(_));
         let kept = match (one.mapped, &self.guard) {
             (Mapped::Static(mapping), _) => {
                 let refused = mapping.unmap(&Wait::not()).err();
@@ -202,6 +203,7 @@ impl<'r> World<'r> {
             refused.then_some(Errno::EDEADLK)
         );
         match kept {
+            None if is_static => self.model.drop_mapping(one.of, one.number),
             None => self.model.unmap(one.of, one.number),
             Some((_, mapped)) => self.mappings.push(OneMapping { mapped, ..one }),
         }
