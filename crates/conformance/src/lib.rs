@@ -12,6 +12,7 @@
 //! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
 //! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
 //! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
+//! | [`contract`], seventeen suites | [`contract::BufferSut`] and others | the contract, clause by clause | `contract_…_cases!` |
 //! | [`resv::basic`], for each usage | [`resv::ResvSut`] | st-dma-resv.c | [`resv_basic_cases!`] |
 //!
 //! # Adding a system under test
@@ -38,6 +39,7 @@
 
 use std::time::Duration;
 
+pub mod contract;
 pub mod fence;
 pub mod resv;
 pub mod ww;
