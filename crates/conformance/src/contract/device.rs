@@ -1,7 +1,7 @@
 //! Devices at buffers. Contracts: A1, A3, A4, A6, B3.
 
 use wharf_core::Errno;
-use wharf_core::dma::{DmaLimits, SgTable};
+use wharf_core::dma::{DmaLimits, SgTable, Translation, Window};
 
 use super::{AccessMode, Contract, DataDirection, DeviceSut, PAGE_BYTES, SIZE, buffer, must, refused};
 
@@ -27,6 +27,18 @@ pub(super) fn built(builder: wharf_core::dma::DmaLimitsBuilder) -> DmaLimits {
         Ok(limits) => limits,
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Returns limits of a device behind an IOMMU, which watches which way data moves: a direct one writes where it likes.
+pub(super) fn watched() -> DmaLimits {
+    built(DmaLimits::builder().translation(Translation::Iommu {
+        aperture: Window {
+            first: 0,
+            last: 0xffff_ffff,
+        },
+        page_bytes: PAGE_BYTES,
+        coalesce: false,
+    }))
 }
 
 /// Checks that a table is of the whole buffer and keeps the limits of its device.
@@ -67,7 +79,7 @@ pub fn cpu_and_device_see_each_others_writes<S: DeviceSut>(sut: &S) {
         must(sut.device_fill(&device, &mapping, 100..PAGE_BYTES + 2, 7));
         sut.unmap(mapping);
         assert_eq!(sut.look(&buffer, 99, 3), [0, 7, 7], "{contract:?}");
-        assert_eq!(sut.look(&buffer, PAGE_BYTES + 1, 2), *b"\x07C", "{contract:?}");
+        assert_eq!(sut.look(&buffer, PAGE_BYTES + 1, 2), *b"\x07P", "{contract:?}");
     }
 }
 
@@ -91,7 +103,7 @@ pub fn devices_share_the_memory<S: DeviceSut>(sut: &S) {
 /// A4: tables are of the whole buffer and keep the limits of the device: window, count, length, boundary, alignment. Mirrors what
 /// `dma_set_max_seg_size` and `dma_set_seg_boundary` promise, and the checks of `CONFIG_DMABUF_DEBUG`.
 pub fn tables_keep_the_limits<S: DeviceSut>(sut: &S) {
-    for limits in limits_of_pages() {
+    for limits in limits_of_pages().into_iter().chain([watched()]) {
         for contract in CONTRACTS {
             let (buffer, device) = (buffer(sut), sut.simple_device(limits.clone()));
             let attachment = must(sut.attach_simple(&buffer, &device, contract));
@@ -174,7 +186,7 @@ pub fn late_device_that_does_not_fit_is_refused<S: DeviceSut>(sut: &S) {
 
 /// A6: a read-only attachment is not mapped for writing, whatever the contract.
 pub fn read_only_attachment_is_not_mapped_for_writing<S: DeviceSut>(sut: &S) {
-    let (buffer, device) = (buffer(sut), sut.simple_device(DmaLimits::unconstrained()));
+    let (buffer, device) = (buffer(sut), sut.simple_device(watched()));
     for contract in CONTRACTS {
         let attachment = must(sut.attach(&buffer, &device, &["dma"], AccessMode::ReadOnly, contract));
         for direction in [DataDirection::FromDevice, DataDirection::Bidirectional] {

@@ -187,7 +187,7 @@ pub fn kept_mapping_serves_its_direction<S: PairingSut>(sut: &S) {
 
 /// L4, A6: what is kept for a read-only attachment does not let the device write. The kernel always maps both ways here.
 pub fn kept_mapping_of_a_read_only_attachment_is_for_reading<S: PairingSut>(sut: &S) {
-    let device = sut.simple_device(DmaLimits::unconstrained());
+    let device = sut.simple_device(super::device::watched());
     for (kind, contract) in [
         (Kind::Dynamic, Contract::Static),
         (Kind::Static, Contract::Dynamic),
