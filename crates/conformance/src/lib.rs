@@ -27,7 +27,8 @@
 //! ```text
 //! wharf_conformance::cases!(fence::basic, super::MySystem::default(); test_signaling, test_status);
 //! ```
-//! `tests/core_fence.rs` is the example: it runs all suites of fences against `wharf-core`.
+//! `tests/core_fence.rs` is the example: it runs all suites of fences against `wharf-core`. `tests/core_contract.rs` runs the suites of the contract
+//! once for each kind of exporter.
 //!
 //! # Adding a case
 //! Write the function next to its neighbours, say in its comment what it mirrors, and add it to the suite's macro.

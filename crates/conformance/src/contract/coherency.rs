@@ -5,7 +5,8 @@ use wharf_core::dma::{Coherency, DmaLimits};
 use super::device::built;
 use super::{CoherencySut, Contract, DataDirection, PAGE_BYTES, buffer, must};
 
-fn needs_sync() -> DmaLimits {
+/// Returns limits of a device that does not see the CPU's caches.
+pub(super) fn needs_sync() -> DmaLimits {
     built(DmaLimits::builder().coherency(Coherency::NeedsSync))
 }
 

@@ -5,7 +5,9 @@ use std::thread;
 use wharf_core::Errno;
 use wharf_core::dma::DmaLimits;
 
-use super::{Contract, DataDirection, LockSut, SIZE, buffer, must, refused};
+use super::{
+    Contract, DataDirection, Kind, LockSut, MismatchPolicy, PairingSut, SIZE, buffer, must, refused,
+};
 
 /// L3: a dynamic importer maps with the lock that it holds itself. Mirrors `dma_buf_map_attachment`, which asserts it.
 pub fn dynamic_importer_maps_with_its_lock<S: LockSut>(sut: &S) {
@@ -55,6 +57,32 @@ pub fn things_may_be_dropped_under_the_lock<S: LockSut>(sut: &S) {
         assert_eq!(sut.look(&buffer, 0, 1), [3], "{contract:?}");
         sut.put(&buffer, 0, &[0]);
     }
+}
+
+/// L3: static importers do not need the lock where exporters pass through or have mapped when attaching: it may as well be held.
+pub fn static_importers_do_not_need_the_lock<S: LockSut + PairingSut>(sut: &S) {
+    let device = sut.simple_device(DmaLimits::unconstrained());
+    for kind in [Kind::Static, Kind::Caching, Kind::Dynamic] {
+        let buffer = must(sut.create_as(kind, MismatchPolicy::MapAtAttach, SIZE));
+        let attachment = must(sut.attach_simple(&buffer, &device, Contract::Static));
+        let work = || {
+            let mapping = must(sut.map(&attachment, DataDirection::Bidirectional));
+            sut.unmap(mapping);
+        };
+        sut.locked(&buffer, work);
+        must(sut.map(&attachment, DataDirection::ToDevice));
+    }
+}
+
+/// L3, L7: who holds the lock is told so by calls that take it, and does not hang. In the kernel this hangs, and lockdep tells.
+pub fn lock_is_not_taken_twice<S: LockSut>(sut: &S) {
+    let (buffer, device) = (buffer(sut), sut.simple_device(DmaLimits::unconstrained()));
+    let attachment = must(sut.attach_simple(&buffer, &device, Contract::Dynamic));
+    let answer = sut.locked(&buffer, || {
+        sut.map(&attachment, DataDirection::ToDevice).map(drop)
+    });
+    refused(answer, Errno::EDEADLK);
+    must(sut.map(&attachment, DataDirection::ToDevice));
 }
 
 /// L7: several locks are taken in any order, by several threads at once. Mirrors what `ww_mutex` is for.

@@ -257,6 +257,8 @@ macro_rules! contract_locking_cases {
             lock_of_another_buffer_does_not_do,
             lock_is_given_back,
             things_may_be_dropped_under_the_lock,
+            static_importers_do_not_need_the_lock,
+            lock_is_not_taken_twice,
             locks_are_taken_in_any_order,
         );
     };

@@ -2,8 +2,7 @@
 //!
 //! For systems that declare `Coherent` or `FaultTracked`.
 
-use wharf_core::dma::DmaLimits;
-
+use super::coherency::needs_sync;
 use super::{AccessMode, Contract, DataDirection, DeviceSut, PAGE_BYTES, SIZE, UserMappingSut, buffer, must};
 
 const PAGES: u64 = SIZE / PAGE_BYTES;
@@ -11,7 +10,7 @@ const PAGES: u64 = SIZE / PAGE_BYTES;
 /// C2: what a user writes without brackets, a device sees that is mapped later, each time anew. Mirrors the page tracking of the 2012 text: pages are
 /// taken away when a device takes the buffer over.
 pub fn devices_see_what_users_wrote<S: UserMappingSut + DeviceSut>(sut: &S) {
-    let (buffer, device) = (buffer(sut), sut.simple_device(DmaLimits::unconstrained()));
+    let (buffer, device) = (buffer(sut), sut.simple_device(needs_sync()));
     let user = must(sut.map_user(&buffer, 0, PAGES, AccessMode::ReadWrite));
     for contract in super::device::CONTRACTS {
         let attachment = must(sut.attach_simple(&buffer, &device, contract));
@@ -28,7 +27,7 @@ pub fn devices_see_what_users_wrote<S: UserMappingSut + DeviceSut>(sut: &S) {
 
 /// C2: what a device wrote, a user sees without brackets who has touched the page before, once the device has given it back.
 pub fn users_see_what_devices_wrote<S: UserMappingSut + DeviceSut>(sut: &S) {
-    let (buffer, device) = (buffer(sut), sut.simple_device(DmaLimits::unconstrained()));
+    let (buffer, device) = (buffer(sut), sut.simple_device(needs_sync()));
     let user = must(sut.map_user(&buffer, 1, 1, AccessMode::ReadWrite));
     let attachment = must(sut.attach_simple(&buffer, &device, Contract::Static));
     let mut seen = [0];
