@@ -12,6 +12,7 @@
 //! | [`ww::mutex`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_mutex_cases!`] |
 //! | [`ww::stress`] | [`ww::WwSut`] | kernel/locking/test-ww_mutex.c | [`ww_stress_cases!`] |
 //! | [`ww::selftest`] | [`ww::WwSut`] | lib/locking-selftest.c, the ww part | [`ww_selftest_cases!`] |
+//! | [`contract`], seventeen suites | [`contract::BufferSut`] and others | the contract, clause by clause | `contract_…_cases!` |
 //! | [`resv::basic`], for each usage | [`resv::ResvSut`] | st-dma-resv.c | [`resv_basic_cases!`] |
 //!
 //! # Adding a system under test
@@ -26,7 +27,8 @@
 //! ```text
 //! wharf_conformance::cases!(fence::basic, super::MySystem::default(); test_signaling, test_status);
 //! ```
-//! `tests/core_fence.rs` is the example: it runs all suites of fences against `wharf-core`.
+//! `tests/core_fence.rs` is the example: it runs all suites of fences against `wharf-core`. `tests/core_contract.rs` runs the suites of the contract
+//! once for each kind of exporter.
 //!
 //! # Adding a case
 //! Write the function next to its neighbours, say in its comment what it mirrors, and add it to the suite's macro.
@@ -38,6 +40,7 @@
 
 use std::time::Duration;
 
+pub mod contract;
 pub mod fence;
 pub mod resv;
 pub mod ww;
