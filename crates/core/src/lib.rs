@@ -116,11 +116,13 @@
 //! | Exporter and importer are called | With the lock | Without |
 //! |---|---|---|
 //! | [`StaticExporter`] | – | always (but see [`MismatchPolicy::PinOnMap`]) |
-//! | [`DynamicExporter`], its [`DmaExporter::allocate`] | always | – |
+//! | [`DynamicExporter`], its [`DmaExporter::backing`] and [`DmaExporter::allocate`] | always | – |
+//! | [`DmaExporter::backing`] and [`DmaExporter::allocate`] of a [`StaticExporter`] | if [`DmaBuf::vmap`] needs the memory first | else |
 //! | [`DmaExporter::attach`], [`DmaExporter::detach`] | – | always |
 //! | [`Importer::move_notify`], [`Revocable::revoked`] | always | – |
 //!
-//! Guards, mappings and pins may be dropped anywhere, also while the lock is held: what needs the lock is then done by whoever holds it.
+//! Guards, mappings and pins may be dropped anywhere, also while the lock is held: what needs the lock is then done by whoever holds it, and what
+//! must not be done with it, after that.
 //!
 //! # Rules of fences
 //! 1. A fence is signaled once, in bounded time, whatever happens: whoever may signal it and goes away instead signals it with an error.

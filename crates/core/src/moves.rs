@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::attachment::{Callee, Contract, Core, Notice, cpu_holders};
 use crate::contain::contain;
 use crate::exporter::call;
-use crate::{DmaBuf, ExporterFault, Fence, PAGE_BYTES, Refusal, ReservationGuard, UserMappingError};
+use crate::{DmaBuf, ExporterFault, Fence, Holder, PAGE_BYTES, Refusal, ReservationGuard, UserMappingError};
 
 pub use control::ExporterControl;
 pub use error::{MoveError, RevokeError};
@@ -40,6 +40,7 @@ enum Event {
 
 /// Why a buffer's contents did not get a new place.
 pub(crate) enum RelocateFault {
+    Held(Vec<Holder>),
     UserMappings(UserMappingError),
     Exporter(ExporterFault),
 }
@@ -52,12 +53,17 @@ pub(crate) fn relocate(
     let pages = 0..buffer.size_bytes() / PAGE_BYTES;
     let claim = buffer.user_mappings().take_over(buffer, pages);
     let _claim = claim.map_err(RelocateFault::UserMappings)?;
+    // Again: a mapping that was just being made has been waited for.
+    let holders: Vec<Holder> = cpu_holders(buffer).collect();
+    if !holders.is_empty() {
+        return Err(RelocateFault::Held(holders));
+    }
     call(exporter).map_err(RelocateFault::Exporter)
 }
 
 /// Tells everybody of a move that has been made, and returns the fence of its old place.
 pub(crate) fn finish(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
-    let idle = announce(buffer, guard, Event::Moved);
+    let idle = announce_move(buffer, guard);
     if let Ok(Callee::Dynamic(exporter, guard)) = Callee::of(buffer, Some(guard)) {
         // The panic hook has reported a panic here; the move stands.
         let _ = contain(|| exporter.moved(guard, &idle));
@@ -67,19 +73,30 @@ pub(crate) fn finish(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
 }
 
 /// Makes all mappings old, tells importers, and returns a fence that signals when nothing of the old remains.
-fn announce(buffer: &DmaBuf, guard: &ReservationGuard<'_>, event: Event) -> Fence {
+fn announce_move(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Fence {
     let (settling, idle) = Settling::new();
     let attachments = buffer.devices().attachments();
     for attachment in &attachments {
         attachment.make_stale(&settling);
     }
-    for attachment in &attachments {
+    tell(buffer, guard, &attachments, Event::Moved, &settling);
+    idle
+}
+
+/// Tells importers, and has `settling` wait for their last work too.
+fn tell(
+    buffer: &DmaBuf,
+    guard: &ReservationGuard<'_>,
+    attachments: &[Arc<Core>],
+    event: Event,
+    settling: &Arc<Settling>,
+) {
+    for attachment in attachments {
         notify(buffer, guard, attachment, event);
     }
     // After the importers, whose last work on the old place has its fences here by now.
     settling.wait_for_fences(guard);
     settling.one_less();
-    idle
 }
 
 fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>, event: Event) {
@@ -104,29 +121,42 @@ fn notify(buffer: &DmaBuf, guard: &ReservationGuard<'_>, attachment: &Arc<Core>,
 
 /// See [`ExporterControl::revoke`].
 fn revoke(buffer: &DmaBuf, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
-    let attachments = buffer.devices().attachments();
-    let not_revocable = attachments
-        .iter()
-        .map(|attachment| attachment.info())
-        .filter(|info| info.contract() != Contract::Revocable)
-        .map(|info| info.label().into());
-    let ending = buffer.devices().ending();
-    let unable: Vec<Box<str>> = not_revocable
-        .chain(ending.iter().map(|info| info.label().into()))
-        .chain(cpu_holders(buffer).map(|holder| holder.to_string().into()))
-        .collect();
-    if !unable.is_empty() {
-        return Err(RevokeError::NotRevocable {
-            buffer: buffer.id(),
-            unable,
-        });
+    if let Some(idle) = buffer.devices().revoked_idle() {
+        return Ok(idle);
     }
+    check_revocable(buffer, &buffer.devices().attachments())?;
     let pages = 0..buffer.size_bytes() / PAGE_BYTES;
     let claim = buffer.user_mappings().take_over(buffer, pages);
     let claim = claim.map_err(|source| RevokeError::UserMappings(Box::new(source)))?;
-    buffer.devices().set_revoked();
+    // Again: a mapping that was just being made has been waited for.
+    check_revocable(buffer, &[])?;
+    let (settling, idle) = Settling::new();
+    let (attachments, is_revoked) = buffer.devices().revoke(&settling, &idle);
+    if !is_revoked {
+        check_revocable(buffer, &attachments)?;
+    }
+    // Faults go on, and find it revoked.
     drop(claim);
-    let idle = announce(buffer, guard, Event::Revoked);
+    for attachment in &attachments {
+        attachment.make_revoked(&settling);
+    }
+    tell(buffer, guard, &attachments, Event::Revoked, &settling);
     tracing::debug!(target: "wharf_core::buffer", buffer = buffer.id().get(), "revoked");
     Ok(idle)
+}
+
+fn check_revocable(buffer: &DmaBuf, attachments: &[Arc<Core>]) -> Result<(), RevokeError> {
+    let mut unable: Vec<Box<str>> = attachments
+        .iter()
+        .filter(|attachment| attachment.info().contract() != Contract::Revocable)
+        .map(|attachment| attachment.info().label().into())
+        .collect();
+    unable.extend(cpu_holders(buffer).map(|holder| holder.to_string().into()));
+    if unable.is_empty() {
+        return Ok(());
+    }
+    Err(RevokeError::NotRevocable {
+        buffer: buffer.id(),
+        unable,
+    })
 }

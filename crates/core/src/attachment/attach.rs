@@ -41,6 +41,10 @@ pub(super) fn attach(
     backing::admit(&core, guard.as_ref())?;
     if pairing == Pairing::Kept {
         map_for_life(&core, guard.as_ref(), wait)?;
+        if buffer.devices().is_revoked() {
+            // Meanwhile: a static exporter maps without the lock. The end of this takes the mapping back.
+            return Err(refuse(buffer, device, AttachFault::Revoked));
+        }
     }
     drop(guard);
     tracing::debug!(target: "wharf_core::attachment", buffer = buffer.id().get(), attachment = core.info().id().get(),
@@ -120,7 +124,6 @@ fn map_for_life(core: &Core, guard: Option<&ReservationGuard<'_>>, wait: &Wait<'
                 table: Arc::new(table),
                 direction,
                 pinned,
-                settling: None,
             });
             Ok(())
         }

@@ -28,6 +28,7 @@ pub enum NotMoved {
 impl From<RelocateFault> for NotMoved {
     fn from(fault: RelocateFault) -> Self {
         match fault {
+            RelocateFault::Held(holders) => Self::Held(holders),
             RelocateFault::UserMappings(source) => Self::UserMappings(Box::new(source)),
             RelocateFault::Exporter(fault) => Self::Exporter(fault),
         }

@@ -9,16 +9,17 @@ use crate::dma::{Conflict, Requirements, Violation, collate};
 use crate::exporter::{Backing, call};
 use crate::moves;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Condvar, Mutex, lock};
 use crate::{DmaBuf, ExporterFault, ReservationGuard, Wait};
 
 /// Whose turn it is to judge or allocate a buffer's memory.
 ///
 /// One at a time, so that no device slips in between what an allocation was made for and the allocation. The exporter is called during a turn, and
-/// must not map or attach the same buffer then.
+/// gets an error if it maps or attaches the same buffer then before there is memory.
 #[derive(Default)]
 pub(crate) struct Turns {
-    taken: Mutex<bool>,
+    taken: Mutex<Option<ThreadId>>,
     free: Condvar,
     /// Whether there is memory: mapping then needs no turn.
     allocated: AtomicBool,
@@ -32,20 +33,32 @@ impl Turns {
         self.allocated.load(Ordering::Acquire)
     }
 
+    fn set_allocated(&self) {
+        // ORDERING: see `have_allocated`.
+        self.allocated.store(true, Ordering::Release);
+    }
+
     /// Blocks while another thread has the turn.
-    fn take(&self) -> Turn<'_> {
+    fn take(&self) -> Result<Turn<'_>, ExporterFault> {
+        let me = thread::current().id();
         let mut taken = lock(&self.taken);
-        while *taken {
+        if *taken == Some(me) {
+            // It would wait for itself.
+            return Err(ExporterFault::Inconsistent {
+                what: "uses its buffer while it is asked for the memory",
+            });
+        }
+        while taken.is_some() {
             taken = self.free.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
-        *taken = true;
-        Turn(self)
+        *taken = Some(me);
+        Ok(Turn(self))
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.taken) = false;
+        *lock(&self.0.taken) = None;
         self.0.free.notify_one();
     }
 }
@@ -67,11 +80,11 @@ pub(crate) fn ensure(buffer: &DmaBuf) -> Result<(), BackingError> {
     if turns.have_allocated() {
         return Ok(());
     }
-    let _turn = turns.take();
+    let _turn = turns.take().map_err(BackingError::Exporter)?;
     if ask(buffer).map_err(BackingError::Exporter)? == Backing::Deferred {
         allocate(buffer)?;
     }
-    turns.allocated.store(true, Ordering::Release);
+    turns.set_allocated();
     Ok(())
 }
 
@@ -128,8 +141,13 @@ fn requirements(buffer: &DmaBuf, newcomer: Option<&Core>) -> Result<Requirements
 pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> Result<(), AttachError> {
     let buffer = &core.buffer;
     let turns = buffer.devices().turns();
-    let _turn = turns.take();
-    match ask(buffer).map_err(|fault| exporter_failed(core, fault))? {
+    let _turn = turns.take().map_err(|fault| exporter_failed(core, fault))?;
+    let backing = ask(buffer).map_err(|fault| exporter_failed(core, fault))?;
+    if backing != Backing::Deferred {
+        // So that importers that are told of a move during this turn can map.
+        turns.set_allocated();
+    }
+    match backing {
         Backing::Opaque => {}
         Backing::Deferred => {
             requirements(buffer, Some(core))
@@ -141,7 +159,9 @@ pub(super) fn admit(core: &Arc<Core>, guard: Option<&ReservationGuard<'_>>) -> R
             }
         }
     }
-    buffer.devices().add(core);
+    if !buffer.devices().add(core) {
+        return Err(refuse(core, AttachFault::Revoked));
+    }
     Ok(())
 }
 

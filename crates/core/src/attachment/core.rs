@@ -7,6 +7,7 @@ use super::{AttachmentInfo, Hold, Holder, Importer, MapError, MapFault, Parties}
 use crate::dma::SgTable;
 use crate::moves::Settling;
 use crate::reservation::Afterwards;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{AccessMode, DataDirection, DmaBuf, MismatchPolicy, ReservationGuard};
 
@@ -49,6 +50,16 @@ pub(crate) struct Core {
     pub(super) importer: Option<Arc<dyn Importer>>,
     pub(super) pairing: Pairing,
     state: Mutex<State>,
+    ending: Arc<Ending>,
+}
+
+/// What outlives the last handle, mapping and pin: until the exporter was told, its memory may be mapped and pinned for the attachment.
+pub(crate) struct Ending {
+    info: Arc<AttachmentInfo>,
+    /// Whether a mapping is kept until the end, or is just being made or given up.
+    is_kept: AtomicBool,
+    /// Told at the end.
+    settling: Mutex<Option<Arc<Settling>>>,
 }
 
 #[derive(Default)]
@@ -57,6 +68,8 @@ pub(super) struct State {
     pub(super) kept: Option<Kept>,
     pub(super) records: Vec<Record>,
     pub(super) pins: usize,
+    /// The revocation that waits for all pins there were; told as each of them is given up.
+    pins_settling: Option<Arc<Settling>>,
     last_number: u64,
 }
 
@@ -66,16 +79,14 @@ pub(super) struct Kept {
     pub(super) table: Arc<SgTable>,
     pub(super) direction: DataDirection,
     pub(super) pinned: bool,
-    /// The revocation that waits for its end.
-    pub(super) settling: Option<Arc<Settling>>,
 }
 
 /// A mapping somebody has.
 pub(super) struct Record {
     pub(super) number: u64,
     pub(super) direction: DataDirection,
-    /// The move that made it old; told when the mapping is given up.
-    pub(super) settling: Option<Arc<Settling>>,
+    /// What made it old: a move, a revocation, or one after the other; told when the mapping is given up.
+    pub(super) settling: Vec<Arc<Settling>>,
 }
 
 impl Core {
@@ -85,12 +96,19 @@ impl Core {
         importer: Option<Arc<dyn Importer>>,
         pairing: Pairing,
     ) -> Arc<Self> {
+        let info = Arc::new(info);
+        let ending = Ending {
+            info: Arc::clone(&info),
+            is_kept: AtomicBool::new(pairing == Pairing::Kept),
+            settling: Mutex::new(None),
+        };
         Arc::new(Self {
             buffer: buffer.clone(),
-            info: Arc::new(info),
+            info,
             importer,
             pairing,
             state: Mutex::new(State::default()),
+            ending: Arc::new(ending),
         })
     }
 
@@ -146,7 +164,7 @@ impl Core {
         state.records.push(Record {
             number,
             direction,
-            settling: None,
+            settling: Vec::new(),
         });
         number
     }
@@ -159,7 +177,18 @@ impl Core {
         };
         let record = state.records.swap_remove(index);
         drop(state);
-        if let Some(settling) = record.settling {
+        for settling in record.settling {
+            settling.one_less();
+        }
+    }
+
+    /// Forgets a pin, and tells the revocation that waits for it.
+    pub(super) fn forget_pin(&self) {
+        let mut state = self.state();
+        state.pins -= 1;
+        let settling = state.pins_settling.clone();
+        drop(state);
+        if let Some(settling) = settling {
             settling.one_less();
         }
     }
@@ -168,20 +197,32 @@ impl Core {
     pub(super) fn is_stale(&self, number: u64) -> bool {
         let state = self.state();
         let record = state.records.iter().find(|record| record.number == number);
-        record.is_some_and(|record| record.settling.is_some())
+        record.is_some_and(|record| !record.settling.is_empty())
     }
 
     /// Makes all current mappings old; `settling` is told as each of them is given up.
-    ///
-    /// A mapping that is kept for life holds its buffer in place, so that only a revocation comes to it.
     pub(crate) fn make_stale(&self, settling: &Arc<Settling>) {
-        let state = &mut *self.state();
-        let kept = state.kept.iter_mut().map(|kept| &mut kept.settling);
-        let records = state.records.iter_mut().map(|record| &mut record.settling);
-        for waits in kept.chain(records).filter(|waits| waits.is_none()) {
-            settling.one_more();
-            *waits = Some(Arc::clone(settling));
+        for record in &mut self.state().records {
+            if record.settling.is_empty() {
+                settling.one_more();
+                record.settling.push(Arc::clone(settling));
+            }
         }
+    }
+
+    /// Makes all mappings and pins old, those of earlier places too; `settling` is told as each of them is given up.
+    pub(crate) fn make_revoked(&self, settling: &Arc<Settling>) {
+        let mut state = self.state();
+        for record in &mut state.records {
+            settling.one_more();
+            record.settling.push(Arc::clone(settling));
+        }
+        (0..state.pins).for_each(|_| settling.one_more());
+        state.pins_settling = Some(Arc::clone(settling));
+    }
+
+    pub(crate) fn ending(&self) -> &Arc<Ending> {
+        &self.ending
     }
 
     /// Says whether a table is the one that is kept for the life of the attachment.
@@ -227,18 +268,22 @@ pub(super) fn parties(buffer: &DmaBuf, device: &str) -> Parties {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        let kept = self.state().kept.take();
         let end = End {
             buffer: self.buffer.clone(),
             info: Arc::clone(&self.info),
-            kept: self.state().kept.take(),
+            kept,
+            ending: Arc::clone(&self.ending),
+            importer: self.importer.take(),
         };
         let is_dynamic = self.buffer.devices().is_dynamic();
-        if !is_dynamic && self.importer.is_none() {
+        if !is_dynamic && end.importer.is_none() && !self.buffer.reservation().is_held_here() {
             end.give_up(None);
             end.detach();
             return;
         }
-        // The last to go may be a mapping of a dynamic importer, which goes under the lock: not the place to call a static exporter.
+        // The last to go may be a mapping of a dynamic importer, which goes under the lock, or be dropped under it: not the place to call a
+        // static exporter.
         let reservation = Arc::clone(self.buffer.reservation());
         reservation.defer(move |guard| {
             if is_dynamic {
@@ -260,12 +305,20 @@ struct End {
     buffer: DmaBuf,
     info: Arc<AttachmentInfo>,
     kept: Option<Kept>,
+    ending: Arc<Ending>,
+    /// Goes last, without the lock: dropping it runs foreign code.
+    importer: Option<Arc<dyn Importer>>,
 }
 
 impl End {
     /// Gives up the kept mapping and leaves the list. A dynamic exporter is called with the lock.
     fn give_up(&self, guard: Option<&ReservationGuard<'_>>) {
+        self.give_up_kept(guard);
         self.buffer.devices().remove(self.info.id());
+        self.ending.tell();
+    }
+
+    fn give_up_kept(&self, guard: Option<&ReservationGuard<'_>>) {
         let Some(kept) = &self.kept else {
             return;
         };
@@ -277,15 +330,46 @@ impl End {
         if kept.pinned {
             calls::unpin(callee, &self.info);
         }
-        if let Some(settling) = &kept.settling {
-            settling.one_less();
-        }
     }
 
     fn detach(&self) {
         tracing::debug!(target: "wharf_core::attachment", buffer = self.buffer.id().get(),
             attachment = self.info.id().get(), "detached");
         calls::detach(&self.buffer, &self.info);
+    }
+}
+
+impl Ending {
+    /// Notes that a mapping is kept from now on.
+    pub(super) fn set_kept(&self) {
+        // ORDERING: as in `hold`.
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns how the attachment still keeps the buffer where it is, when nobody has it any more.
+    pub(super) fn hold(&self) -> Option<Holder> {
+        // ORDERING: where it matters it was set under the reservation, or before the attachment joined the list.
+        self.is_kept.load(Ordering::Relaxed).then(|| Holder {
+            who: self.info.label().into(),
+            how: Hold::MappedAtAttach,
+        })
+    }
+
+    /// Has `settling` told when the mapping that is kept, if any, is gone. For attachments in the list only.
+    pub(super) fn wait_for(&self, settling: &Arc<Settling>) {
+        // ORDERING: as in `hold`.
+        if self.is_kept.load(Ordering::Relaxed) {
+            settling.one_more();
+            *lock(&self.settling) = Some(Arc::clone(settling));
+        }
+    }
+
+    /// After the attachment has left the list.
+    fn tell(&self) {
+        let settling = lock(&self.settling).take();
+        if let Some(settling) = settling {
+            settling.one_less();
+        }
     }
 }
 

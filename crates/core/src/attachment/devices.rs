@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backing::Turns;
-use super::core::{Core, Pairing, WeakCore};
-use super::{AttachmentId, AttachmentInfo, Hold, Holder};
+use super::core::{Core, Ending, WeakCore};
+use super::{AttachmentId, Contract, Hold, Holder};
+use crate::moves::Settling;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
-use crate::{DmaBuf, MismatchPolicy};
+use crate::{DmaBuf, Fence, MismatchPolicy};
 
 /// Whether an exporter serves devices, and how: fixed at export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,22 +25,17 @@ pub(crate) struct Devices {
     mismatch: MismatchPolicy,
     turns: Turns,
     /// In the order of attaching. Changed with the reservation held if the exporter is dynamic, so that a move sees all.
-    attachments: Mutex<BTreeMap<AttachmentId, Listed>>,
+    attachments: Mutex<BTreeMap<AttachmentId, Entry>>,
+    /// Set with the list locked, so that nobody joins it unseen.
     revoked: AtomicBool,
+    /// Signals when what was revoked is idle.
+    revoked_idle: Mutex<Option<Fence>>,
 }
 
-/// An attachment on the list. It stays there after its end until what was kept for its life has been given up, which needs the lock.
-struct Listed {
+/// An attachment that exists, or whose end the exporter has not been told of yet.
+struct Entry {
     core: WeakCore,
-    info: Arc<AttachmentInfo>,
-    pairing: Pairing,
-}
-
-impl Listed {
-    /// Says whether it has ended, but not yet given up what was kept for its life.
-    fn is_ending(&self) -> bool {
-        self.pairing == Pairing::Kept && self.core.strong_count() == 0
-    }
+    ending: Arc<Ending>,
 }
 
 impl Devices {
@@ -48,8 +44,9 @@ impl Devices {
             kind,
             mismatch,
             turns: Turns::default(),
-            attachments: Mutex::default(),
+            attachments: Mutex::new(BTreeMap::new()),
             revoked: AtomicBool::new(false),
+            revoked_idle: Mutex::new(None),
         }
     }
 
@@ -69,52 +66,76 @@ impl Devices {
         &self.turns
     }
 
-    pub(super) fn add(&self, core: &Arc<Core>) {
-        let listed = Listed {
-            core: Arc::downgrade(core),
-            info: Arc::clone(&core.info),
-            pairing: core.pairing,
-        };
-        lock(&self.attachments).insert(core.info().id(), listed);
+    /// Adds an attachment to the list, unless the buffer is revoked; says whether it did.
+    pub(super) fn add(&self, core: &Arc<Core>) -> bool {
+        let mut list = lock(&self.attachments);
+        let is_open = !self.is_revoked();
+        if is_open {
+            let entry = Entry {
+                core: Arc::downgrade(core),
+                ending: Arc::clone(core.ending()),
+            };
+            list.insert(core.info().id(), entry);
+        }
+        is_open
     }
 
     pub(super) fn remove(&self, id: AttachmentId) {
-        let removed = lock(&self.attachments).remove(&id);
-        drop(removed);
+        lock(&self.attachments).remove(&id);
     }
 
     /// Returns the attachments there are. Drop what it returns without a lock of the framework: it may be the last that holds one.
     pub(crate) fn attachments(&self) -> Vec<Arc<Core>> {
         let list = lock(&self.attachments);
-        list.values().filter_map(|listed| listed.core.upgrade()).collect()
-    }
-
-    /// Returns the attachments that have ended, but have not yet given up what was kept for their life.
-    pub(crate) fn ending(&self) -> Vec<Arc<AttachmentInfo>> {
-        let list = lock(&self.attachments);
-        let ending = list.values().filter(|listed| listed.is_ending());
-        ending.map(|listed| Arc::clone(&listed.info)).collect()
+        list.values().filter_map(|entry| entry.core.upgrade()).collect()
     }
 
     /// Returns everybody who keeps the buffer where it is. Contract: A5.
     pub(crate) fn holders(&self, buffer: &DmaBuf) -> Vec<Holder> {
-        let mut holders: Vec<Holder> = self.attachments().iter().filter_map(|core| core.hold()).collect();
-        holders.extend(self.ending().iter().map(|info| Holder {
-            who: info.label().into(),
-            how: Hold::MappedAtAttach,
-        }));
+        let list = lock(&self.attachments);
+        let attachments: Vec<_> = list
+            .values()
+            .map(|entry| (entry.core.upgrade(), Arc::clone(&entry.ending)))
+            .collect();
+        drop(list);
+        let hold = |(core, ending): &(Option<Arc<Core>>, Arc<Ending>)| match core {
+            Some(core) => core.hold(),
+            None => ending.hold(),
+        };
+        let mut holders: Vec<Holder> = attachments.iter().filter_map(hold).collect();
         holders.extend(cpu_holders(buffer));
         holders
     }
 
     pub(crate) fn is_revoked(&self) -> bool {
-        // ORDERING: set with the reservation held, read with it by dynamic importers, whose lock orders the two; nobody else can be attached then.
+        // ORDERING: set with the reservation held, read with it by dynamic importers, whose lock orders the two; nobody else can be attached then,
+        // or join the list, whose lock orders the two for those who try.
         self.revoked.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_revoked(&self) {
-        // ORDERING: see `is_revoked`.
-        self.revoked.store(true, Ordering::Release);
+    /// Returns the fence of a revoked buffer.
+    pub(crate) fn revoked_idle(&self) -> Option<Fence> {
+        lock(&self.revoked_idle).clone()
+    }
+
+    /// Revokes the buffer if all attachments there are can give it up; returns them, and whether it did. `settling`, which signals `idle`, is told when
+    /// the mappings are gone that are kept for attachments.
+    ///
+    /// # Locking
+    /// The reservation is held.
+    pub(crate) fn revoke(&self, settling: &Arc<Settling>, idle: &Fence) -> (Vec<Arc<Core>>, bool) {
+        let list = lock(&self.attachments);
+        let attachments: Vec<_> = list.values().filter_map(|entry| entry.core.upgrade()).collect();
+        let is_possible = attachments
+            .iter()
+            .all(|core| core.info().contract() == Contract::Revocable);
+        if is_possible {
+            list.values().for_each(|entry| entry.ending.wait_for(settling));
+            *lock(&self.revoked_idle) = Some(idle.clone());
+            // ORDERING: see `is_revoked`.
+            self.revoked.store(true, Ordering::Release);
+        }
+        (attachments, is_possible)
     }
 }
 

@@ -88,6 +88,13 @@ impl DynamicAttachment {
                 false,
             ),
         };
+        // The exporter can have revoked it while it mapped.
+        if let Err(error) = self.core.check_usable(Some(guard)) {
+            if !kept {
+                mapping::unmap_through(&self.core, Some(guard), direction, &table);
+            }
+            return Err(error);
+        }
         Ok(DynamicMapping {
             number: Some(self.core.record(direction)),
             core: Arc::clone(&self.core),
@@ -136,6 +143,11 @@ impl DynamicAttachment {
     pub fn pin(&self, guard: &ReservationGuard<'_>) -> Result<Pin, MapError> {
         self.core.check_usable(Some(guard))?;
         mapping::pin(&self.core, Some(guard))?;
+        // As for mapping.
+        if let Err(error) = self.core.check_usable(Some(guard)) {
+            mapping::unpin(&self.core, Some(guard));
+            return Err(error);
+        }
         self.core.state().pins += 1;
         tracing::debug!(target: "wharf_core::attachment", buffer = self.buffer().id().get(),
             attachment = self.info().id().get(), "pinned");

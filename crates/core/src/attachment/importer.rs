@@ -20,7 +20,7 @@ pub trait Importer: Send + Sync {
     /// Returns what it can do when the buffer is taken away for good. `None`, the default, means that it cannot give it up, and
     /// the buffer cannot be revoked while it is attached.
     ///
-    /// Asked once, when attaching.
+    /// The answer when attaching counts; when the buffer is taken away it is asked for whom to tell.
     fn revocable(&self) -> Option<&dyn Revocable> {
         None
     }
@@ -31,7 +31,8 @@ pub trait Importer: Send + Sync {
 /// # References
 /// `dma_buf_attach_revocable` (drivers/dma-buf/dma-buf.c, v7.1).
 pub trait Revocable: Send + Sync {
-    /// Tells that the buffer is gone for good: mappings and pins must be given up in bounded time, and no new ones can be had.
+    /// Tells that the buffer is gone for good: mappings and pins must be given up in bounded time, and no new ones can be had. An attachment to a
+    /// static exporter under [`MismatchPolicy::MapAtAttach`](crate::MismatchPolicy::MapAtAttach) keeps a mapping and must be detached.
     ///
     /// # Locking
     /// As [`Importer::move_notify`].

@@ -46,16 +46,39 @@ pub(super) fn settle(
     table: SgTable,
     wait: &Wait<'_>,
 ) -> Result<SgTable, MapError> {
-    match core.buffer.reservation().wait(Usage::Kernel, wait) {
+    match wait_until_fit(core, wait) {
         Ok(()) => Ok(table),
-        Err(source) => {
+        Err(error) => {
             unmap_through(core, guard, direction, &table);
-            Err(core.error(MapFault::Wait {
-                what: "the memory to be moved or cleared",
-                source,
-            }))
+            Err(error)
         }
     }
+}
+
+fn wait_until_fit(core: &Core, wait: &Wait<'_>) -> Result<(), MapError> {
+    core.buffer
+        .reservation()
+        .wait(Usage::Kernel, wait)
+        .map_err(|source| {
+            core.error(MapFault::Wait {
+                what: "the memory to be moved or cleared",
+                source,
+            })
+        })
+}
+
+/// As [`kept`], for a static importer: the memory is fit for use then.
+// DIFFERENCE: the kernel hands out the mapping without waiting, although the memory may have been given to a mover or cleaner since it was made.
+pub(super) fn kept_and_fit(
+    core: &Core,
+    direction: DataDirection,
+    wait: &Wait<'_>,
+) -> Result<Option<Arc<SgTable>>, MapError> {
+    let kept = kept(core, direction)?;
+    if kept.is_some() {
+        wait_until_fit(core, wait)?;
+    }
+    Ok(kept)
 }
 
 /// Gives a mapping back to the exporter.
@@ -98,11 +121,11 @@ pub(super) fn keep(core: &Core, direction: DataDirection, table: SgTable) -> Res
         let mut state = core.state();
         let was_first = state.kept.is_none();
         if was_first {
+            core.ending().set_kept();
             state.kept = Some(Kept {
                 table: Arc::clone(&table),
                 direction,
                 pinned: false,
-                settling: None,
             });
         }
         was_first

@@ -48,7 +48,7 @@ fn unpin(core: &Core, guard: &ReservationGuard<'_>) {
     mapping::unpin(core, Some(guard));
     tracing::debug!(target: "wharf_core::attachment", buffer = core.buffer.id().get(),
         attachment = core.info().id().get(), "unpinned");
-    core.state().pins -= 1;
+    core.forget_pin();
 }
 
 impl Drop for Pin {

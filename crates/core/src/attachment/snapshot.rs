@@ -41,7 +41,7 @@ impl Core {
             stale: state
                 .records
                 .iter()
-                .filter(|record| record.settling.is_some())
+                .filter(|record| !record.settling.is_empty())
                 .count(),
             pins: state.pins,
         }

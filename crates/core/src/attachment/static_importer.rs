@@ -77,34 +77,40 @@ impl Attachment {
     pub fn map(&self, direction: DataDirection, wait: &Wait<'_>) -> Result<Mapping, MapError> {
         self.core.check_usable(None)?;
         self.core.check_access(direction)?;
-        let table = match mapping::kept(&self.core, direction)? {
-            Some(table) => table,
+        let (table, number) = match mapping::kept_and_fit(&self.core, direction, wait)? {
+            Some(table) => (table, self.core.record(direction)),
             None => self.map_anew(direction, wait)?,
         };
         Ok(Mapping {
-            number: Some(self.core.record(direction)),
+            number: Some(number),
             core: Arc::clone(&self.core),
             direction,
             table,
         })
     }
 
-    fn map_anew(&self, direction: DataDirection, wait: &Wait<'_>) -> Result<Arc<SgTable>, MapError> {
+    /// Maps through the exporter; returns the table, and the mapping's number.
+    fn map_anew(&self, direction: DataDirection, wait: &Wait<'_>) -> Result<(Arc<SgTable>, u64), MapError> {
         let core = &*self.core;
         if core.pairing == Pairing::PinAroundMap {
             let guard = mapping::lock(core, wait)?;
             mapping::pin(core, Some(&guard))?;
+            // Noted before the lock is given up, so that no move comes between.
             return mapping::map_through(core, Some(&guard), direction)
                 .and_then(|table| mapping::settle(core, Some(&guard), direction, table, wait))
-                .map(Arc::new)
+                .map(|table| (Arc::new(table), core.record(direction)))
                 .inspect_err(|_| mapping::unpin(core, Some(&guard)));
         }
+        // Asked before there is a mapping that would have to be taken back if the answer is a panic.
+        let is_to_be_kept = mapping::wants_kept(core)?;
         let table = mapping::map_through(core, None, direction)?;
         let table = mapping::settle(core, None, direction, table, wait)?;
-        if mapping::wants_kept(core)? {
-            return mapping::keep(core, direction, table);
-        }
-        Ok(Arc::new(table))
+        let table = if is_to_be_kept {
+            mapping::keep(core, direction, table)?
+        } else {
+            Arc::new(table)
+        };
+        Ok((table, core.record(direction)))
     }
 
     /// Detaches now, instead of when the last mapping goes.
@@ -245,10 +251,22 @@ impl Mapping {
             });
             return;
         }
-        if !self.core.is_kept(&self.table) {
-            mapping::unmap_through(&self.core, None, self.direction, &self.table);
+        if self.core.is_kept(&self.table) {
+            self.core.forget(number);
+            return;
         }
-        self.core.forget(number);
+        let (core, direction, table) = (Arc::clone(&self.core), self.direction, Arc::clone(&self.table));
+        let unmap = move || {
+            mapping::unmap_through(&core, None, direction, &table);
+            core.forget(number);
+        };
+        let reservation = Arc::clone(self.core.buffer.reservation());
+        if reservation.is_held_here() {
+            // A static exporter is not called with the lock.
+            reservation.defer(move |_| Some(Box::new(unmap)));
+        } else {
+            unmap();
+        }
     }
 }
 

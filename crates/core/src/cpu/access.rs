@@ -127,14 +127,14 @@ pub(crate) fn begin(
             direction,
         });
     }
-    if buffer.devices().is_revoked() {
-        return Err(CpuAccessError::Revoked { buffer: buffer.id() });
-    }
+    check_revoked(buffer)?;
     ensure_backing_unlocked(buffer, wait).map_err(|source| CpuAccessError::Backing {
         buffer: buffer.id(),
         source: Box::new(source),
     })?;
     wait_for_devices(buffer, direction, wait)?;
+    // Again: the wait may have been long.
+    check_revoked(buffer)?;
     call(|| buffer.exporter_dyn().begin_cpu_access(range.clone(), direction))
         .map_err(|fault| exporter_error(buffer, fault))?;
     tracing::trace!(target: "wharf_core::cpu", buffer = buffer.id().get(), ?range, ?direction, "access begins");
@@ -144,6 +144,13 @@ pub(crate) fn begin(
         direction,
         open: true,
     })
+}
+
+fn check_revoked(buffer: &DmaBuf) -> Result<(), CpuAccessError> {
+    if buffer.devices().is_revoked() {
+        return Err(CpuAccessError::Revoked { buffer: buffer.id() });
+    }
+    Ok(())
 }
 
 // DIFFERENCE: the kernel asks the exporter first and waits then, so that exporters must wait by themselves before they can

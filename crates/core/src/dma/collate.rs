@@ -1,9 +1,8 @@
 //! What a buffer's memory has to be like, to suit everybody.
 
-use super::check::Place;
 use super::merge::fold;
 use super::physical::Physical;
-use super::{Conflict, DmaLimits, Field, Need, Requirements, Translation, Value, Violation};
+use super::{Conflict, DmaLimits, Field, Need, Place, Requirements, Translation, Value, Violation};
 
 /// Puts together what all participants need of the memory of a buffer of `size_bytes`: what an exporter sees that allocates at
 /// the first map.

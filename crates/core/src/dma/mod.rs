@@ -60,10 +60,10 @@ mod split;
 mod storage;
 mod table;
 mod validate;
+mod violation;
 mod window;
 
 pub use addressing::{Coherency, Translation};
-pub use check::{Place, Violation};
 pub use collate::collate;
 pub use conflict::{Conflict, Need};
 pub use device::{Device, DeviceBuilder, DeviceId, DeviceUse, Function};
@@ -76,4 +76,5 @@ pub use requirements::{Requirements, Unsuitable};
 pub use storage::{PhysicalRun, Storage, StorageError};
 pub use table::{SgSegment, SgTable};
 pub use validate::LimitsError;
+pub use violation::{Place, Violation};
 pub use window::{Window, Windows};

@@ -4,9 +4,8 @@ use std::fmt;
 
 use crate::Errno;
 
-use super::check::Place;
 use super::physical::Physical;
-use super::{Coherency, DmaLimits, Field, Need, Storage, Value, Violation, Windows};
+use super::{Coherency, DmaLimits, Field, Need, Place, Storage, Value, Violation, Windows};
 
 /// What the memory of a buffer has to be like to suit all participants, with who needs what. Made by
 /// [`collate`](super::collate).

@@ -73,7 +73,7 @@ pub struct MapRequest<'a> {
 /// What static and dynamic exporters do alike.
 ///
 /// # Locking
-/// The reservation is not held, except as said at [`DmaExporter::allocate`].
+/// The reservation is not held, except as said at [`DmaExporter::backing`] and [`DmaExporter::allocate`].
 ///
 /// # References
 /// include/linux/dma-buf.h `struct dma_buf_ops` (v6.12).
@@ -98,6 +98,9 @@ pub trait DmaExporter: Send + Sync {
     ///
     /// With an answer, the framework itself refuses devices that the memory does not suit, with the reason; without one it
     /// relies on [`DmaExporter::attach`]. Contract: A3.
+    ///
+    /// # Locking
+    /// As for [`DmaExporter::allocate`].
     fn backing(&self) -> Backing {
         Backing::Opaque
     }
@@ -107,7 +110,9 @@ pub trait DmaExporter: Send + Sync {
     /// Called once, before the first mapping or pin; again if it failed. The memory is all zero before it returns. Contract: A2, B3.
     ///
     /// # Locking
-    /// The reservation is held for a dynamic exporter.
+    /// The reservation is held for a dynamic exporter. For a static one it may be: if [`DmaBuf::vmap`](crate::DmaBuf::vmap), or a dynamic importer under
+    /// [`MismatchPolicy::PinOnMap`](crate::MismatchPolicy::PinOnMap), is the first to need the memory. Do not lock it in either case. Others who need the memory
+    /// wait meanwhile; whoever needs it from within this call gets an error.
     ///
     /// # Errors
     /// Any [`Refusal`], for example ENOMEM.

@@ -79,6 +79,10 @@ impl FenceArray {
             timestamps,
             Body::Array(body),
         ));
+        if members(&fence).is_some_and(<[Fence]>::is_empty) {
+            // There is nobody to wait for, and nobody who would tell.
+            fence.settle(None);
+        }
         Self { fence }
     }
 

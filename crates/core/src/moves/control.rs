@@ -1,6 +1,7 @@
 //! What only the exporter of a buffer may do to it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{MoveError, RevokeError, finish, revoke};
@@ -28,10 +29,13 @@ impl ExporterControl {
         &self.reservation
     }
 
+    fn upgrade(&self) -> Option<Momentary> {
+        self.buffer.upgrade().map(Momentary)
+    }
+
     /// Returns everybody who keeps the buffer where it is; nobody if it may move. Empty too when the buffer is released.
     pub fn holders(&self) -> Vec<Holder> {
-        self.buffer
-            .upgrade()
+        self.upgrade()
             .map_or_else(Vec::new, |buffer| buffer.devices().holders(&buffer))
     }
 
@@ -57,7 +61,7 @@ impl ExporterControl {
         guard: &ReservationGuard<'_>,
         relocate: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Fence, MoveError> {
-        let buffer = self.buffer.upgrade().ok_or(MoveError::Released)?;
+        let buffer = self.upgrade().ok_or(MoveError::Released)?;
         let id = buffer.id();
         if !guard.guards(&self.reservation) {
             return Err(MoveError::WrongGuard { buffer: id });
@@ -75,8 +79,9 @@ impl ExporterControl {
 
     /// Takes the buffer away for good: nothing can be attached or mapped any more, and importers are told to give up what they have.
     ///
-    /// The fence that is returned signals when they have, and all fences on the reservation are signaled: then nobody uses the memory any more.
-    /// Revoking twice is the same as once.
+    /// The fence that is returned signals when all mappings and pins are given up, those that an attachment keeps until its end too, and all fences
+    /// are signaled that were on the reservation: then no device uses the memory any more, nor any place it had before.
+    /// Revoking twice is the same as once: nobody is told again, and the fence is the same.
     ///
     /// # Blocking
     /// As long as the importers take.
@@ -90,11 +95,32 @@ impl ExporterControl {
     /// # References
     /// `dma_buf_invalidate_mappings` on pinned importers (drivers/dma-buf/dma-buf.c, v7.1).
     pub fn revoke(&self, guard: &ReservationGuard<'_>) -> Result<Fence, RevokeError> {
-        let buffer = self.buffer.upgrade().ok_or(RevokeError::Released)?;
+        let buffer = self.upgrade().ok_or(RevokeError::Released)?;
         if !guard.guards(&self.reservation) {
             return Err(RevokeError::WrongGuard { buffer: buffer.id() });
         }
         revoke(&buffer, guard)
+    }
+}
+
+/// A handle for the time of a call. It may turn out to be the last one, and the buffer is not to be released under the lock.
+struct Momentary(DmaBuf);
+
+impl Deref for Momentary {
+    type Target = DmaBuf;
+
+    fn deref(&self) -> &DmaBuf {
+        &self.0
+    }
+}
+
+impl Drop for Momentary {
+    fn drop(&mut self) {
+        let reservation = Arc::clone(self.0.reservation());
+        if reservation.is_held_here() {
+            let buffer = self.0.clone();
+            reservation.defer(move |_| Some(Box::new(move || drop(buffer))));
+        }
     }
 }
 

@@ -51,6 +51,7 @@ pub enum MoveError {
 impl MoveError {
     pub(super) fn new(buffer: BufferId, fault: RelocateFault) -> Self {
         match fault {
+            RelocateFault::Held(holders) => Self::Held { buffer, holders },
             RelocateFault::UserMappings(fault) => Self::UserMappings {
                 buffer,
                 fault: Box::new(fault),

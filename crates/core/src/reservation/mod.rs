@@ -155,6 +155,11 @@ impl Reservation {
         self.mutex.is_locked()
     }
 
+    /// Says whether this thread holds the lock.
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.mutex.is_held_here()
+    }
+
     /// Returns the fences of `usage` and stronger ones that are there at this moment. Needs no lock and does not block.
     ///
     /// Those that are found signaled when their turn comes are left out; what is added or replaced meanwhile is not seen.

@@ -51,6 +51,10 @@ pub(super) fn agree<'b>(
         SecondRange::SameAsFirst | SecondRange::Explicit => placement.pages.clone(),
     };
     let claim = buffer.user_mappings().take(buffer, &claimed, Purpose::Change)?;
+    if buffer.devices().is_revoked() {
+        // Since the first check. From here on revoking waits for the claim, and finds the mapping.
+        return Err(UserMappingError::Revoked { buffer: buffer.id() });
+    }
     let coherency = grant(buffer, rules, placement.second);
     if coherency != Coherency::Explicit && rules.second == SecondRange::ExplicitUnlessMixed {
         convert_explicit(buffer, coherency)?;

@@ -53,10 +53,7 @@ impl DmaBuf {
         if self.devices().is_revoked() {
             return Err(VmapError::Revoked { buffer: self.id() });
         }
-        ensure_backing(self).map_err(|source| VmapError::Backing {
-            buffer: self.id(),
-            source: Box::new(source),
-        })?;
+        self.ensure_for_vmap()?;
         let exporter = self.exporter_dyn();
         match self.vmap_count().acquire(guard, exporter) {
             Ok(bytes) => {
@@ -68,6 +65,19 @@ impl DmaBuf {
             }
             Err(refused) => Err(self.vmap_error(refused)),
         }
+    }
+
+    fn ensure_for_vmap(&self) -> Result<(), VmapError> {
+        let answer = call(|| Ok(self.exporter_dyn().vmap_ops().is_some()));
+        match answer {
+            Ok(true) => {}
+            Ok(false) => return Err(self.vmap_error(Refused::Unsupported)),
+            Err(fault) => return Err(self.vmap_error(Refused::Fault(fault))),
+        }
+        ensure_backing(self).map_err(|source| VmapError::Backing {
+            buffer: self.id(),
+            source: Box::new(source),
+        })
     }
 
     fn vmap_error(&self, refused: Refused) -> VmapError {
@@ -135,6 +145,10 @@ impl DmaBuf {
     /// # References
     /// `dma_buf_vmap_unlocked` (drivers/dma-buf/dma-buf.c, v6.12).
     pub fn vmap_unlocked(&self, wait: &Wait<'_>) -> Result<Vmap, VmapError> {
+        if !self.devices().is_dynamic() && !self.devices().is_revoked() {
+            // Before the lock, which a static exporter is not called with where it can be helped.
+            self.ensure_for_vmap()?;
+        }
         let guard = self.reservation().lock(wait).map_err(|source| VmapError::Lock {
             buffer: self.id(),
             source,

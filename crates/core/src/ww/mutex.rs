@@ -75,6 +75,11 @@ impl WwMutex {
         self.owner.holder().is_some()
     }
 
+    /// Says whether this thread holds the mutex, in whatever context. Does not block.
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.owner.holder().is_some_and(thread::is_mine)
+    }
+
     /// Locks this one mutex, without a context.
     ///
     /// # Blocking

@@ -19,13 +19,17 @@ use crate::support::{HIGH, Heap, LOW, Log, SIZE, Told, any, contiguous, forever}
 struct CpuHeap {
     heap: Heap,
     is_tracked: bool,
+    on_allow: OnAllow,
 }
+
+type OnAllow = Arc<Mutex<Option<Box<dyn Fn() + Send>>>>;
 
 impl CpuHeap {
     fn export(backing: Backing, is_tracked: bool) -> (Self, DmaBuf) {
         let heap = Self {
             heap: Heap::dynamic(backing),
             is_tracked,
+            on_allow: Arc::default(),
         };
         let buffer = DmaBuf::export(ExportInfo::new(heap.clone(), SIZE)).unwrap();
         (heap, buffer)
@@ -90,6 +94,13 @@ impl UserMappingExporter for CpuHeap {
         } else {
             CoherencyDeclaration::Coherent
         }
+    }
+
+    fn allow(&self, _: std::ops::Range<u64>, _: AccessMode) -> Result<(), Refusal> {
+        if let Some(what) = &*self.on_allow.lock().unwrap() {
+            what();
+        }
+        Ok(())
     }
 }
 
@@ -273,4 +284,158 @@ fn failed_allocation_reaches_the_cpu() {
     drop(buffer.begin_cpu_access(.., ToDevice).unwrap());
     assert_eq!(static_heap.log().take(), ["allocate unlocked"]);
     let _gpu = buffer.attach(&any("gpu"), ReadWrite, &forever()).unwrap();
+}
+
+/// Has something begun when its pages are inserted, and goes on without its end.
+struct Meanwhile {
+    begin: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl MappingBackend for Meanwhile {
+    fn insert_pages(&self, _: PageRun, _: AccessMode, _: Coherency) -> Result<(), Refusal> {
+        if let Some(begin) = self.begin.lock().unwrap().take() {
+            begin();
+            // Long enough for it to come where it has to wait; if it has not, the test only proves less.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    fn remove_pages(&self, _: PageRun) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// Maps pages that cannot be taken away, and does something in another thread while they are inserted.
+fn map_meanwhile<T: Send + 'static>(
+    buffer: &DmaBuf,
+    what: impl FnOnce() -> T + Send + 'static,
+) -> (UserMapping, T) {
+    let (done, outcome) = std::sync::mpsc::channel();
+    let begin = move || drop(std::thread::spawn(move || done.send(what())));
+    let area = UserArea {
+        first_page: 0,
+        page_count: 1,
+        access: AccessMode::ReadWrite,
+        backend: Box::new(Meanwhile {
+            begin: Mutex::new(Some(Box::new(begin))),
+        }),
+    };
+    let mapping = buffer.map_user(area).unwrap();
+    (mapping, outcome.recv().unwrap())
+}
+
+#[test]
+fn user_mapping_that_is_just_being_made_holds_the_buffer() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), false);
+    let (mover, moved) = (heap.clone(), buffer.clone());
+    let (_mapping, outcome) = map_meanwhile(&buffer, move || mover.move_to(&moved, LOW, || ()));
+    assert!(matches!(outcome, Err(MoveError::Held { .. })), "{outcome:?}");
+    assert_eq!(heap.heap.backing_now(), Backing::At(contiguous(HIGH)));
+}
+
+#[test]
+fn user_mapping_that_is_just_being_made_keeps_the_buffer_from_being_moved_for_a_late_device() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), false);
+    let late = buffer.clone();
+    let (_mapping, outcome) = map_meanwhile(&buffer, move || {
+        late.attach_dynamic(
+            &crate::support::low_only("late"),
+            ReadWrite,
+            Told::new(&Log::default()),
+            &forever(),
+        )
+        .map(drop)
+    });
+    assert_eq!(outcome.unwrap_err().errno(), Errno::EBUSY);
+    assert_eq!(heap.heap.backing_now(), Backing::At(contiguous(HIGH)));
+}
+
+#[test]
+fn user_mapping_that_is_just_being_made_keeps_the_buffer_from_being_revoked() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), false);
+    let (revoker, revoked) = (heap.clone(), buffer.clone());
+    let (_mapping, outcome) = map_meanwhile(&buffer, move || {
+        let guard = revoked.reservation().lock(&forever()).unwrap();
+        revoker.heap.control().revoke(&guard).map(drop)
+    });
+    assert!(
+        matches!(outcome, Err(RevokeError::NotRevocable { .. })),
+        "{outcome:?}"
+    );
+    assert!(!buffer.snapshot().is_revoked);
+}
+
+/// The exporter takes the buffer away after the first check of a mapping.
+#[test]
+fn buffer_revoked_while_it_is_being_mapped_is_not_mapped() {
+    for is_tracked in [true, false] {
+        let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), is_tracked);
+        let revoker = heap.heap.clone();
+        *heap.on_allow.lock().unwrap() = Some(Box::new(move || {
+            let guard = revoker.control().reservation().lock(&forever()).unwrap();
+            drop(revoker.control().revoke(&guard).unwrap());
+        }));
+        let area = UserArea {
+            first_page: 0,
+            page_count: 1,
+            access: AccessMode::ReadWrite,
+            backend: Box::new(Meanwhile {
+                begin: Mutex::new(None),
+            }),
+        };
+        let error = buffer.map_user(area).unwrap_err();
+        assert_eq!(error.errno(), Errno::ENODEV, "{error}");
+        *heap.on_allow.lock().unwrap() = None;
+    }
+}
+
+/// As for [`DmaBuf::begin_cpu_access`]: only a dynamic exporter is asked for memory with the lock, where there is a choice.
+#[test]
+fn static_exporter_allocates_for_vmap_before_the_lock() {
+    let heap = CpuHeap {
+        heap: Heap::new_static(Backing::Deferred),
+        is_tracked: false,
+        on_allow: Arc::default(),
+    };
+    let buffer = DmaBuf::export(ExportInfo::new(heap.clone(), SIZE)).unwrap();
+    drop(buffer.vmap_unlocked(&forever()).unwrap());
+    assert_eq!(heap.heap.log().take(), ["allocate unlocked"]);
+}
+
+/// Has its buffer taken away as soon as somebody waits for it.
+struct RevokesWhenWaitedFor(ExporterControl);
+
+impl wharf_core::FenceOps for RevokesWhenWaitedFor {
+    fn enable_signaling(&self) -> wharf_core::Signaling {
+        let guard = self.0.reservation().lock(&forever()).unwrap();
+        self.0.revoke(&guard).unwrap();
+        wharf_core::Signaling::AlreadySignaled
+    }
+}
+
+#[test]
+fn buffer_revoked_while_the_cpu_waits_for_devices_is_not_accessed() {
+    let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), true);
+    let ops = Box::new(RevokesWhenWaitedFor(heap.heap.control().clone()));
+    let job = wharf_core::FenceContext::new("gpu", "render").fence_with(1, ops);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    guard.reserve_fences(1).unwrap();
+    guard.add_fence(&job.fence(), wharf_core::Usage::Write).unwrap();
+    drop(guard);
+    let refused = buffer.begin_cpu_access(.., ToDevice).unwrap_err();
+    assert_eq!(refused.errno(), Errno::ENODEV);
+}
+
+#[test]
+fn vmap_that_the_exporter_does_not_have_allocates_nothing() {
+    for heap in [
+        Heap::dynamic(Backing::Deferred),
+        Heap::new_static(Backing::Deferred),
+    ] {
+        let buffer = heap.export(MapAtAttach);
+        let error = buffer.vmap_unlocked(&forever()).unwrap_err();
+        assert_eq!(error.errno(), Errno::EINVAL, "{error}");
+        assert_eq!(heap.backing_now(), Backing::Deferred);
+    }
 }

@@ -233,3 +233,92 @@ fn last_mapping_of_a_dynamic_importer_ends_the_attachment_to_a_static_exporter_w
         );
     }
 }
+
+/// Guards may be dropped anywhere, and a static exporter is never called with the lock. Contract: L2.
+#[test]
+fn static_exporter_is_called_after_the_lock_under_which_guards_were_dropped() {
+    let heap = Heap::new_static(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
+    let mapping = screen.map(ToDevice, &forever()).unwrap();
+    heap.log().take();
+    let context = wharf_core::AcquireCtx::new(&wharf_core::RESERVATION_CLASS);
+    let guard = buffer.reservation().lock_in(&context, &forever()).unwrap();
+    drop(mapping);
+    drop(screen);
+    assert!(heap.log().take().is_empty());
+    drop(guard);
+    assert_eq!(
+        heap.log().take(),
+        ["unmap ToDevice unlocked", "detach screen unlocked"]
+    );
+}
+
+/// The usual place to give up a mapping is the end of the work that used it.
+#[test]
+fn mappings_and_pins_may_be_dropped_by_the_callback_of_a_fence() {
+    let heap = Heap::dynamic(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::new(&Log::default()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let pin = gpu.pin(&guard).unwrap();
+    drop(guard);
+    heap.log().take();
+    let job = wharf_core::FenceContext::new("gpu", "render").fence(1);
+    assert!(matches!(
+        job.fence().add_callback(move |_| drop((mapping, pin, gpu))),
+        wharf_core::CallbackOutcome::Added(_)
+    ));
+    job.signal();
+    assert_eq!(
+        heap.log().take(),
+        [
+            "unmap ToDevice at 0x100000000 locked",
+            "unpin locked",
+            "detach gpu unlocked"
+        ]
+    );
+    assert!(heap.control().holders().is_empty());
+}
+
+/// What the exporter calls may hold the last handle for a moment; the release waits for the end of the lock all the same.
+#[test]
+fn buffer_whose_last_handle_goes_during_a_move_is_released_after_the_lock() {
+    for is_revoked in [false, true] {
+        let heap = Heap::dynamic(here());
+        let buffer = heap.export(MapAtAttach);
+        let control = heap.control().clone();
+        let guard = control.reservation().lock(&forever()).unwrap();
+        if is_revoked {
+            let job = wharf_core::FenceContext::new("gpu", "render").fence_with(
+                1,
+                Box::new(DropsWhenWaitedFor(std::sync::Mutex::new(Some(buffer)))),
+            );
+            guard.reserve_fences(1).unwrap();
+            guard.add_fence(&job.fence(), wharf_core::Usage::Write).unwrap();
+            control.revoke(&guard).unwrap();
+        } else {
+            control
+                .move_buffer(&guard, || {
+                    drop(buffer);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert!(!heap.log().take().contains(&"release".to_owned()));
+        drop(guard);
+        assert_eq!(heap.log().take(), ["release"]);
+    }
+}
+
+struct DropsWhenWaitedFor(std::sync::Mutex<Option<wharf_core::DmaBuf>>);
+
+impl wharf_core::FenceOps for DropsWhenWaitedFor {
+    fn enable_signaling(&self) -> wharf_core::Signaling {
+        drop(self.0.lock().unwrap().take());
+        wharf_core::Signaling::Enabled
+    }
+}

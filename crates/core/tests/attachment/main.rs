@@ -6,6 +6,7 @@ mod cpu;
 mod lifetimes;
 mod moves;
 mod pairings;
+mod reentry;
 mod revoke;
 mod snapshot;
 mod support;

@@ -210,16 +210,23 @@ fn released_buffer_cannot_be_moved() {
     assert!(heap.control().holders().is_empty());
 }
 
-/// What a static importer holds is given up when the lock is free; until then the exporter has it pinned.
+/// The drop leaves the work for whoever holds the lock: until that is done, the exporter's memory is pinned and mapped.
 #[test]
-fn static_importer_that_is_dropped_under_the_lock_holds_the_buffer_until_it_is_unlocked() {
+fn attachment_dropped_under_the_lock_holds_the_buffer_until_it_is_unpinned() {
     let (heap, buffer) = dynamic(MapAtAttach);
     let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
     let guard = buffer.reservation().lock(&forever()).unwrap();
     drop(screen);
-    let refused = heap.control().move_buffer(&guard, || Ok(())).unwrap_err();
-    assert_eq!(refused.errno(), Errno::EBUSY);
-    assert!(heap.control().revoke(&guard).is_err());
+    heap.log().take();
+    let error = heap.control().move_buffer(&guard, || Ok(())).unwrap_err();
+    let MoveError::Held { holders, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(
+        (&*holders[0].who, holders[0].how),
+        ("screen", Hold::MappedAtAttach)
+    );
+    assert!(heap.log().take().is_empty());
     drop(guard);
     assert!(move_to(&heap, &buffer, LOW).is_ok());
 }

@@ -334,3 +334,20 @@ fn exporter_without_map_ops_takes_no_devices() {
     let error = buffer.attach(&any("camera"), ReadWrite, &forever()).unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
 }
+
+/// A static importer knows nothing of fences, whether its mapping is new or was kept.
+#[test]
+fn kept_mapping_is_handed_out_when_the_memory_is_fit_for_use() {
+    let heap = Heap::dynamic(here());
+    let buffer = heap.export(MapAtAttach);
+    let screen = buffer.attach(&any("screen"), ReadWrite, &forever()).unwrap();
+    let clearing = FenceContext::new("heap", "clear").fence(1);
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    guard.reserve_fences(1).unwrap();
+    guard.add_fence(&clearing.fence(), Usage::Kernel).unwrap();
+    drop(guard);
+    let error = screen.map(ToDevice, &wharf_core::Wait::not()).unwrap_err();
+    assert_eq!(error.errno(), Errno::ETIMEDOUT);
+    clearing.signal();
+    assert!(screen.map(ToDevice, &wharf_core::Wait::not()).is_ok());
+}

@@ -1,10 +1,13 @@
 //! Buffers that are taken away for good.
 
+use std::sync::{Arc, Mutex};
+
 use wharf_core::AccessMode::ReadWrite;
 use wharf_core::DataDirection::ToDevice;
 use wharf_core::MismatchPolicy::MapAtAttach;
 use wharf_core::{AttachFault, Backing, Contract, DmaBuf, Errno, Fence, FenceContext, RevokeError, Usage};
 
+use crate::reentry::Hooked;
 use crate::support::{HIGH, Heap, Told, any, contiguous, forever};
 
 fn dynamic() -> (Heap, DmaBuf) {
@@ -121,16 +124,171 @@ fn buffer_revoked_while_it_is_being_attached_is_not_mapped_for_life() {
     );
 }
 
-/// A static exporter's mapping for life is not given up by the importer, but with the attachment.
 #[test]
-fn memory_is_not_idle_before_what_was_mapped_for_life_is_unmapped() {
+fn second_revocation_waits_for_what_the_first_one_waits_for() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    heap.log().take();
+    let idle = [revoke(&heap, &buffer).unwrap(), revoke(&heap, &buffer).unwrap()];
+    assert_eq!(heap.log().take(), ["revoked gpu"], "told once");
+    assert!(idle.iter().all(|fence| !fence.is_signaled()));
+    drop(mapping);
+    assert!(idle.iter().all(Fence::is_signaled));
+}
+
+#[test]
+fn revocation_waits_for_mappings_that_a_move_made_old() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let mapping = gpu.map_unlocked(ToDevice, &forever()).unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let moved = heap.control().move_buffer(&guard, || Ok(())).unwrap();
+    drop(guard);
+    let idle = revoke(&heap, &buffer).unwrap();
+    assert!(!moved.is_signaled() && !idle.is_signaled());
+    drop(mapping);
+    assert!(moved.is_signaled() && idle.is_signaled());
+}
+
+#[test]
+fn revocation_waits_for_pins() {
+    let (heap, buffer) = dynamic();
+    let gpu = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
+        .unwrap();
+    let guard = buffer.reservation().lock(&forever()).unwrap();
+    let pins = [gpu.pin(&guard).unwrap(), gpu.pin(&guard).unwrap()];
+    drop(guard);
+    let idle = revoke(&heap, &buffer).unwrap();
+    for pin in pins {
+        assert!(!idle.is_signaled(), "a pin is still there");
+        drop(pin);
+    }
+    assert!(idle.is_signaled());
+}
+
+/// The importer has no mapping of its own then, but its device has the memory mapped.
+#[test]
+fn revocation_waits_for_the_mapping_that_is_kept_until_detach() {
     let heap = Heap::new_static(Backing::At(contiguous(HIGH)));
     let buffer = heap.export(MapAtAttach);
     let gpu = buffer
         .attach_dynamic(&any("gpu"), ReadWrite, Told::revocable(heap.log()), &forever())
         .unwrap();
+    heap.log().take();
     let idle = revoke(&heap, &buffer).unwrap();
     assert!(!idle.is_signaled());
     drop(gpu);
+    assert_eq!(
+        heap.log().take(),
+        [
+            "revoked gpu",
+            "unmap Bidirectional unlocked",
+            "detach gpu unlocked"
+        ]
+    );
     assert!(idle.is_signaled());
+}
+
+/// A static exporter's devices attach without the lock: here the buffer goes after the last check before they join the others.
+#[test]
+fn buffer_revoked_while_its_memory_is_judged_is_not_attached() {
+    for is_dynamic in [false, true] {
+        let hooked = Hooked::new(Heap::new_static(Backing::At(contiguous(HIGH))));
+        let buffer = hooked.export(MapAtAttach);
+        let revoker = hooked.heap.clone();
+        hooked.on_call(move |call, _| {
+            if call == "backing" {
+                let guard = revoker.control().reservation().lock(&forever()).unwrap();
+                assert!(revoker.control().revoke(&guard).unwrap().is_signaled());
+            }
+        });
+        let error = if is_dynamic {
+            let told = Told::revocable(hooked.heap.log());
+            let attached = buffer.attach_dynamic(&any("gpu"), ReadWrite, told, &forever());
+            attached.map(drop).unwrap_err()
+        } else {
+            buffer
+                .attach(&any("screen"), ReadWrite, &forever())
+                .map(drop)
+                .unwrap_err()
+        };
+        assert!(matches!(error.fault(), AttachFault::Revoked), "{error}");
+        let log = hooked.heap.log().take();
+        assert!(!log.iter().any(|call| call.starts_with("map")), "{log:?}");
+    }
+}
+
+/// The device has joined the others and is being mapped for life, without the lock: whoever revokes waits for the end of that.
+#[test]
+fn buffer_revoked_while_it_is_mapped_for_life_is_idle_when_that_mapping_is_gone() {
+    let hooked = Hooked::new(Heap::new_static(Backing::At(contiguous(HIGH))));
+    let buffer = hooked.export(MapAtAttach);
+    let (revoker, idle) = (hooked.heap.clone(), Arc::new(Mutex::new(None)));
+    let outcome = Arc::clone(&idle);
+    hooked.on_call(move |call, _| {
+        if call == "map" {
+            let guard = revoker.control().reservation().lock(&forever()).unwrap();
+            let idle = revoker.control().revoke(&guard).unwrap();
+            assert!(!idle.is_signaled(), "the exporter is just mapping");
+            *outcome.lock().unwrap() = Some(idle);
+        }
+    });
+    let told = Told::revocable(hooked.heap.log());
+    let error = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, told, &forever())
+        .unwrap_err();
+    assert_eq!(error.errno(), Errno::ENODEV, "{error}");
+    assert_eq!(
+        hooked.heap.log().take(),
+        [
+            "attach gpu unlocked",
+            "revoked gpu",
+            "map Bidirectional unlocked",
+            "unmap Bidirectional unlocked",
+            "detach gpu unlocked"
+        ]
+    );
+    assert!(idle.lock().unwrap().take().unwrap().is_signaled());
+}
+
+/// The exporter changes its mind in the middle of its own map or pin.
+#[test]
+fn buffer_revoked_while_it_is_being_mapped_or_pinned_is_not() {
+    for revoked_in in ["map", "pin"] {
+        let hooked = Hooked::new(Heap::dynamic(Backing::At(contiguous(HIGH))));
+        let buffer = hooked.export(MapAtAttach);
+        let told = Told::revocable(hooked.heap.log());
+        let gpu = buffer
+            .attach_dynamic(&any("gpu"), ReadWrite, told, &forever())
+            .unwrap();
+        let revoker = hooked.heap.clone();
+        hooked.on_call(move |call, guard| {
+            if call == revoked_in {
+                revoker.control().revoke(guard.unwrap()).unwrap();
+            }
+        });
+        hooked.heap.log().take();
+        let guard = buffer.reservation().lock(&forever()).unwrap();
+        let errno = match revoked_in {
+            "map" => gpu.map(&guard, ToDevice).map(drop).unwrap_err().errno(),
+            _ => gpu.pin(&guard).map(drop).unwrap_err().errno(),
+        };
+        assert_eq!(errno, Errno::ENODEV);
+        drop(guard);
+        let undone = match revoked_in {
+            "map" => [
+                "revoked gpu",
+                "map ToDevice locked",
+                "unmap ToDevice at 0x100000000 locked",
+            ],
+            _ => ["revoked gpu", "pin locked", "unpin locked"],
+        };
+        assert_eq!(hooked.heap.log().take(), undone);
+    }
 }

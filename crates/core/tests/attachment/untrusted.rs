@@ -177,3 +177,30 @@ fn exporter_of_deferred_memory_that_cannot_allocate_is_blamed() {
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
     assert!(error.to_string().contains("cannot allocate"), "{error}");
 }
+
+/// Panics when it is dropped.
+struct PanicsWhenDropped;
+
+impl wharf_core::Importer for PanicsWhenDropped {
+    fn move_notify(&self, _: &wharf_core::Notice<'_>) {}
+}
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("told to panic");
+    }
+}
+
+#[test]
+fn importer_that_panics_when_it_is_dropped_is_contained() {
+    let heap = Heap::dynamic(Backing::At(contiguous(HIGH)));
+    let buffer = heap.export(MapAtAttach);
+    let importer = std::sync::Arc::new(PanicsWhenDropped);
+    let attachment = buffer
+        .attach_dynamic(&any("gpu"), ReadWrite, importer, &forever())
+        .unwrap();
+    heap.log().take();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop((attachment, buffer))));
+    assert!(outcome.is_ok());
+    assert_eq!(heap.log().take(), ["detach gpu unlocked", "release"]);
+}

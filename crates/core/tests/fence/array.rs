@@ -12,6 +12,8 @@ fn an_array_without_members_is_signaled() {
     let empty = FenceArray::new([]).unwrap();
     assert_eq!(empty.status(), FenceStatus::Signaled);
     assert_eq!(FenceArray::new([]).unwrap().wait(&patience()), Ok(()));
+    let late = FenceArray::new([]).unwrap().add_callback(|_| ());
+    assert!(!late.is_added(), "a callback that nobody would run");
 }
 
 #[test]

@@ -8,13 +8,21 @@ pub(crate) struct Model {
     pub(crate) kind: Kind,
     pub(crate) policy: MismatchPolicy,
     pub(crate) locked: bool,
-    pub(crate) revoked: bool,
     pub(crate) attachments: Vec<ModelAttachment>,
     /// What waits for the lock, in order.
     pending: Vec<Pending>,
-    /// For each move and revocation, what its old place waits for: numbers of records, and attachments with something kept.
-    pub(crate) old_places: Vec<(Vec<usize>, Vec<usize>)>,
+    /// One for each move and revocation.
+    pub(crate) old_places: Vec<OldPlace>,
+    revocation: Option<OldPlace>,
     records: usize,
+}
+
+/// What a place waits for until it is idle: numbers of records, and of attachments with something kept, or pinned.
+#[derive(Clone, Default)]
+pub(crate) struct OldPlace {
+    records: Vec<usize>,
+    kept: Vec<usize>,
+    pinned: Vec<usize>,
 }
 
 pub(crate) struct ModelAttachment {
@@ -43,12 +51,16 @@ impl Model {
             kind,
             policy,
             locked: false,
-            revoked: false,
             attachments: Vec::new(),
             pending: Vec::new(),
             old_places: Vec::new(),
+            revocation: None,
             records: 0,
         }
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revocation.is_some()
     }
 
     fn is_dynamic(&self) -> bool {
@@ -66,7 +78,7 @@ impl Model {
     }
 
     pub(crate) fn attach(&mut self, contract: Contract, access: AccessMode) -> Result<usize, Errno> {
-        if self.revoked {
+        if self.is_revoked() {
             return Err(Errno::ENODEV);
         }
         let for_life = self.differ(contract) && self.policy == MismatchPolicy::MapAtAttach;
@@ -97,10 +109,11 @@ impl Model {
     /// Returns the number of the new mapping.
     pub(crate) fn map(&mut self, of: usize, direction: DataDirection) -> Result<usize, Errno> {
         let around = self.is_pinned_around(of);
+        let is_revoked = self.is_revoked();
         let attachment = &mut self.attachments[of];
         let device_writes = direction != DataDirection::ToDevice;
         match attachment.kept {
-            _ if self.revoked => return Err(Errno::ENODEV),
+            _ if is_revoked => return Err(Errno::ENODEV),
             _ if attachment.access == AccessMode::ReadOnly && device_writes => return Err(Errno::EACCES),
             Some(kept) if kept != direction && kept != DataDirection::Bidirectional => {
                 return Err(Errno::EBUSY);
@@ -200,52 +213,67 @@ impl Model {
         if !self.holders().is_empty() {
             return Err(Errno::EBUSY);
         }
-        self.make_old();
+        let records = self.make_old();
+        self.old_places.push(OldPlace {
+            records,
+            ..OldPlace::default()
+        });
         Ok(())
     }
 
-    pub(crate) fn revoke(&mut self) -> Result<(), Errno> {
-        let is_unable = |one: &ModelAttachment| {
-            let is_ending = !one.listed && !one.gone && one.kept.is_some();
-            is_ending || one.listed && one.contract != Contract::Revocable
+    /// Says also whether importers are told.
+    pub(crate) fn revoke(&mut self) -> (Result<(), Errno>, bool) {
+        if let Some(revocation) = self.revocation.clone() {
+            self.old_places.push(revocation);
+            return (Ok(()), false);
+        }
+        let mut listed = self.attachments.iter().filter(|one| one.listed);
+        if listed.any(|one| one.contract != Contract::Revocable) {
+            return (Err(Errno::EBUSY), false);
+        }
+        let left = self.attachments.iter().enumerate().filter(|(_, one)| !one.gone);
+        let revocation = OldPlace {
+            records: self.records_of_listed(),
+            kept: left
+                .clone()
+                .filter(|(_, one)| one.kept.is_some())
+                .map(|(of, _)| of)
+                .collect(),
+            pinned: left.filter(|(_, one)| one.pins > 0).map(|(of, _)| of).collect(),
         };
-        if self.attachments.iter().any(is_unable) {
-            return Err(Errno::EBUSY);
-        }
-        self.revoked = true;
         self.make_old();
-        Ok(())
+        self.old_places.push(revocation.clone());
+        self.revocation = Some(revocation);
+        (Ok(()), true)
     }
 
-    fn make_old(&mut self) {
-        let (mut records, mut kept) = (Vec::new(), Vec::new());
-        for (of, attachment) in self
-            .attachments
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, one)| one.listed)
-        {
-            for (number, is_old) in &mut attachment.records {
-                if !std::mem::replace(is_old, true) {
-                    records.push(*number);
-                }
-            }
-            let waited_for = self.old_places.iter().any(|(_, kept)| kept.contains(&of));
-            if attachment.kept.is_some() && !waited_for {
-                kept.push(of);
-            }
-        }
-        self.old_places.push((records, kept));
+    fn records_of_listed(&self) -> Vec<usize> {
+        let listed = self.attachments.iter().filter(|one| one.listed);
+        listed
+            .flat_map(|one| one.records.iter().map(|(number, _)| *number))
+            .collect()
+    }
+
+    /// Makes all mappings old; returns those that were not.
+    fn make_old(&mut self) -> Vec<usize> {
+        let listed = self.attachments.iter_mut().filter(|one| one.listed);
+        let records = listed.flat_map(|one| &mut one.records);
+        records
+            .filter_map(|(number, is_old)| (!std::mem::replace(is_old, true)).then_some(*number))
+            .collect()
     }
 
     /// Whether nothing of an old place is left.
-    pub(crate) fn is_idle(&self, (records, kept): &(Vec<usize>, Vec<usize>)) -> bool {
+    pub(crate) fn is_idle(&self, place: &OldPlace) -> bool {
         let has = |number| {
             self.attachments
                 .iter()
                 .any(|one| one.records.iter().any(|(own, _)| own == number))
         };
-        !records.iter().any(has) && kept.iter().all(|&of| self.attachments[of].gone)
+        let is_pinned = |&of: &usize| self.attachments[of].pins > 0;
+        !place.records.iter().any(has)
+            && place.kept.iter().all(|&of| self.attachments[of].gone)
+            && !place.pinned.iter().any(is_pinned)
     }
 
     pub(crate) fn is_old(&self, of: usize, number: usize) -> bool {

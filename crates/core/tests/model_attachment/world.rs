@@ -216,11 +216,11 @@ impl<'r> World<'r> {
         };
         match attachment.pin(guard) {
             Ok(pin) => {
-                assert!(!self.model.revoked);
+                assert!(!self.model.is_revoked());
                 self.model.attachments[*of].pins += 1;
                 self.pins.push((*of, pin));
             }
-            Err(error) => assert_eq!((error.errno(), self.model.revoked), (Errno::ENODEV, true)),
+            Err(error) => assert_eq!((error.errno(), self.model.is_revoked()), (Errno::ENODEV, true)),
         }
         Some(())
     }
@@ -281,25 +281,25 @@ impl<'r> World<'r> {
         } else {
             Err(Errno::ENODEV)
         };
-        self.note(moved.map_err(|error| error.errno()), expected);
+        self.note(moved.map_err(|error| error.errno()), expected, expected.is_ok());
     }
 
     fn revoke(&mut self) {
         let Some(guard) = &self.guard else { return };
         let revoked = self.exporter.control().revoke(guard);
-        let expected = if self.is_alive() {
+        let (expected, is_told) = if self.is_alive() {
             self.model.revoke()
         } else {
-            Err(Errno::ENODEV)
+            (Err(Errno::ENODEV), false)
         };
-        self.note(revoked.map_err(|error| error.errno()), expected);
+        self.note(revoked.map_err(|error| error.errno()), expected, is_told);
     }
 
-    fn note(&mut self, done: Result<Fence, Errno>, expected: Result<(), Errno>) {
+    fn note(&mut self, done: Result<Fence, Errno>, expected: Result<(), Errno>, is_told: bool) {
         assert_eq!(done.as_ref().map(drop), expected.as_ref().map(drop));
         let listed = self.model.attachments.iter().filter(|one| one.listed);
         let dynamic = listed.filter(|one| one.contract != Contract::Static).count();
-        assert_eq!(self.exporter.told(), if expected.is_ok() { dynamic } else { 0 });
+        assert_eq!(self.exporter.told(), if is_told { dynamic } else { 0 });
         self.idle.extend(done);
     }
 

@@ -172,23 +172,11 @@ impl AddressSpace {
     ) -> Result<u64, Refusal> {
         let align = alignment(limits, length_bytes, is_first).max(page_bytes);
         let reach = reach(limits);
-        let taken = |address: u64| {
-            let mapped = self.mappings.iter().flat_map(|mapping| &mapping.pieces);
-            let ends = mapped.chain(more).filter(|piece| {
-                let SgSegment {
-                    address: first,
-                    length_bytes: length,
-                } = piece.device;
-                first <= address.saturating_add(length_bytes) && address <= first.saturating_add(length)
-            });
-            ends.map(|piece| piece.device.address + piece.device.length_bytes)
-                .max()
-        };
         let found = [self.next, 0].into_iter().find_map(|from| {
             reach.as_slice().iter().find_map(|window| {
                 let mut address = window.first.max(from).checked_next_multiple_of(align)?;
                 while reach.contains(address, length_bytes) && address <= window.last {
-                    match taken(address) {
+                    match self.taken(address, length_bytes, more) {
                         None => return Some(address),
                         Some(end) => {
                             address = end.checked_add(PAGE_BYTES)?.checked_next_multiple_of(align)?
@@ -207,6 +195,17 @@ impl AddressSpace {
         let address = found.ok_or_else(none)?;
         self.next = address.saturating_add(length_bytes).saturating_add(page_bytes);
         Ok(address)
+    }
+
+    /// The end of the last mapping in the way of a stretch, or right beside it.
+    fn taken(&self, address: u64, length_bytes: u64, more: &[Piece]) -> Option<u64> {
+        let mapped = self.mappings.iter().flat_map(|mapping| &mapping.pieces);
+        let ends = mapped.chain(more).filter_map(|piece| {
+            let end = piece.device.address.saturating_add(piece.device.length_bytes);
+            let touches = piece.device.address <= address.saturating_add(length_bytes) && address <= end;
+            touches.then_some(end)
+        });
+        ends.max()
     }
 }
 

@@ -203,9 +203,9 @@ impl UserMappingExporter for SoftExporter {
 
 impl FaultTrackedExporter for SoftExporter {
     fn invalidate(&self, page: u64) -> Result<(), Refusal> {
-        let (storage, range) = (self.settled()?, page * PAGE_BYTES..(page + 1) * PAGE_BYTES);
-        self.sync_for_cpu(&storage, range.clone(), DataDirection::Bidirectional);
-        self.shared.machine.invalidate_cpu(&storage, range, "a touch");
+        // Devices that are no longer mapped made the CPU forget the page when they were unmapped.
+        let range = page * PAGE_BYTES..(page + 1) * PAGE_BYTES;
+        self.sync_for_cpu(&self.settled()?, range, DataDirection::Bidirectional);
         Ok(())
     }
 

@@ -139,14 +139,6 @@ impl SoftMachine {
         self.lock().clean(Agent::Cpu, &runs_of(storage, range), how);
     }
 
-    /// Has the CPU read anew, as its first touch of a page does.
-    pub(super) fn invalidate_cpu(&self, storage: &Storage, range: Range<u64>, how: &str) {
-        let runs = runs_of(storage, range);
-        let mut state = self.lock();
-        state.clean(Agent::Cpu, &runs, how);
-        state.invalidate(Agent::Cpu, &runs, how);
-    }
-
     /// Has the CPU load lines that nobody asked for, as real ones do: an invalidate that comes too early no longer helps.
     pub fn speculate(&self, storage: &Storage, range: Range<u64>) {
         let mut state = self.lock();

@@ -20,6 +20,19 @@ fn iommu(last: u64, coalesce: bool) -> Translation {
     }
 }
 
+/// An IOMMU whose first address is a multiple of nothing.
+fn unaligned_iommu(coalesce: bool) -> Translation {
+    let aperture = Window {
+        first: 0x10_1000,
+        last: 0x1ff_ffff,
+    };
+    Translation::Iommu {
+        aperture,
+        page_bytes: 4096,
+        coalesce,
+    }
+}
+
 fn translated(machine: &SoftMachine, set: impl FnOnce(DmaLimitsBuilder) -> DmaLimitsBuilder) -> SoftDevice {
     let limits = set(DmaLimits::builder().translation(iommu(0x7f_ffff, true)))
         .build()
@@ -166,6 +179,27 @@ fn addresses_run_out_and_come_back() {
 }
 
 #[test]
+fn there_is_a_gap_before_a_mapping_too() {
+    let machine = machine();
+    let limits = DmaLimits::builder()
+        .translation(iommu(0x10_7fff, true))
+        .build()
+        .unwrap();
+    let gpu = SoftDevice::new(&machine, "gpu", limits.clone()).unwrap();
+    let allocate = |pages| {
+        machine
+            .allocate("frame", pages * PAGE, &Placement::contiguous())
+            .unwrap()
+    };
+    let (two, three) = (allocate(2), allocate(3));
+    let (first, second) = (map(&gpu, &two, ToDevice), map(&gpu, &two, ToDevice));
+    assert_eq!(second.segments()[0].address, 0x10_3000);
+    unmap(&gpu, &first, ToDevice);
+    let refusal = gpu.device().ops().map(&three, &limits, ToDevice).unwrap_err();
+    assert_eq!(refusal.errno, Errno::ENOMEM);
+}
+
+#[test]
 fn direct_addresses_are_moved_by_the_offset() {
     let machine = machine();
     let limits = DmaLimits::builder()
@@ -199,8 +233,8 @@ fn random_limits(rng: &mut Rng) -> Option<DmaLimits> {
                 offset_bytes: 0x1_0000,
             })
         }
-        1 => limits = limits.translation(iommu(0x1ff_ffff, true)),
-        2 => limits = limits.translation(iommu(0x1ff_ffff, false)),
+        1 => limits = limits.translation(unaligned_iommu(true)),
+        2 => limits = limits.translation(unaligned_iommu(false)),
         _ => {}
     }
     if sometimes(rng) {

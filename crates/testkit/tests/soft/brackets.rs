@@ -104,6 +104,73 @@ fn bracket_elsewhere_does_not_cover_this() {
 }
 
 #[test]
+fn one_of_two_open_brackets_is_enough_if_it_is_the_right_one() {
+    let machine = machine();
+    let (encoder, storage) = (device(&machine, "encoder"), frame(&machine));
+    let table = map(&encoder, &storage, ToDevice);
+    machine.begin_cpu_access(&storage, 0..PAGE, FromDevice);
+    machine.begin_cpu_access(&storage, 0..PAGE, ToDevice);
+    machine.cpu_write(&storage, 0, &[1; 64]).unwrap();
+    sum(&encoder, &table, 0..64);
+    let findings = machine.take_findings();
+    let [Finding::Stale(stale)] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(stale.cause, Cause::Missing(Bracket::EndCpuAccess));
+}
+
+#[test]
+fn bracket_for_reading_keeps_what_the_cpu_wrote_before() {
+    let machine = machine();
+    let storage = frame(&machine);
+    machine.cpu_write(&storage, 0, &[1; 64]).unwrap();
+    machine.begin_cpu_access(&storage, 0..PAGE, FromDevice);
+    assert_eq!(cpu_read(&machine, &storage, 0, 64), [1; 64]);
+    machine.assert_clean();
+}
+
+#[test]
+fn mapping_for_reading_brings_along_what_the_cpu_wrote() {
+    let machine = machine();
+    let (encoder, storage) = (device(&machine, "encoder"), frame(&machine));
+    machine.cpu_write(&storage, 0, &[1; 64]).unwrap();
+    let table = map(&encoder, &storage, ToDevice);
+    assert_eq!(sum(&encoder, &table, 0..64), checksum(&[1; 64]));
+    machine.assert_clean();
+}
+
+#[test]
+fn sync_of_a_part_of_a_line_keeps_the_rest() {
+    let machine = machine();
+    let (camera, storage) = (device(&machine, "camera"), frame(&machine));
+    let table = map(&camera, &storage, FromDevice);
+    machine.cpu_write(&storage, 32, &[1; 32]).unwrap();
+    camera.device().ops().sync_for_cpu(&table, 0..32, FromDevice);
+    assert_eq!(cpu_read(&machine, &storage, 32, 32), [1; 32]);
+    machine.assert_clean();
+}
+
+#[test]
+fn mappings_of_one_device_do_not_spoil_each_other() {
+    let machine = machine();
+    let (blitter, storage) = (device(&machine, "blitter"), frame(&machine));
+    let from = map(&blitter, &storage, FromDevice);
+    fill(&blitter, &from, 0..64, 5);
+    let to = map(&blitter, &storage, ToDevice);
+    assert_eq!(sum(&blitter, &to, 0..64), checksum(&[5; 64]));
+    // Both tables are the same: which mapping ends is told by the direction.
+    fill(&blitter, &from, 64..128, 6);
+    unmap(&blitter, &to, ToDevice);
+    fill(&blitter, &from, 128..192, 7);
+    unmap(&blitter, &from, FromDevice);
+    assert_eq!(
+        cpu_read(&machine, &storage, 0, 192),
+        [[5; 64], [6; 64], [7; 64]].concat()
+    );
+    machine.assert_clean();
+}
+
+#[test]
 fn device_write_stays_in_its_cache_while_it_is_mapped() {
     let machine = machine();
     let (camera, encoder) = (device(&machine, "camera"), device(&machine, "encoder"));
@@ -149,6 +216,11 @@ fn cpu_keeps_what_it_read_before() {
         [format!("{read}: begin_cpu_access was for ToDevice only")]
     );
     machine.end_cpu_access(&storage, 0..PAGE, ToDevice);
+    assert_eq!(cpu_read(&machine, &storage, 0, 64), ZEROS);
+    assert_eq!(
+        words(&machine),
+        [format!("{read}: no begin_cpu_access before the read")]
+    );
     machine.begin_cpu_access(&storage, 0..PAGE, FromDevice);
     assert_eq!(cpu_read(&machine, &storage, 0, 64), [5; 64]);
     machine.assert_clean();
@@ -192,6 +264,8 @@ fn device_write_through_a_mapping_for_reading_goes_nowhere() {
     let (camera, storage) = (device(&machine, "camera"), frame(&machine));
     let table = map(&camera, &storage, ToDevice);
     fill(&camera, &table, 0..64, 5);
+    camera.device().ops().sync_for_cpu(&table, 0..64, Bidirectional);
+    assert_eq!(cpu_read(&machine, &storage, 0, 64), ZEROS);
     unmap(&camera, &table, ToDevice);
     assert_eq!(cpu_read(&machine, &storage, 0, 64), ZEROS);
     let expected = "'frame', bytes 0..64: the CPU read what was there before device 'camera' wrote: unmapping from the device or \
@@ -303,4 +377,41 @@ fn assertion_shows_the_findings() {
     fill(&camera, &table, 0..64, 5);
     cpu_read(&machine, &storage, 0, 1);
     machine.assert_clean();
+}
+
+#[test]
+fn snooping_device_that_writes_into_the_cpu_s_line_leaves_it_dirty() {
+    let machine = machine();
+    let gpu = SoftDevice::new(&machine, "gpu", DmaLimits::unconstrained()).unwrap();
+    let (encoder, storage) = (device(&machine, "encoder"), frame(&machine));
+    let table = map(&gpu, &storage, Bidirectional);
+    machine.cpu_write(&storage, 0, &[1; 32]).unwrap();
+    fill(&gpu, &table, 32..64, 5);
+    let table = map(&encoder, &storage, ToDevice);
+    assert_eq!(
+        sum(&encoder, &table, 0..64),
+        checksum(&[[1; 32], [5; 32]].concat())
+    );
+    machine.assert_clean();
+}
+
+#[test]
+fn brackets_end_with_the_memory() {
+    let machine = machine();
+    let camera = device(&machine, "camera");
+    let storage = frame(&machine);
+    machine.begin_cpu_access(&storage, 0..PAGE, ToDevice);
+    machine.free(&storage);
+    let again = frame(&machine);
+    assert_eq!(again, storage);
+    let table = map(&camera, &again, FromDevice);
+    machine.speculate(&again, 0..PAGE);
+    fill(&camera, &table, 0..64, 5);
+    camera.device().ops().sync_for_cpu(&table, 0..PAGE, ToDevice);
+    cpu_read(&machine, &again, 0, 64);
+    let findings = machine.take_findings();
+    let [Finding::Stale(stale)] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(stale.cause, Cause::Missing(Bracket::BeginCpuAccess));
 }

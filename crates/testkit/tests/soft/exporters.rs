@@ -291,3 +291,73 @@ fn coherency_is_faked_by_faults() {
     }
     machine.assert_clean();
 }
+
+#[test]
+fn faults_make_devices_right_that_stay_mapped() {
+    let machine = machine();
+    let (camera, gpu) = (device(&machine, "camera"), device(&machine, "gpu"));
+    let exporter = SoftExporter::placed(&machine, "frame", SIZE, Placement::scattered(PAGE))
+        .user_mappings(Coherency::FaultTracked);
+    let buffer = export(&exporter);
+    let storage = exporter.storage().unwrap();
+    let attach = |device: &SoftDevice| {
+        buffer
+            .attach(&device.device().using_all().unwrap(), ReadWrite, &patiently())
+            .unwrap()
+    };
+    let (camera_attachment, gpu_attachment) = (attach(&camera), attach(&gpu));
+    let stays = camera_attachment.map(Bidirectional, &patiently()).unwrap();
+    let area = UserArea {
+        first_page: 0,
+        page_count: 4,
+        access: ReadWrite,
+        backend: Box::new(Nowhere),
+    };
+    let user = buffer.map_user(area).unwrap();
+    for round in 1..4_u8 {
+        sum(&camera, stays.table(), PAGE..PAGE + 64);
+        fill(&camera, stays.table(), PAGE..PAGE + 32, round);
+        user.fault(1, FaultKind::Write).unwrap();
+        let mut seen = [0; 32];
+        machine.cpu_read(&storage, PAGE, &mut seen).unwrap();
+        assert_eq!(seen, [round; 32]);
+        machine
+            .cpu_write(&storage, PAGE + 32, &[round + 100; 32])
+            .unwrap();
+        // Another device takes the page over.
+        drop(gpu_attachment.map(ToDevice, &patiently()).unwrap());
+        let expected = [[round; 32], [round + 100; 32]].concat();
+        assert_eq!(sum(&camera, stays.table(), PAGE..PAGE + 64), checksum(&expected));
+    }
+    machine.assert_clean();
+}
+
+#[test]
+fn take_over_by_a_device_that_only_writes_keeps_what_it_does_not_write() {
+    let machine = machine();
+    let camera = device(&machine, "camera");
+    let exporter = SoftExporter::placed(&machine, "frame", SIZE, Placement::scattered(PAGE))
+        .user_mappings(Coherency::FaultTracked);
+    let buffer = export(&exporter);
+    let storage = exporter.storage().unwrap();
+    let area = UserArea {
+        first_page: 0,
+        page_count: 4,
+        access: ReadWrite,
+        backend: Box::new(Nowhere),
+    };
+    let user = buffer.map_user(area).unwrap();
+    user.fault(1, FaultKind::Write).unwrap();
+    machine.cpu_write(&storage, PAGE, &[3; 64]).unwrap();
+    let attachment = buffer
+        .attach(&camera.device().using_all().unwrap(), ReadWrite, &patiently())
+        .unwrap();
+    let mapping = attachment.map(FromDevice, &patiently()).unwrap();
+    fill(&camera, mapping.table(), PAGE + 64..PAGE + 128, 4);
+    drop(mapping);
+    user.fault(1, FaultKind::Read).unwrap();
+    let mut seen = [0; 128];
+    machine.cpu_read(&storage, PAGE, &mut seen).unwrap();
+    assert_eq!(seen, *[[3; 64], [4; 64]].concat());
+    machine.assert_clean();
+}

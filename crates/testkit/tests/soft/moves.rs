@@ -62,6 +62,24 @@ fn contents_move_and_the_old_place_is_given_back() {
 }
 
 #[test]
+fn window_that_is_open_during_a_move_loses_nothing() {
+    let machine = machine();
+    let (exporter, buffer) = dynamic(&machine);
+    let access = buffer.begin_cpu_access(.., Bidirectional).unwrap();
+    access.page_mut(0).unwrap().write_at(0, &[1; 8]).unwrap();
+    let guard = buffer.reservation().lock(&patiently()).unwrap();
+    exporter.move_to(&guard, &high()).unwrap();
+    drop(guard);
+    access.page_mut(0).unwrap().write_at(8, &[2; 8]).unwrap();
+    access.end().unwrap();
+    let access = buffer.begin_cpu_access(.., FromDevice).unwrap();
+    let mut seen = [0; 16];
+    access.page(0).unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(seen, *[[1; 8], [2; 8]].concat());
+    machine.assert_clean();
+}
+
+#[test]
 fn work_on_the_old_place_goes_on_and_is_moved_too() {
     let machine = machine();
     let camera = device(&machine, "camera");
@@ -83,6 +101,13 @@ fn work_on_the_old_place_goes_on_and_is_moved_too() {
     let idle = exporter.move_to(&guard, &high()).unwrap();
     assert!(!mapping.is_current());
     assert_eq!(machine.allocated_bytes(), 2 * SIZE);
+    assert_eq!(
+        guard
+            .fences(Usage::Kernel)
+            .filter(|(fence, _)| !fence.is_signaled())
+            .count(),
+        1
+    );
     let after = attachment.map(&guard, Bidirectional);
     drop(guard);
     assert!(!idle.is_signaled());
