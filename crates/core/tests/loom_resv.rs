@@ -16,7 +16,7 @@ use wharf_core::dma::{DeviceUse, PhysicalRun};
 use wharf_core::{
     AccessMode, AcquireCtx, AttachmentInfo, DataDirection, Device, DmaBuf, DmaExporter, DmaLimits,
     DynamicAttachment, DynamicExporter, DynamicMapping, ExportInfo, Exporter, ExporterControl, Fence,
-    FenceContext, Importer, MapOps, MapRequest, Notice, RESERVATION_CLASS, Refusal, Reservation,
+    FenceContext, Importer, Interrupt, MapOps, MapRequest, Notice, RESERVATION_CLASS, Refusal, Reservation,
     ReservationGuard, SgTable, Storage, UniqueFence, Usage, Wait,
 };
 
@@ -277,6 +277,33 @@ fn mappings_dropped_while_the_lock_goes_from_hand_to_hand_are_all_unmapped() {
             thread.join().unwrap();
         }
         heap.assert_unmapped(2);
+        assert!(!buffer.reservation().is_locked());
+    });
+}
+
+/// Who waits for the lock and gives up does not take the others' question for a look along.
+#[test]
+fn mapping_dropped_while_a_waiter_gives_up_is_unmapped() {
+    check(3, || {
+        let (heap, buffer) = Heap::export();
+        let attachment = attach(&buffer);
+        let (mapping, interrupt) = (map(&attachment), Interrupt::new());
+        let guard = lock(buffer.reservation());
+        let waiter = {
+            let (reservation, interrupt) = (Arc::clone(buffer.reservation()), interrupt.clone());
+            thread::spawn(move || {
+                let bounds = Wait::forever().interruptible(&interrupt);
+                drop(reservation.lock(&bounds));
+            })
+        };
+        let dropper = thread::spawn(move || {
+            drop(mapping);
+            interrupt.raise();
+        });
+        drop(guard);
+        waiter.join().unwrap();
+        dropper.join().unwrap();
+        heap.assert_unmapped(1);
         assert!(!buffer.reservation().is_locked());
     });
 }

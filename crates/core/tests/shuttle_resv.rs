@@ -318,10 +318,10 @@ fn run(scheduler: impl Scheduler + 'static) {
 
 #[test]
 fn everything_at_once_in_random_schedules() {
-    run(RandomScheduler::new(3000));
+    run(RandomScheduler::new(15_000));
 }
 
 #[test]
 fn everything_at_once_with_few_switches() {
-    run(PctScheduler::new(4, 1000));
+    run(PctScheduler::new(4, 5000));
 }

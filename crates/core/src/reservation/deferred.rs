@@ -1,8 +1,8 @@
 //! Work that needs the lock, left by those who must not wait for it.
 //!
 //! Mappings and pins of dynamic importers go away with the lock held, but a guard can be dropped anywhere, also by a thread that holds
-//! the lock. So a drop leaves the work here. Either it then gets the lock without waiting, or somebody holds it, who looks here before
-//! and after unlocking: whoever comes last sees the work.
+//! the lock. So a drop leaves the work here. Then either it gets the lock without waiting, or it asks whoever holds the lock to look here
+//! when unlocking: the word of the mutex says so, and nobody can unlock without seeing it.
 
 use crate::contain::contain;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -27,27 +27,26 @@ impl Deferred {
     pub(super) fn push(&self, work: Work) {
         let mut all = lock(&self.work);
         all.push(work);
-        // ORDERING: see `is_empty_after_unlock`. Under the lock, so that the count is never ahead of the work or behind it.
-        self.count.fetch_add(1, Ordering::AcqRel);
+        // ORDERING: only a hint.
+        self.count.store(all.len(), Ordering::Relaxed);
     }
 
-    /// Says whether there was no work at some moment: enough for whoever holds the lock and will look again.
+    /// Says whether there was no work at some moment: enough for whoever holds the reservation, who is asked about the rest.
+    #[inline]
     pub(super) fn seems_empty(&self) -> bool {
         // ORDERING: only a hint.
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Says whether all work was done or is going to be, when asked right after unlocking.
-    pub(super) fn is_empty_after_unlock(&self) -> bool {
-        // ORDERING: a read-modify-write, as in `push`, so that one of the two comes first. If this one does, then the other reads what it
-        // wrote, the unlocking before it is visible there, and whoever pushed finds the lock free or with a later holder.
-        self.count.fetch_or(0, Ordering::AcqRel) == 0
-    }
-
     /// Does all work there is, and what comes meanwhile; adds what is to be done without the lock.
+    #[cold]
     pub(super) fn run(&self, guard: &ReservationGuard<'_>, afterwards: &mut Vec<Afterwards>) {
-        while !self.seems_empty() {
-            for one in self.take() {
+        loop {
+            let work = self.take();
+            if work.is_empty() {
+                return;
+            }
+            for one in work {
                 // The panic hook has reported it already; the others' work is not to suffer.
                 afterwards.extend(contain(|| one(guard)).ok().flatten());
             }
@@ -56,8 +55,8 @@ impl Deferred {
 
     fn take(&self) -> Vec<Work> {
         let mut all = lock(&self.work);
-        // ORDERING: under the lock, see `push`.
-        self.count.fetch_sub(all.len(), Ordering::AcqRel);
+        // ORDERING: only a hint.
+        self.count.store(0, Ordering::Relaxed);
         std::mem::take(&mut *all)
     }
 }

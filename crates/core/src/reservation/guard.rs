@@ -21,6 +21,7 @@ pub struct ReservationGuard<'r> {
 }
 
 impl<'r> ReservationGuard<'r> {
+    #[inline]
     pub(super) fn new(reservation: &'r Reservation, lock: WwGuard<'r>) -> Self {
         Self {
             reservation,
@@ -138,23 +139,15 @@ impl<'r> ReservationGuard<'r> {
     }
 
     /// Does what others left to do for the holder, and unlocks; returns what is to be done without the lock.
-    ///
-    /// Work that comes between the last look and the unlocking finds the lock taken. So there is a look after it too.
+    #[inline]
     pub(super) fn release(&mut self) -> Vec<Afterwards> {
         let mut afterwards = Vec::new();
-        if self.lock.is_none() {
-            return afterwards;
+        if self.lock.is_some() && !self.reservation.deferred.seems_empty() {
+            self.reservation.deferred.run(self, &mut afterwards);
         }
-        let deferred = &self.reservation.deferred;
-        deferred.run(self, &mut afterwards);
-        self.lock = None;
-        while !deferred.is_empty_after_unlock() {
-            let Some(mut next) = self.reservation.try_lock() else {
-                // Whoever holds it will look.
-                break;
-            };
-            deferred.run(&next, &mut afterwards);
-            next.lock = None;
+        // Whoever left work since then found the lock taken, and asked for a look.
+        if self.lock.take().is_some_and(WwGuard::unlock) {
+            self.reservation.look(&mut afterwards);
         }
         afterwards
     }
@@ -168,14 +161,30 @@ impl Reservation {
         work: impl FnOnce(&ReservationGuard<'_>) -> Option<Afterwards> + Send + 'static,
     ) {
         self.deferred.push(Box::new(work));
-        // Unlocking does it. Without the lock there is somebody who holds it, and who looks after unlocking.
-        drop(self.try_lock());
+        let mut afterwards = Vec::new();
+        self.look(&mut afterwards);
+        deferred::run_afterwards(afterwards);
+    }
+
+    /// Does what was left to do, or has whoever holds the lock do it.
+    fn look(&self, afterwards: &mut Vec<Afterwards>) {
+        while let Some(lock) = self.mutex.try_lock_or_ask() {
+            let mut guard = ReservationGuard::new(self, lock);
+            self.deferred.run(&guard, afterwards);
+            if !guard.lock.take().is_some_and(WwGuard::unlock) {
+                return;
+            }
+        }
     }
 }
 
 impl Drop for ReservationGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        deferred::run_afterwards(self.release());
+        let afterwards = self.release();
+        if !afterwards.is_empty() {
+            deferred::run_afterwards(afterwards);
+        }
     }
 }
 

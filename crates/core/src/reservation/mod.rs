@@ -109,6 +109,7 @@ impl Reservation {
     ///
     /// # References
     /// `dma_resv_lock`, `dma_resv_lock_interruptible` (include/linux/dma-resv.h, v6.12).
+    #[inline]
     #[track_caller]
     pub fn lock(&self, wait: &Wait<'_>) -> Result<ReservationGuard<'_>, WwWaitError> {
         Ok(ReservationGuard::new(self, self.mutex.lock(wait)?))
@@ -126,6 +127,7 @@ impl Reservation {
     ///
     /// # References
     /// `dma_resv_lock`, `dma_resv_lock_interruptible` (include/linux/dma-resv.h, v6.12).
+    #[inline]
     #[track_caller]
     pub fn lock_in<'r>(
         &'r self,
@@ -142,6 +144,7 @@ impl Reservation {
     ///
     /// # References
     /// `dma_resv_trylock` (include/linux/dma-resv.h, v6.12).
+    #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> Option<ReservationGuard<'_>> {
         Some(ReservationGuard::new(self, self.mutex.try_lock()?))

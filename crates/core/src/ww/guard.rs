@@ -21,6 +21,8 @@ pub struct WwGuard<'a> {
     mutex: &'a WwMutex,
     ctx: Option<&'a AcquireCtx>,
     token: Token,
+    /// False once it is unlocked.
+    is_held: bool,
     order: Held,
     /// A token names a thread or what is its own.
     not_send: PhantomData<*const ()>,
@@ -36,6 +38,7 @@ impl<'a> WwGuard<'a> {
             mutex,
             ctx,
             token,
+            is_held: true,
             order,
             not_send: PhantomData,
         }
@@ -62,12 +65,30 @@ impl<'a> WwGuard<'a> {
     }
 }
 
-impl Drop for WwGuard<'_> {
-    fn drop(&mut self) {
-        self.mutex.release(self.token);
+impl WwGuard<'_> {
+    /// Unlocks; says whether somebody asked for a look meanwhile, see [`WwMutex::try_lock_or_ask`].
+    #[inline]
+    pub(crate) fn unlock(mut self) -> bool {
+        self.give_back()
+    }
+
+    #[inline]
+    fn give_back(&mut self) -> bool {
+        if !std::mem::replace(&mut self.is_held, false) {
+            return false;
+        }
+        let asked = self.mutex.release(self.token);
         if let Some(ctx) = self.ctx {
             ctx.gave_back();
         }
+        asked
+    }
+}
+
+impl Drop for WwGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

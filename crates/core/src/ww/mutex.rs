@@ -30,7 +30,21 @@ use crate::{Deadline, Wait, WaitError};
 pub struct WwMutex {
     class: &'static WwClass,
     owner: OwnerWord,
-    queue: Mutex<WaitQueue>,
+    attention: Mutex<Attention>,
+}
+
+/// What a holder has to see to when it unlocks.
+#[derive(Default)]
+struct Attention {
+    queue: WaitQueue,
+    /// Whether somebody who did without the mutex asks for a look.
+    asked: bool,
+}
+
+impl Attention {
+    fn is_needed(&self) -> bool {
+        self.asked || !self.queue.is_empty()
+    }
 }
 
 /// Why a mutex was not taken.
@@ -47,7 +61,7 @@ impl WwMutex {
         Self {
             class,
             owner: OwnerWord::free_word(),
-            queue: Mutex::new(WaitQueue::default()),
+            attention: Mutex::default(),
         }
     }
 
@@ -217,12 +231,12 @@ impl WwMutex {
 
     /// Returns where to wait, or `None` if the mutex was given back meanwhile and is now the request's.
     fn enqueue(&self, request: &Request<'_>) -> Result<Option<WaitPlace>, Refusal> {
-        let mut queue = lock(&self.queue);
+        let mut attention = lock(&self.attention);
         let Some(holder) = self.owner.announce_waiter(request.token()) else {
             return Ok(None);
         };
-        let place = queue.admit(self.class.algorithm(), request, holder);
-        if queue.is_empty() {
+        let place = attention.queue.admit(self.class.algorithm(), request, holder);
+        if !attention.is_needed() {
             self.owner.no_more_waiters();
         }
         place.map(Some).ok_or(Refusal::BackOff)
@@ -243,31 +257,48 @@ impl WwMutex {
     }
 
     fn leave(&self, place: &WaitPlace) {
-        let mut queue = lock(&self.queue);
-        if queue.remove(place) && queue.is_empty() {
+        let mut attention = lock(&self.attention);
+        if attention.queue.remove(place) && !attention.is_needed() {
             self.owner.no_more_waiters();
         }
     }
 
-    /// Unlocks. The caller holds the mutex by `token`.
-    pub(super) fn release(&self, token: Token) {
-        if !self.owner.try_release(token) {
-            self.release_contended();
+    /// Locks the mutex if it is free, without a context; else asks whoever holds it for a look: then their [`WwGuard::unlock`] says so.
+    /// Does not block on the mutex.
+    #[track_caller]
+    pub(crate) fn try_lock_or_ask(&self) -> Option<WwGuard<'_>> {
+        let token = thread::token();
+        if !self.owner.try_acquire(token) {
+            let mut attention = lock(&self.attention);
+            if self.owner.announce_waiter(token).is_some() {
+                attention.asked = true;
+                return None;
+            }
         }
+        let order = self.class.order_mutex(How::Try, None);
+        Some(WwGuard::new(self, None, token, order))
+    }
+
+    /// Unlocks; says whether somebody asked for a look. The caller holds the mutex by `token`.
+    #[inline]
+    pub(super) fn release(&self, token: Token) -> bool {
+        !self.owner.try_release(token) && self.release_contended()
     }
 
     /// Hands the mutex to the first waiter that still wants it.
     #[cold]
-    fn release_contended(&self) {
-        let mut queue = lock(&self.queue);
-        while let Some((token, place)) = queue.pop() {
+    fn release_contended(&self) -> bool {
+        let mut attention = lock(&self.attention);
+        let asked = std::mem::take(&mut attention.asked);
+        while let Some((token, place)) = attention.queue.pop() {
             // The word first: who is granted the mutex may unlock it at once.
-            self.owner.hand_over(token, !queue.is_empty());
+            self.owner.hand_over(token, !attention.queue.is_empty());
             if place.deliver(Verdict::Granted) {
-                return;
+                return asked;
             }
         }
         self.owner.free();
+        asked
     }
 }
 

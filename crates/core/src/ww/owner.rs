@@ -3,7 +3,7 @@
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Somebody waits: the holder must look into the queue when it unlocks.
+/// Somebody waits or asks for a look: the holder must see to it when it unlocks.
 const WAITERS: u64 = 1;
 /// The holder is a context and not a bare thread.
 const IN_CONTEXT: u64 = 2;
@@ -43,7 +43,7 @@ impl Token {
 /// | Word | State | Left by |
 /// |---|---|---|
 /// | 0 | free | [`OwnerWord::try_acquire`] |
-/// | token | held, nobody waits | [`OwnerWord::try_release`], [`OwnerWord::announce_waiter`] |
+/// | token | held, nobody waits or asks | [`OwnerWord::try_release`], [`OwnerWord::announce_waiter`] |
 /// | token and [`WAITERS`] | held, the queue matters | under the queue's lock: `hand_over`, `free`, `no_more_waiters` |
 ///
 /// # Invariants
@@ -61,7 +61,7 @@ impl OwnerWord {
         self.0.compare_exchange(0, token.0, Acquire, Relaxed).is_ok()
     }
 
-    /// Frees a mutex for which nobody waits.
+    /// Frees a mutex for which nobody waits or asks.
     pub(super) fn try_release(&self, token: Token) -> bool {
         // ORDERING: what this holder did is seen by the next Acquire.
         self.0.compare_exchange(token.0, 0, Release, Relaxed).is_ok()
