@@ -69,7 +69,8 @@ impl DmaBuf {
     /// Returns what can be seen of the buffer.
     ///
     /// # Blocking
-    /// No, not even while others hold the reservation. It calls nobody: neither exporter nor importers nor the sources of fences.
+    /// No, not even while others hold the reservation. It calls nobody: neither exporter nor importers nor the sources of fences; but an
+    /// attachment whose last handle goes at this very moment may end on this thread.
     ///
     /// # Examples
     /// ```

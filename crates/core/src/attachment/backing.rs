@@ -123,11 +123,9 @@ fn allocate(buffer: &DmaBuf) -> Result<(), BackingError> {
 
 /// Collates the limits of all attachments, and of one that wants to be.
 fn requirements(buffer: &DmaBuf, newcomer: Option<&Core>) -> Result<Requirements, Conflict> {
-    let attached = buffer.devices().attachments();
-    let infos = attached
-        .iter()
-        .map(|core| core.info())
-        .chain(newcomer.map(Core::info));
+    // Not the attachments themselves: the last handle of one could end here, and its exporter be called during the turn.
+    let attached = buffer.devices().infos();
+    let infos = attached.iter().map(AsRef::as_ref).chain(newcomer.map(Core::info));
     collate(
         infos.map(|info| (info.label(), info.limits())),
         buffer.size_bytes(),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backing::Turns;
-use super::core::{Core, Ending, WeakCore};
-use super::{AttachmentId, Contract, Hold, Holder};
+use super::core::{Core, WeakCore};
+use super::ending::Ending;
+use super::{AttachmentId, AttachmentInfo, Contract, Hold, Holder};
 use crate::moves::Settling;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
@@ -88,6 +89,13 @@ impl Devices {
     pub(crate) fn attachments(&self) -> Vec<Arc<Core>> {
         let list = lock(&self.attachments);
         list.values().filter_map(|entry| entry.core.upgrade()).collect()
+    }
+
+    /// Returns who is attached.
+    pub(super) fn infos(&self) -> Vec<Arc<AttachmentInfo>> {
+        let list = lock(&self.attachments);
+        let alive = list.values().filter(|entry| entry.core.strong_count() > 0);
+        alive.map(|entry| Arc::clone(entry.ending.info())).collect()
     }
 
     /// Returns everybody who keeps the buffer where it is. Contract: A5.

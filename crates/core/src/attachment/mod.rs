@@ -36,6 +36,7 @@ mod calls;
 mod core;
 mod devices;
 mod dynamic_importer;
+mod ending;
 mod error;
 mod holder;
 mod importer;
