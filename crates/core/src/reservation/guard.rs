@@ -14,8 +14,7 @@ use crate::{ContextId, Fence, WwGuard};
 #[must_use = "the reservation is unlocked when the guard is dropped"]
 pub struct ReservationGuard<'r> {
     reservation: &'r Reservation,
-    /// `None` only inside of drop.
-    lock: Option<WwGuard<'r>>,
+    lock: WwGuard<'r>,
     /// How many fences may still be added.
     slots: Cell<usize>,
 }
@@ -25,7 +24,7 @@ impl<'r> ReservationGuard<'r> {
     pub(super) fn new(reservation: &'r Reservation, lock: WwGuard<'r>) -> Self {
         Self {
             reservation,
-            lock: Some(lock),
+            lock,
             slots: Cell::new(0),
         }
     }
@@ -138,15 +137,15 @@ impl<'r> ReservationGuard<'r> {
         Ok(())
     }
 
-    /// Does what others left to do for the holder, and unlocks; returns what is to be done without the lock.
+    /// Does what others left to do for the holder, and unlocks; returns what is to be done without the lock. Does nothing the second time.
     #[inline]
     pub(super) fn release(&mut self) -> Vec<Afterwards> {
         let mut afterwards = Vec::new();
-        if self.lock.is_some() && !self.reservation.deferred.seems_empty() {
+        if !self.reservation.deferred.seems_empty() && self.lock.is_held() {
             self.reservation.deferred.run(self, &mut afterwards);
         }
         // Whoever left work since then found the lock taken, and asked for a look.
-        if self.lock.take().is_some_and(WwGuard::unlock) {
+        if self.lock.unlock() {
             self.reservation.look(&mut afterwards);
         }
         afterwards
@@ -167,11 +166,12 @@ impl Reservation {
     }
 
     /// Does what was left to do, or has whoever holds the lock do it.
+    #[cold]
     fn look(&self, afterwards: &mut Vec<Afterwards>) {
         while let Some(lock) = self.mutex.try_lock_or_ask() {
             let mut guard = ReservationGuard::new(self, lock);
             self.deferred.run(&guard, afterwards);
-            if !guard.lock.take().is_some_and(WwGuard::unlock) {
+            if !guard.lock.unlock() {
                 return;
             }
         }

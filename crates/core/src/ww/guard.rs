@@ -30,6 +30,7 @@ pub struct WwGuard<'a> {
 
 impl<'a> WwGuard<'a> {
     /// Wraps a mutex that has been taken.
+    #[inline]
     pub(super) fn new(mutex: &'a WwMutex, ctx: Option<&'a AcquireCtx>, token: Token, order: Held) -> Self {
         if let Some(ctx) = ctx {
             ctx.took();
@@ -66,14 +67,16 @@ impl<'a> WwGuard<'a> {
 }
 
 impl WwGuard<'_> {
-    /// Unlocks; says whether somebody asked for a look meanwhile, see [`WwMutex::try_lock_or_ask`].
+    /// Says whether it has not been unlocked yet.
     #[inline]
-    pub(crate) fn unlock(mut self) -> bool {
-        self.give_back()
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
+    /// Unlocks before the drop; says whether somebody asked for a look meanwhile, see [`WwMutex::try_lock_or_ask`].
+    // In place: moving a guard that has just been made costs more than locking.
     #[inline]
-    fn give_back(&mut self) -> bool {
+    pub(crate) fn unlock(&mut self) -> bool {
         if !std::mem::replace(&mut self.is_held, false) {
             return false;
         }
@@ -88,7 +91,7 @@ impl WwGuard<'_> {
 impl Drop for WwGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.give_back();
+        self.unlock();
     }
 }
 

@@ -94,6 +94,7 @@ impl WwMutex {
     ///
     /// # References
     /// `ww_mutex_lock` with a NULL context (kernel/locking/mutex.c, v6.12).
+    #[inline]
     #[track_caller]
     pub fn lock(&self, wait: &Wait<'_>) -> Result<WwGuard<'_>, WwWaitError> {
         let token = thread::token();
@@ -157,6 +158,7 @@ impl WwMutex {
     ///
     /// # References
     /// `ww_mutex_trylock` with a NULL context (kernel/locking/mutex.c, v6.12).
+    #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> Option<WwGuard<'_>> {
         let token = thread::token();
@@ -204,6 +206,7 @@ impl WwMutex {
         Ok(WwGuard::new(self, Some(ctx), token, order))
     }
 
+    #[inline]
     fn check_recursion(&self) -> Result<(), WwMisuse> {
         match self.owner.holder() {
             Some(holder) if thread::is_mine(holder) => Err(WwMisuse::Recursion {

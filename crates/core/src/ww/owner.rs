@@ -18,6 +18,7 @@ const NUMBER_SHIFT: u32 = 2;
 pub(super) struct Token(u64);
 
 impl Token {
+    #[inline]
     pub(super) fn of_thread(number: u64) -> Self {
         Self(number << NUMBER_SHIFT)
     }
@@ -56,18 +57,21 @@ impl OwnerWord {
     }
 
     /// Takes a free mutex.
+    #[inline]
     pub(super) fn try_acquire(&self, token: Token) -> bool {
         // ORDERING: sees what the last holder did before its Release.
         self.0.compare_exchange(0, token.0, Acquire, Relaxed).is_ok()
     }
 
     /// Frees a mutex for which nobody waits or asks.
+    #[inline]
     pub(super) fn try_release(&self, token: Token) -> bool {
         // ORDERING: what this holder did is seen by the next Acquire.
         self.0.compare_exchange(token.0, 0, Release, Relaxed).is_ok()
     }
 
     /// Returns who holds the mutex. Out of date at once, unless that is the caller or the queue is locked.
+    #[inline]
     pub(super) fn holder(&self) -> Option<Token> {
         match self.0.load(Relaxed) & !WAITERS {
             0 => None,

@@ -15,6 +15,7 @@ thread_local! {
 }
 
 /// Returns the token of this thread without a context.
+#[inline]
 pub(super) fn token() -> Token {
     Token::of_thread(NUMBER.with(|number| *number))
 }
