@@ -73,6 +73,7 @@ impl<'r> ReservationGuard<'r> {
     ///
     /// # References
     /// `dma_resv_add_fence` (drivers/dma-buf/dma-resv.c, v6.12).
+    // DIFFERENCE: the kernel replaces the first fence that it may, so that others which the new one stands for too can stay behind it.
     // DIFFERENCE: in the kernel a fence that takes another's place needs no slot, so that a forgotten reservation shows up only when
     // there happens to be nothing to replace. It takes the place of one fence, and that may be a signaled one of any context, so that
     // what stays depends on the order of the list; asking every fence whether it is signaled would also mean calling foreign code while
