@@ -32,6 +32,8 @@ pub struct BufferSnapshot {
     pub is_revoked: bool,
     /// Whether the CPU has it mapped in this process, by vmap.
     pub is_vmapped: bool,
+    /// How many user mappings there are.
+    pub user_mappings: usize,
     /// The attachments, in the order of attaching.
     pub attachments: Vec<AttachmentSnapshot>,
     /// The fences on the reservation, in the order of adding.
@@ -109,6 +111,7 @@ impl DmaBuf {
             is_locked: self.reservation().is_locked(),
             is_revoked: self.devices().is_revoked(),
             is_vmapped: self.vmap_count().is_in_use(),
+            user_mappings: self.user_mappings().count(),
             attachments,
             fences: self.fence_snapshots(),
         }
@@ -145,6 +148,9 @@ impl fmt::Display for BufferSnapshot {
             (self.is_revoked, ", revoked"),
         ] {
             f.write_str(if is_so { text } else { "" })?;
+        }
+        if self.user_mappings > 0 {
+            write!(f, ", {} user mappings", self.user_mappings)?;
         }
         for attachment in &self.attachments {
             write!(f, "\n  {attachment}")?;

@@ -150,6 +150,11 @@ impl UserMappings {
         Ok(claim)
     }
 
+    /// Says how many mappings there are.
+    pub(crate) fn count(&self) -> usize {
+        self.state().entries.len()
+    }
+
     /// Says how many mappings show the memory where it is, and cannot be made to look elsewhere.
     pub(crate) fn untracked_count(&self) -> usize {
         let state = self.state();

@@ -191,6 +191,8 @@ fn touches_during_a_move_wait_for_it() {
 fn mappings_that_cannot_be_taken_away_hold_the_buffer() {
     let (heap, buffer) = CpuHeap::export(Backing::At(contiguous(HIGH)), false);
     let (_seen, mapping) = map(&heap, &buffer);
+    assert_eq!(buffer.snapshot().user_mappings, 1);
+    assert!(buffer.snapshot().to_string().contains(", 1 user mappings"));
     let MoveError::Held { holders, .. } = heap.move_to(&buffer, LOW, || ()).unwrap_err() else {
         panic!("not held");
     };
