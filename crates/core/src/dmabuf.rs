@@ -6,9 +6,7 @@
 use std::any::Any;
 use std::fmt;
 use std::mem;
-use std::num::NonZeroU64;
 use std::ops::RangeBounds;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::attachment::Devices;
@@ -17,32 +15,7 @@ use crate::cpu::{self, CpuAccess, CpuAccessError};
 use crate::export::{self, CheckedExport, ExportError, ExportInfo};
 use crate::user_mapping::UserMappings;
 use crate::vmap::VmapCount;
-use crate::{AccessMode, BufferName, DataDirection, Exporter, ExporterControl, Reservation, Wait};
-
-/// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BufferId(NonZeroU64);
-
-impl BufferId {
-    /// Returns the number.
-    pub fn get(self) -> u64 {
-        self.0.get()
-    }
-
-    fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: only uniqueness matters, and that is the read-modify-write's own.
-        let previous = LAST.fetch_add(1, Ordering::Relaxed);
-        // A counter of 64 bits does not come round: a million exports a second take 580 000 years.
-        Self(NonZeroU64::MIN.saturating_add(previous))
-    }
-}
-
-impl fmt::Display for BufferId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+use crate::{AccessMode, BufferId, BufferName, DataDirection, Exporter, ExporterControl, Reservation, Wait};
 
 /// A strong handle to a buffer. Cloning is cheap and gives the same buffer with the same access.
 ///

@@ -149,6 +149,7 @@ mod errno;
 mod export;
 mod exporter;
 pub mod fence;
+mod id;
 pub mod layout;
 pub mod moves;
 mod name;
@@ -170,7 +171,7 @@ pub use attachment::{
 };
 pub use cpu::{CpuAccess, CpuAccessError, CpuBytes, CpuBytesError, Page, PageMut};
 pub use dma::{Device, DmaLimits, DmaOps, SgSegment, SgTable, Storage};
-pub use dmabuf::{BufferId, DmaBuf, WeakDmaBuf};
+pub use dmabuf::{DmaBuf, WeakDmaBuf};
 pub use errno::Errno;
 pub use export::{ExportError, ExportFault, ExportInfo, MismatchPolicy};
 pub use exporter::{
@@ -181,6 +182,7 @@ pub use fence::{
     CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
     FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError,
 };
+pub use id::BufferId;
 pub use moves::{ExporterControl, MoveError, RevokeError};
 pub use name::{BufferName, NameError};
 pub use range::RangeError;
