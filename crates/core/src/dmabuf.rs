@@ -90,7 +90,7 @@ impl DmaBuf {
         let CheckedExport {
             info,
             exporter_name,
-            exporter_kind,
+            exporter_role,
         } = export::check(info)?;
         let shared = Shared {
             id: BufferId::next(),
@@ -98,7 +98,7 @@ impl DmaBuf {
             exporter_name,
             name: Mutex::new(info.name),
             reservation: info.reservation.unwrap_or_else(Reservation::new),
-            devices: Devices::new(exporter_kind, info.mismatch),
+            devices: Devices::new(exporter_role, info.mismatch),
             vmap: VmapCount::default(),
             user_mappings: UserMappings::default(),
             exporter: info.exporter,

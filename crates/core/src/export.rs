@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::attachment::ExporterKind;
 use crate::contain::contain;
 use crate::exporter::MapOps;
 use crate::name::{self, BufferName, NameError};
-use crate::{AccessMode, Errno, Exporter, PAGE_BYTES, Reservation};
+use crate::{AccessMode, Errno, Exporter, ExporterRole, PAGE_BYTES, Reservation};
 
 /// The longest exporter name in bytes.
 const MAX_EXPORTER_NAME_BYTES: usize = 31;
@@ -171,16 +170,16 @@ impl fmt::Debug for ExportError {
 pub(crate) struct CheckedExport {
     pub(crate) info: ExportInfo,
     pub(crate) exporter_name: Box<str>,
-    pub(crate) exporter_kind: ExporterKind,
+    pub(crate) exporter_role: ExporterRole,
 }
 
 /// Checks an export, asking the exporter for its name and kind.
 pub(crate) fn check(info: ExportInfo) -> Result<CheckedExport, ExportError> {
     match check_size(info.size_bytes).and_then(|()| ask(info.exporter.as_ref())) {
-        Ok((exporter_name, exporter_kind)) => Ok(CheckedExport {
+        Ok((exporter_name, exporter_role)) => Ok(CheckedExport {
             info,
             exporter_name,
-            exporter_kind,
+            exporter_role,
         }),
         Err(fault) => Err(ExportError {
             fault,
@@ -205,12 +204,12 @@ fn check_size(size_bytes: u64) -> Result<(), ExportFault> {
     Ok(())
 }
 
-fn ask(exporter: &dyn Exporter) -> Result<(Box<str>, ExporterKind), ExportFault> {
+fn ask(exporter: &dyn Exporter) -> Result<(Box<str>, ExporterRole), ExportFault> {
     let answer = contain(|| {
         let kind = match exporter.map_ops() {
-            MapOps::None => ExporterKind::Unmappable,
-            MapOps::Static(_) => ExporterKind::Static,
-            MapOps::Dynamic(_) => ExporterKind::Dynamic,
+            MapOps::None => ExporterRole::Unmappable,
+            MapOps::Static(_) => ExporterRole::Static,
+            MapOps::Dynamic(_) => ExporterRole::Dynamic,
         };
         let name = exporter.name();
         name::check(name, MAX_EXPORTER_NAME_BYTES).map(|()| (Box::from(name), kind))

@@ -4,6 +4,14 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Returns a counter's next number, which it never gives again.
+pub(crate) fn next_number(last: &AtomicU64) -> NonZeroU64 {
+    // ORDERING: only uniqueness matters, and that is the read-modify-write's own.
+    let previous = last.fetch_add(1, Ordering::Relaxed);
+    // A counter of 64 bits does not come round: a million a second take 580 000 years.
+    NonZeroU64::MIN.saturating_add(previous)
+}
+
 /// The number of a buffer: unique among all buffers this process ever has. Contract: B2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BufferId(NonZeroU64);
@@ -16,10 +24,7 @@ impl BufferId {
 
     pub(crate) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: only uniqueness matters, and that is the read-modify-write's own.
-        let previous = LAST.fetch_add(1, Ordering::Relaxed);
-        // A counter of 64 bits does not come round: a million exports a second take 580 000 years.
-        Self(NonZeroU64::MIN.saturating_add(previous))
+        Self(next_number(&LAST))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::attachment::{AttachmentSnapshot, ExporterKind};
+use crate::attachment::AttachmentSnapshot;
 use crate::{BufferId, BufferName, DmaBuf, FenceStatus, Usage};
 
 /// The state of a buffer at about one moment.
@@ -101,11 +101,7 @@ impl DmaBuf {
             id: self.id(),
             name: self.name(),
             exporter: self.exporter_name().into(),
-            role: match self.devices().kind() {
-                ExporterKind::Unmappable => ExporterRole::Unmappable,
-                ExporterKind::Static => ExporterRole::Static,
-                ExporterKind::Dynamic => ExporterRole::Dynamic,
-            },
+            role: self.devices().role(),
             size_bytes: self.size_bytes(),
             handles: self.handle_count(),
             is_locked: self.reservation().is_locked(),

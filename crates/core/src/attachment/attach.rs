@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::core::{self, Core, Kept, Pairing};
-use super::devices::ExporterKind;
 use super::info::AttachmentId;
 use super::{
     AttachError, AttachFault, AttachmentInfo, Contract, Importer, MapError, backing, calls, mapping,
 };
 use crate::contain::contain;
 use crate::dma::DeviceUse;
-use crate::{AccessMode, DataDirection, DmaBuf, ExporterFault, ReservationGuard, Wait, WwWaitError};
+use crate::{
+    AccessMode, DataDirection, DmaBuf, ExporterFault, ExporterRole, ReservationGuard, Wait, WwWaitError,
+};
 
 /// See [`DmaBuf::attach`] and [`DmaBuf::attach_dynamic`].
 pub(super) fn attach(
@@ -60,7 +61,7 @@ fn check(
     importer: Option<&dyn Importer>,
 ) -> Result<AttachmentInfo, AttachError> {
     let refuse = |fault| refuse(buffer, device, fault);
-    if buffer.devices().kind() == ExporterKind::Unmappable {
+    if buffer.devices().role() == ExporterRole::Unmappable {
         return Err(refuse(AttachFault::NotMappable));
     }
     if buffer.devices().is_revoked() {

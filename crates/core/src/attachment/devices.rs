@@ -10,19 +10,11 @@ use super::{AttachmentId, AttachmentInfo, Contract, Hold, Holder};
 use crate::moves::Settling;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
-use crate::{DmaBuf, Fence, MismatchPolicy};
-
-/// Whether an exporter serves devices, and how: fixed at export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ExporterKind {
-    Unmappable,
-    Static,
-    Dynamic,
-}
+use crate::{DmaBuf, ExporterRole, Fence, MismatchPolicy};
 
 /// The device side of a buffer.
 pub(crate) struct Devices {
-    kind: ExporterKind,
+    role: ExporterRole,
     mismatch: MismatchPolicy,
     turns: Turns,
     /// In the order of attaching. Changed with the reservation held if the exporter is dynamic, so that a move sees all.
@@ -40,9 +32,9 @@ struct Entry {
 }
 
 impl Devices {
-    pub(crate) fn new(kind: ExporterKind, mismatch: MismatchPolicy) -> Self {
+    pub(crate) fn new(role: ExporterRole, mismatch: MismatchPolicy) -> Self {
         Self {
-            kind,
+            role,
             mismatch,
             turns: Turns::default(),
             attachments: Mutex::new(BTreeMap::new()),
@@ -51,12 +43,12 @@ impl Devices {
         }
     }
 
-    pub(crate) fn kind(&self) -> ExporterKind {
-        self.kind
+    pub(crate) fn role(&self) -> ExporterRole {
+        self.role
     }
 
     pub(crate) fn is_dynamic(&self) -> bool {
-        self.kind == ExporterKind::Dynamic
+        self.role == ExporterRole::Dynamic
     }
 
     pub(super) fn mismatch(&self) -> MismatchPolicy {

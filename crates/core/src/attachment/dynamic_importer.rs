@@ -81,16 +81,13 @@ impl DynamicAttachment {
     ) -> Result<DynamicMapping, MapError> {
         self.core.check_usable(Some(guard))?;
         self.core.check_access(direction)?;
-        let (table, kept) = match mapping::kept(&self.core, direction)? {
-            Some(table) => (table, true),
-            None => (
-                Arc::new(mapping::map_through(&self.core, Some(guard), direction)?),
-                false,
-            ),
+        let table = match mapping::kept(&self.core, direction)? {
+            Some(table) => table,
+            None => Arc::new(mapping::map_through(&self.core, Some(guard), direction)?),
         };
         // The exporter can have revoked it while it mapped.
         if let Err(error) = self.core.check_usable(Some(guard)) {
-            if !kept {
+            if !self.core.is_kept(&table) {
                 mapping::unmap_through(&self.core, Some(guard), direction, &table);
             }
             return Err(error);
@@ -100,7 +97,6 @@ impl DynamicAttachment {
             core: Arc::clone(&self.core),
             direction,
             table,
-            kept,
         })
     }
 
@@ -182,8 +178,6 @@ pub struct DynamicMapping {
     number: Option<u64>,
     direction: DataDirection,
     table: Arc<SgTable>,
-    /// Whether the mapping belongs to the attachment.
-    kept: bool,
 }
 
 impl DynamicMapping {
@@ -223,7 +217,7 @@ impl DynamicMapping {
             return Err(GiveBackError { error, kept: self });
         }
         if let Some(number) = self.number.take() {
-            unmap(&self.core, guard, self.direction, &self.table, number, self.kept);
+            unmap(&self.core, guard, self.direction, &self.table, number);
         }
         Ok(())
     }
@@ -251,11 +245,10 @@ fn unmap(
     core: &Core,
     guard: &ReservationGuard<'_>,
     direction: DataDirection,
-    table: &SgTable,
+    table: &Arc<SgTable>,
     number: u64,
-    kept: bool,
 ) {
-    if !kept {
+    if !core.is_kept(table) {
         mapping::unmap_through(core, Some(guard), direction, table);
     }
     core.forget(number);
@@ -267,10 +260,10 @@ impl Drop for DynamicMapping {
             return;
         };
         let (core, table) = (Arc::clone(&self.core), Arc::clone(&self.table));
-        let (direction, kept) = (self.direction, self.kept);
+        let direction = self.direction;
         let reservation = Arc::clone(core.buffer.reservation());
         reservation.defer(move |guard| {
-            unmap(&core, guard, direction, &table, number, kept);
+            unmap(&core, guard, direction, &table, number);
             None
         });
     }

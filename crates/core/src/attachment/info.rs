@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use crate::dma::{DeviceUse, DmaLimits, SgTable, Storage};
+use crate::id::next_number;
 use crate::{AccessMode, DataDirection, Refusal};
 
 /// The number of an attachment: unique among all this process ever has.
@@ -14,8 +15,7 @@ pub struct AttachmentId(NonZeroU64);
 impl AttachmentId {
     pub(super) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: only uniqueness matters, and that is the read-modify-write's own.
-        Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
+        Self(next_number(&LAST))
     }
 
     /// Returns the number.

@@ -59,4 +59,4 @@ pub use static_importer::{Attachment, DetachError, Mapping};
 pub(crate) use self::core::Core;
 pub(crate) use backing::{ensure as ensure_backing, ensure_unlocked as ensure_backing_unlocked};
 pub(crate) use calls::Callee;
-pub(crate) use devices::{Devices, ExporterKind, cpu_holders};
+pub(crate) use devices::{Devices, cpu_holders};

@@ -126,11 +126,7 @@ impl Attachment {
     pub fn detach(self) -> Result<(), DetachError<Self>> {
         match self.core.mappings_and_pins() {
             0 => Ok(()),
-            uses => Err(DetachError {
-                device: self.info().label().into(),
-                uses,
-                attachment: self,
-            }),
+            uses => Err(DetachError::new(self.info().label().into(), uses, self)),
         }
     }
 }

@@ -304,9 +304,6 @@ fn refuse(error: OutOfMemory) -> Refusal {
 /// Runs something once all fences are signaled, on the thread that signals the last one.
 fn after_all(fences: impl IntoIterator<Item = Fence>, then: impl FnOnce() + Send + 'static) {
     let pending: Vec<Fence> = fences.into_iter().filter(|fence| !fence.is_signaled()).collect();
-    if pending.is_empty() {
-        return then();
-    }
     // Fences on reservations are no containers, so that the array takes them.
     let all = FenceArray::new(pending).map_or_else(|_| Fence::stub(), Fence::from);
     if let CallbackOutcome::AlreadySignaled(then) = all.add_callback(move |_| then()) {
