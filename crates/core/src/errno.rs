@@ -9,7 +9,7 @@ use std::fmt;
 /// ```
 /// use wharf_core::Errno;
 /// assert_eq!(Errno::EINVAL.to_string(), "EINVAL (22)");
-/// assert_eq!(Errno::new(7).to_string(), "error 7");
+/// assert_eq!(Errno::new(6).to_string(), "error 6");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(i32);
@@ -36,6 +36,7 @@ errnos! {
     ENOENT = 2, "No such thing.";
     EINTR = 4, "Interrupted.";
     EIO = 5, "Input or output failed.";
+    E2BIG = 7, "Too much to work through.";
     EAGAIN = 11, "Not now.";
     ENOMEM = 12, "Out of memory.";
     EACCES = 13, "Permission denied.";
@@ -50,6 +51,7 @@ errnos! {
     ETIMEDOUT = 110, "Timed out.";
     EALREADY = 114, "Already so.";
     ESTALE = 116, "Of an earlier generation.";
+    EDQUOT = 122, "More than its share.";
 }
 
 impl Errno {

@@ -141,6 +141,7 @@
 
 mod access;
 pub mod attachment;
+pub mod constraints;
 mod contain;
 pub mod cpu;
 pub mod dma;
@@ -153,6 +154,7 @@ mod id;
 pub mod layout;
 pub mod moves;
 mod name;
+pub mod negotiation;
 pub mod order;
 mod range;
 pub mod reservation;

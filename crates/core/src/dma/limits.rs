@@ -169,7 +169,7 @@ impl DmaLimits {
             .map(|kind| (Field::Translation, Value::Translation(*kind)));
         let numbers = NUMBERS
             .iter()
-            .filter_map(|&field| Some((field, Value::of_number(field, self.number(field)?))));
+            .filter_map(|&field| Some((field, Value::of_number(field, self.number(field)?)?)));
         windows.chain(translation).chain(numbers)
     }
 

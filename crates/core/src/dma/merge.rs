@@ -1,7 +1,8 @@
 //! One device's limits out of those of its functions.
 
 use super::limits::NUMBERS;
-use super::{Conflict, DmaLimits, Field, MergeKind, Need, Value, validate};
+use super::{Conflict, DmaLimits, Field, Need, Value, validate};
+use crate::constraints::merge_numbers;
 
 /// Merges limits that hold in the same address space, as those of the functions of one device.
 ///
@@ -72,18 +73,10 @@ fn add(merged: &mut DmaLimits, need: &Need) -> Result<(), Field> {
             let Some(slot) = slot.map(|slot| &mut merged.numbers[slot]) else {
                 return Ok(());
             };
-            *slot = Some(slot.map_or(number, |other| {
-                merge_numbers(need.field.merge_kind(), number, other)
-            }));
+            let kind = need.field.merge_kind();
+            let merged = slot.map_or(Some(number), |other| merge_numbers(kind, number, other));
+            *slot = Some(merged.ok_or(need.field)?);
         }
     }
     Ok(())
-}
-
-pub(super) fn merge_numbers(kind: MergeKind, one: u64, other: u64) -> u64 {
-    match kind {
-        MergeKind::Min => one.min(other),
-        MergeKind::And => one & other,
-        MergeKind::Max | MergeKind::Or | MergeKind::Intersection | MergeKind::Equal => one.max(other),
-    }
 }

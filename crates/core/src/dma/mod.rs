@@ -15,7 +15,7 @@
 //! segment is content with scattered memory.
 //!
 //! Everything here is a pure function of its arguments, takes no lock and does not block. What limits have and how several
-//! become one is said once, in the table of [`Field`].
+//! become one is said once, in the table of [`constraints`](crate::constraints).
 //!
 //! Contracts: A1, A2, A4, B5, and the field names of N.
 //!
@@ -50,7 +50,6 @@ mod conflict;
 mod device;
 mod device_error;
 mod effective;
-mod field;
 mod limits;
 mod merge;
 mod ops;
@@ -63,12 +62,12 @@ mod validate;
 mod violation;
 mod window;
 
+pub use crate::constraints::{Field, MergeKind, Unit, Value};
 pub use addressing::{Coherency, Translation};
 pub use collate::collate;
 pub use conflict::{Conflict, Need};
 pub use device::{Device, DeviceBuilder, DeviceId, DeviceUse, Function};
 pub use device_error::DeviceError;
-pub use field::{Field, MergeKind, Unit, Value};
 pub use limits::{DmaLimits, DmaLimitsBuilder};
 pub use merge::merge;
 pub use ops::{DirectDma, DmaOps};

@@ -89,18 +89,13 @@ fn check_number(field: Field, number: u64) -> Result<(), LimitsError> {
         Field::BaseAlign | Field::SegmentAlign | Field::LengthGranule => {
             (number.is_power_of_two(), "a power of two")
         }
-        Field::Contiguous
-        | Field::Coherency
-        | Field::Windows
-        | Field::Translation
-        | Field::PageGranule
-        | Field::MinChunk
-        | Field::Size => (true, ""),
+        _ => (true, ""),
     };
     if good {
         return Ok(());
     }
-    Err(invalid(field, Value::of_number(field, number), need))
+    let value = Value::of_number(field, number).unwrap_or(Value::Needed);
+    Err(invalid(field, value, need))
 }
 
 fn check_translation(translation: Translation) -> Result<(), LimitsError> {

@@ -77,7 +77,7 @@ impl Window {
 
 impl Windows {
     /// All addresses of 64 bits.
-    pub(super) fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self(vec![Window::ALL])
     }
 

@@ -72,7 +72,7 @@ impl fmt::Debug for Fourcc {
 }
 
 /// How pixels are arranged in memory beyond their format, as in `drm_fourcc.h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Modifier(u64);
 
 impl Modifier {

@@ -1,0 +1,124 @@
+//! How pictures may lie in a buffer.
+
+use std::fmt;
+
+use super::Record;
+use crate::layout::{Fourcc, Modifier};
+
+/// How pixels are arranged, as far as anybody but the driver can know. Equal or not: there is no order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tiling {
+    /// As a modifier says, which means the same to everybody.
+    Explicit(Modifier),
+    /// As this driver does it when nobody says. Never equal to what another driver does.
+    Implicit(Box<str>),
+}
+
+/// A pixel format in one arrangement; what is not said may be any. Somebody has to say it: if nobody does, nothing is left.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FormatKey {
+    /// The pixel format.
+    pub fourcc: Option<Fourcc>,
+    /// The arrangement.
+    pub tiling: Option<Tiling>,
+}
+
+/// What a participant needs of a picture in one format. Several of them are alternatives, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageConstraints {
+    /// The format.
+    pub key: FormatKey,
+    /// What it needs of the picture: fields of [`Scope::Image`](super::Scope::Image).
+    pub image: Record,
+    /// What it needs of every plane: fields of [`Scope::Plane`](super::Scope::Plane).
+    pub every_plane: Record,
+    /// What it needs of single planes besides, from the first on: fields of [`Scope::Plane`](super::Scope::Plane) and, where planes
+    /// have memories of their own, of [`Scope::Memory`](super::Scope::Memory).
+    pub planes: Vec<Record>,
+}
+
+impl ImageConstraints {
+    /// Begins with a format that restricts nothing else.
+    pub fn new(fourcc: Fourcc, modifier: Modifier) -> Self {
+        Self::of(FormatKey {
+            fourcc: Some(fourcc),
+            tiling: Some(Tiling::Explicit(modifier)),
+        })
+    }
+
+    /// Begins with a format that need not be said whole.
+    pub fn of(key: FormatKey) -> Self {
+        Self {
+            key,
+            image: Record::new(),
+            every_plane: Record::new(),
+            planes: Vec::new(),
+        }
+    }
+
+    /// States what the picture has to be like.
+    #[must_use]
+    pub fn image(mut self, image: Record) -> Self {
+        self.image = image;
+        self
+    }
+
+    /// States what every plane has to be like.
+    #[must_use]
+    pub fn every_plane(mut self, plane: Record) -> Self {
+        self.every_plane = plane;
+        self
+    }
+
+    /// States what single planes have to be like besides, from the first on.
+    #[must_use]
+    pub fn planes(mut self, planes: Vec<Record>) -> Self {
+        self.planes = planes;
+        self
+    }
+}
+
+impl FormatKey {
+    /// Returns what suits both; `None` if nothing does.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            fourcc: common(self.fourcc.as_ref(), other.fourcc.as_ref())?,
+            tiling: common(self.tiling.as_ref(), other.tiling.as_ref())?,
+        })
+    }
+
+    /// Says whether format and arrangement are both said.
+    pub fn is_concrete(&self) -> bool {
+        self.fourcc.is_some() && self.tiling.is_some()
+    }
+}
+
+fn common<T: Clone + PartialEq>(one: Option<&T>, other: Option<&T>) -> Option<Option<T>> {
+    match (one, other) {
+        (Some(one), Some(other)) => (one == other).then(|| Some(one.clone())),
+        (one, other) => Some(one.or(other).cloned()),
+    }
+}
+
+impl fmt::Display for Tiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Explicit(Modifier::LINEAR) => f.write_str("linear"),
+            Self::Explicit(modifier) => modifier.fmt(f),
+            Self::Implicit(driver) => write!(f, "implicit({driver})"),
+        }
+    }
+}
+
+impl fmt::Display for FormatKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fourcc {
+            Some(fourcc) => fourcc.fmt(f)?,
+            None => f.write_str("*")?,
+        }
+        match &self.tiling {
+            Some(tiling) => write!(f, ":{tiling}"),
+            None => f.write_str(":*"),
+        }
+    }
+}

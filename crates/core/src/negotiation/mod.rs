@@ -1,0 +1,28 @@
+//! Negotiation: memory that suits everyone, or the reason why not.
+//!
+//! | Type | What it is |
+//! |---|---|
+//! | [`Participant`], [`Function`], [`Alternative`] | who takes part, what it does, and in which ways it can |
+//! | [`HeapOffer`], [`Guarantees`] | what heaps promise, in the same words |
+//! | [`Problem`], [`Policy`] | all that the outcome depends on |
+//! | [`Plan`] | one point that suits everybody |
+//! | [`Report`] | who and what conflicts, and what would help |
+//!
+//! Contract: N.
+
+mod heap;
+mod participant;
+mod plan;
+mod problem;
+mod report;
+mod validate;
+
+pub use heap::{Guarantees, HeapOffer};
+pub use participant::{Alternative, Function, Participant, ParticipantId, Presence};
+pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, SyncStep};
+pub use problem::{Policy, Problem};
+pub use report::{
+    Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
+    Member, Misfit, Relaxation, Report, ReportKind,
+};
+pub use validate::{InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};
