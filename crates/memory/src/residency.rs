@@ -5,6 +5,9 @@ use crate::mapping::Mapping;
 use rustix::io::Errno;
 use rustix::mm::{Advice, madvise, mlock};
 
+/// How often pages are put together that are in use.
+const ATTEMPTS: usize = 4;
+
 impl Mapping {
     /// Locks the pages into RAM, allocating those that are missing, until the mapping is dropped.
     ///
@@ -41,7 +44,7 @@ impl Mapping {
     /// # Errors
     ///
     /// `EINVAL` when the mapping is not aligned or the kernel (before 6.1, or built without huge pages) cannot do it; `ENOMEM`
-    /// when no huge page is free, `EBUSY` when the memory control group has no room, `EAGAIN` when pages are in use by I/O.
+    /// when no huge page is free, `EBUSY` when the memory control group has no room, `EAGAIN` when pages stay in use, by I/O for example.
     ///
     /// # References
     ///
@@ -71,7 +74,19 @@ impl Mapping {
         unsafe { madvise(address.cast(), len_bytes, advice) }
     }
 
+    /// Pages that the kernel is busy with are tried again a few times.
     fn collapse(&self) -> Result<(), Errno> {
+        let mut outcome = self.collapse_once();
+        for _ in 1..ATTEMPTS {
+            if outcome != Err(Errno::AGAIN) {
+                break;
+            }
+            outcome = self.collapse_once();
+        }
+        outcome
+    }
+
+    fn collapse_once(&self) -> Result<(), Errno> {
         // rustix has no name for this advice.
         // SAFETY:
         // * The range is this mapping, which is live; the kernel moves the pages and keeps contents and access.

@@ -1,7 +1,8 @@
 //! Huge pages that the kernel puts together.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use rustix::io::Errno;
 use wharf_core::AccessMode;
@@ -26,10 +27,31 @@ pub(crate) fn huge(request: &AllocationRequest) -> Option<HeapMemory> {
                 _ => false,
             };
             assert!(is_typed, "{refusal:?}");
-            skip(&format!("huge pages: {refusal}"));
+            let excuse = excuse().ok_or(&refusal).unwrap();
+            skip(&format!("huge pages: {excuse}: {refusal}"));
             None
         }
     }
+}
+
+/// Why this machine need not be able to put huge pages together.
+fn excuse() -> Option<&'static str> {
+    if !Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return Some("the kernel is built without them");
+    }
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().unwrap().parse::<u32>().unwrap();
+    if (number(), number()) < (6, 1) {
+        return Some("the kernel is older than 6.1");
+    }
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let line = meminfo
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))
+        .unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (kib < 1 << 20).then_some("less than 1 GiB of memory is free")
 }
 
 /// The number of the page frame behind each page, or nothing where that is secret.

@@ -1,8 +1,10 @@
 //! The heap of ordinary pages, and what all heaps refuse.
 
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::Errno;
 use wharf_linux::{
-    AllocationRequest, Heap, HugeHeap, LockedHeap, MemfdError, PromiseField, RefusalReason, SystemHeap,
+    AllocationRequest, Heap, HeapMemory, HugeHeap, LockedHeap, Memfd, MemfdError, PromiseField,
+    RefusalReason, Residency, SystemHeap,
 };
 
 use crate::support::{CHUNK, assert_fixed_size, assert_zeroed};
@@ -73,6 +75,17 @@ fn more_than_the_heap_promises_is_refused_before_anything_is_allocated() {
         assert_eq!(refusal.reason, RefusalReason::Promise { field, needed, got });
         assert_eq!(refusal.errno(), Errno::NOMEM);
     }
+}
+
+#[test]
+fn memory_that_can_be_resized_is_no_memory_of_a_heap() {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let growing = memfd_create("growing", flags).unwrap();
+    ftruncate(&growing, 4096).unwrap();
+    fcntl_add_seals(&growing, SealFlags::SHRINK).unwrap();
+    let memfd = Memfd::from_fd(growing).unwrap();
+    let refused = HeapMemory::new(memfd, 4096, Residency::Swappable).unwrap_err();
+    assert!(matches!(refused, MemfdError::Unsealed { missing, .. } if missing == SealFlags::GROW));
 }
 
 #[test]

@@ -107,17 +107,15 @@ fn huge_pages_keep_contents_and_give_zeroes_elsewhere() {
         .unwrap()
         .copy_from(CHUNK_BYTES + 5000, b"kept")
         .unwrap();
-    if let Err(errno) = mapping.assemble_huge_pages() {
-        eprintln!("SKIPPED: no huge pages to be had here: {errno}");
-        return;
-    }
+    // Contents must survive whether it succeeds or not.
+    let assembled = mapping.assemble_huge_pages();
     let mut expected = vec![0; len_bytes];
     expected[CHUNK_BYTES + 5000..CHUNK_BYTES + 5004].copy_from_slice(b"kept");
     assert!(contents(&mapping) == expected, "contents changed");
-    assert_eq!(
-        rustix::fs::fstat(&fd).unwrap().st_blocks * 512,
-        len_bytes as i64,
-        "all pages are allocated"
+    let present_bytes = rustix::fs::fstat(&fd).unwrap().st_blocks * 512;
+    assert!(
+        assembled.is_err() || present_bytes == len_bytes as i64,
+        "{present_bytes} bytes have pages"
     );
 }
 
