@@ -10,6 +10,7 @@
 //!
 //! Contract: N.
 
+mod display;
 mod heap;
 mod participant;
 mod plan;
@@ -17,9 +18,10 @@ mod problem;
 mod report;
 mod validate;
 
+pub use display::{Palette, Plain, Role};
 pub use heap::{Guarantees, HeapOffer};
 pub use participant::{Alternative, Function, Participant, ParticipantId, Presence};
-pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, SyncStep};
+pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, Reason, SyncStep};
 pub use problem::{Policy, Problem};
 pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
