@@ -82,7 +82,10 @@ impl Session {
     ///
     /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a stream.
     pub fn import(&self, token: &Token) -> Result<BufferSet, SessionError> {
-        let request = ImportBuffers { token: token.clone() };
+        let request = ImportBuffers {
+            token: token.clone(),
+            contract: None,
+        };
         // CAST: u32 fits usize on Linux.
         let count = |reply: &ImportBuffersReply| reply.count as usize;
         let undo = |connection: &Connection, reply: &ImportBuffersReply| {

@@ -207,8 +207,8 @@ impl<'a> Script<'a> {
                 .into()
             }
             5 => ImportBuffers {
-                token: self.token(tokens),
-            }
+                token: self.token(tokens), contract: None,
+}
             .into(),
             6 => self.join(tokens).into(),
             7 => {
@@ -267,6 +267,6 @@ impl<'a> Script<'a> {
             depth,
             policy,
             stream,
-        }
-    }
+        }, contract: None,
+}
 }

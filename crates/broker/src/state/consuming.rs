@@ -55,12 +55,14 @@ impl Machine {
             .ok_or(BrokerError::NoSuchStream { id })?;
         let reply = JoinStreamReply {
             stream: id,
+            set: stream.set,
             name: stream.name.clone(),
             slot,
             incarnation,
             generation: set.generation,
             size_bytes: set.size_bytes,
             count: set.count(),
+            plan: String::new(),
             producer_label: producer.label.clone(),
             producer_pid: producer.credentials.pid,
         };

@@ -227,6 +227,14 @@ impl Machine {
             Call::TakeChanges(call) => self.take_changes(peer, call),
             Call::LeaveStream(call) => self.leave_stream(peer, call),
             Call::EndStream(call) => self.end_stream(peer, call),
+            Call::MoveBuffers(_)
+            | Call::GetMove(_)
+            | Call::TakeGeneration(_)
+            | Call::ReadyGeneration(_)
+            | Call::ReleaseGeneration(_)
+            | Call::GetGeneration(_) => Err(BrokerError::MethodNotImplemented {
+                method: request.call.method().to_owned(),
+            }),
             Call::GetState(_) => self.get_state(peer),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),

@@ -161,6 +161,7 @@ impl Machine {
             name: set.name.clone(),
             size_bytes: set.size_bytes,
             count: set.count(),
+            plan: String::new(),
         };
         let fds = set.fd_refs().collect();
         set.importers.insert(caller.session);

@@ -46,6 +46,7 @@ impl Consumer {
             depth: options.depth,
             policy,
             stream: None,
+            contract: None,
         };
         // CAST: u32 fits usize on Linux.
         let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);

@@ -205,6 +205,7 @@ impl Player {
             Action::Import { token } => (
                 ImportBuffers {
                     token: self.token(token),
+                    contract: None,
                 }
                 .into(),
                 None,
@@ -224,6 +225,7 @@ impl Player {
                         depth,
                         policy: Policy::Latest,
                         stream,
+                        contract: None,
                     }
                     .into(),
                     Some(page),

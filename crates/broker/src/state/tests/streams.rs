@@ -128,12 +128,14 @@ fn consumer_is_told_everything_about_its_stream() {
     let (reply, fds) = world.join(viewer, &token, 2).unwrap();
     let expected = JoinStreamReply {
         stream,
+        set: allocated.set,
         name: "preview".to_owned(),
         slot: Slot(0),
         incarnation: Incarnation(1),
         generation: 1,
         size_bytes: 8192,
         count: 3,
+        plan: String::new(),
         producer_label: "camera".to_owned(),
         producer_pid: 101,
     };
