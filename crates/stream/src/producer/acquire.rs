@@ -51,7 +51,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             found => found,
         };
         if let Ok(buffer) = found {
-            self.buffers[buffer] = BufferState::InHand;
+            self.buffers[buffer] = BufferState::InHand(self.generation);
         }
         found
     }
@@ -99,18 +99,18 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             .enumerate()
             .filter_map(|(buffer, state)| match state {
                 BufferState::Published(seq) => Some((buffer, *seq)),
-                BufferState::Free | BufferState::InHand => None,
+                BufferState::Free | BufferState::InHand(_) => None,
             })
     }
 
-    /// Buffers worth trying, best first.
+    /// Buffers worth trying, best first. Those beyond the usable ones keep their frames until these are spent, and no more.
     fn candidates(&self) -> Vec<usize> {
         let mut spent = Vec::new();
         let mut unclaimed = Vec::new();
         let mut untouched = Vec::new();
-        for (buffer, state) in self.buffers.iter().enumerate() {
+        for (buffer, state) in self.buffers.iter().enumerate().take(self.usable) {
             match *state {
-                BufferState::InHand => {}
+                BufferState::InHand(_) => {}
                 BufferState::Free => untouched.push(buffer),
                 BufferState::Published(seq) if self.is_spent(seq) => spent.push((seq, buffer)),
                 BufferState::Published(seq) => unclaimed.push((seq, buffer)),

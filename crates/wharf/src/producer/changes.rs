@@ -36,6 +36,9 @@ impl Producer {
             self.ring.abandon(index);
         }
         let changed = self.ring.take_status_change();
+        if changed || self.mover.is_under_way() {
+            self.follow_moves();
+        }
         self.drop_departed();
         let due = match self.news {
             News::BrokerGone => false,

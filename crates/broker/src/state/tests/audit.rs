@@ -10,6 +10,7 @@ use crate::state::accounts::{
     CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
 };
 use crate::state::operations::Work;
+use crate::state::sets::BufferSet;
 use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, Object};
 use crate::state::{FdHandle, Machine};
 
@@ -90,7 +91,20 @@ impl World {
 impl Machine {
     /// Every descriptor the machine owns, as often as it is referred to.
     fn handles(&self) -> Vec<FdHandle> {
-        let buffers = self.sets.values().flat_map(|set| set.buffers.iter().copied());
+        let of_set = |set: &BufferSet| {
+            let old = set.old.iter().flat_map(|old| old.generation.buffers.clone());
+            let moving = set.moving.iter().flat_map(|moving| moving.buffers.clone());
+            let all: Vec<_> = set
+                .current
+                .buffers
+                .iter()
+                .copied()
+                .chain(old)
+                .chain(moving)
+                .collect();
+            all
+        };
+        let buffers = self.sets.values().flat_map(of_set);
         let pages = self.streams.values().filter_map(|stream| stream.pages);
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
@@ -119,7 +133,7 @@ impl Machine {
                 owe(peer.credentials.uid, SESSION);
             }
         }
-        self.sets.values().for_each(|set| owe(set.uid, set.cost));
+        self.sets.values().for_each(|set| owe(set.uid, set.cost()));
         for stream in self.streams.values() {
             owe(
                 stream.uid,
@@ -177,7 +191,7 @@ impl Machine {
     fn audit_sets(&self) {
         for (id, set) in &self.sets {
             assert!(self.sessions[&set.owner].owned.contains(id));
-            for importer in &set.importers {
+            for importer in set.importers.keys() {
                 assert!(self.sessions[importer].imported.contains(id));
             }
             if let Some(stream) = set.stream {
@@ -193,7 +207,7 @@ impl Machine {
             session
                 .imported
                 .iter()
-                .for_each(|set| assert!(self.sets[set].importers.contains(id)));
+                .for_each(|set| assert!(self.sets[set].importers.contains_key(id)));
         }
         for (object, count) in self.tokens.counts() {
             match object {
@@ -214,7 +228,7 @@ impl Machine {
                 "{id} is over and nobody is in it"
             );
             assert!(stream.members.len() <= stream.max_consumers as usize);
-            assert!(stream.promised() < self.sets[&stream.set].count());
+            assert!(stream.promised() < self.sets[&stream.set].fewest());
             for (slot, member) in &stream.members {
                 assert!(slot.0 < stream.max_consumers);
                 assert!(self.sessions[&member.session].joined.contains(&(*id, *slot)));

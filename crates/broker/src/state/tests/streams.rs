@@ -33,7 +33,7 @@ fn creating_a_stream_seals_the_set_and_hands_out_the_status_page() {
     let stream = world.create(camera, set, 1).unwrap();
     assert!(matches!(
         &world.history[..],
-        [Effect::Seal { .. }, Effect::CreateStatusPage { stream: made, .. }, Effect::Reply { fds, .. }]
+        [Effect::Seal { .. }, Effect::CreateStatusPage { stream: made, .. }, Effect::SetGenerations { .. }, Effect::Reply { fds, .. }]
             if *made == stream && fds.len() == 1
     ));
 }
@@ -57,7 +57,11 @@ fn set_that_is_sealed_already_is_not_sealed_again() {
     world.create(camera, set, 1).unwrap();
     assert!(matches!(
         &world.history[..],
-        [Effect::CreateStatusPage { .. }, Effect::Reply { .. }]
+        [
+            Effect::CreateStatusPage { .. },
+            Effect::SetGenerations { .. },
+            Effect::Reply { .. }
+        ]
     ));
 }
 
