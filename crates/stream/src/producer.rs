@@ -16,8 +16,8 @@ use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence
 enum BufferState {
     /// Nobody uses it.
     Free,
-    /// The producer is filling it, in this generation of the buffers.
-    InHand(u64),
+    /// The producer is filling it.
+    InHand,
     /// It carries this frame.
     Published(u64),
 }
@@ -34,6 +34,8 @@ pub struct Producer<O, R> {
     cut_off: Vec<Member<R>>,
     /// One for each index that was ever in use.
     buffers: Vec<BufferState>,
+    /// The generation of the buffers in which each was acquired last.
+    lies_in: Vec<u64>,
     /// Indices from this one on are not acquired any more.
     usable: usize,
     /// The generation of the buffers that are acquired.
@@ -57,6 +59,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             members: Vec::new(),
             cut_off: Vec::new(),
             usable: buffers.len(),
+            lies_in: vec![0; buffers.len()],
             buffers,
             generation: 0,
             oldest: 0,
@@ -79,7 +82,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     pub fn in_hand(&self) -> usize {
         self.buffers
             .iter()
-            .filter(|state| matches!(state, BufferState::InHand(_)))
+            .filter(|state| **state == BufferState::InHand)
             .count()
     }
 
@@ -134,7 +137,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// Gives an acquired buffer back without publishing it. A buffer not in hand is ignored.
     pub fn abandon(&mut self, buffer: usize) {
-        if let Some(state @ BufferState::InHand(_)) = self.buffers.get_mut(buffer) {
+        if let Some(state @ BufferState::InHand) = self.buffers.get_mut(buffer) {
             *state = BufferState::Free;
             self.retire_generations();
         }

@@ -46,6 +46,8 @@ pub struct Producer {
     name: String,
     ring: wharf_stream::Producer<OwnedWords, ReadOnlyWords>,
     memory: Generation,
+    /// Buffers in use before, in which frames still lie.
+    older: Vec<Generation>,
     mover: Mover,
     returned: Arc<Returned>,
     roster: Roster,

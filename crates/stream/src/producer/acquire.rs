@@ -51,7 +51,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             found => found,
         };
         if let Ok(buffer) = found {
-            self.buffers[buffer] = BufferState::InHand(self.generation);
+            self.buffers[buffer] = BufferState::InHand;
+            self.lies_in[buffer] = self.generation;
         }
         found
     }
@@ -93,13 +94,13 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     }
 
     /// The buffers that carry frames, each with its frame.
-    fn published(&self) -> impl Iterator<Item = (usize, u64)> {
+    pub(super) fn published(&self) -> impl Iterator<Item = (usize, u64)> {
         self.buffers
             .iter()
             .enumerate()
             .filter_map(|(buffer, state)| match state {
                 BufferState::Published(seq) => Some((buffer, *seq)),
-                BufferState::Free | BufferState::InHand(_) => None,
+                BufferState::Free | BufferState::InHand => None,
             })
     }
 
@@ -110,7 +111,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         let mut untouched = Vec::new();
         for (buffer, state) in self.buffers.iter().enumerate().take(self.usable) {
             match *state {
-                BufferState::InHand(_) => {}
+                BufferState::InHand => {}
                 BufferState::Free => untouched.push(buffer),
                 BufferState::Published(seq) if self.is_spent(seq) => spent.push((seq, buffer)),
                 BufferState::Published(seq) => unclaimed.push((seq, buffer)),

@@ -6,6 +6,7 @@
 
 use super::{BufferState, Producer};
 use crate::layout::{MAX_BUFFERS, ring as at};
+use crate::member::Member;
 use crate::status::GenerationNews;
 use wharf_memory::{Ordering, ReadWords, WriteWords};
 
@@ -22,10 +23,28 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// The generation of a buffer in hand; `None` for one that is not.
     pub fn generation_in_hand(&self, buffer: usize) -> Option<u64> {
-        match self.buffers.get(buffer) {
-            Some(BufferState::InHand(generation)) => Some(*generation),
-            _ => None,
-        }
+        let is_in_hand = self.buffers.get(buffer) == Some(&BufferState::InHand);
+        is_in_hand.then(|| self.lies_in[buffer])
+    }
+
+    /// The oldest generation in which a buffer is in hand or a frame lies that some consumer has not given back. Consumers may need
+    /// those before it no more.
+    pub fn oldest_in_use(&self) -> u64 {
+        let is_in_use = |(buffer, seq): &(usize, u64)| {
+            let still_has = |member: &Member<R>| member.still_has(*seq, *buffer);
+            self.members.iter().any(still_has)
+        };
+        let frames = self.published().filter(is_in_use);
+        let frames = frames.map(|(buffer, _)| self.lies_in[buffer]);
+        frames.fold(self.oldest_in_hand(), u64::min)
+    }
+
+    fn oldest_in_hand(&self) -> u64 {
+        let states = self.buffers.iter().zip(&self.lies_in);
+        let in_hand = states.filter(|(state, _)| **state == BufferState::InHand);
+        in_hand
+            .map(|(_, lies_in)| *lies_in)
+            .fold(self.generation, u64::min)
     }
 
     /// Acquires buffers of `generation` from now on, of which there are `buffer_count` (1..=[`MAX_BUFFERS`], clamped). Frames
@@ -35,6 +54,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.usable = buffer_count.clamp(1, MAX_BUFFERS);
         let known = self.buffers.len().max(self.usable);
         self.buffers.resize(known, BufferState::Free);
+        self.lies_in.resize(known, generation);
         self.generation = generation;
         self.retire_generations();
     }
@@ -44,11 +64,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         if self.oldest == self.generation {
             return;
         }
-        let in_hand = self.buffers.iter().filter_map(|state| match state {
-            BufferState::InHand(generation) => Some(*generation),
-            BufferState::Free | BufferState::Published(_) => None,
-        });
-        let oldest = in_hand.fold(self.generation, u64::min);
+        let oldest = self.oldest_in_hand();
         if oldest == self.oldest {
             return;
         }

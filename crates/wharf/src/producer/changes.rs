@@ -40,6 +40,9 @@ impl Producer {
             self.follow_moves();
         }
         self.drop_departed();
+        if !self.older.is_empty() {
+            self.drop_older();
+        }
         let due = match self.news {
             News::BrokerGone => false,
             News::None => changed,

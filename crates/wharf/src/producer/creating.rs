@@ -56,6 +56,7 @@ impl Producer {
             name: name.to_owned(),
             ring,
             memory,
+            older: Vec::new(),
             mover: Mover::new(share),
             returned: Arc::default(),
             roster: Roster::default(),

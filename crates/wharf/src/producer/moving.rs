@@ -3,6 +3,7 @@
 use super::Producer;
 use crate::buffers::Reallocation;
 use crate::error::SessionError;
+use crate::generation::Generation;
 use crate::moving::{MoveStep, Observer};
 use wharf_protocol::GetMove;
 
@@ -62,8 +63,15 @@ impl Producer {
     pub(super) fn follow_moves(&mut self) {
         if let Some(next) = self.mover.follow(self.ring.news()) {
             self.ring.switch(next.number, next.buffers.len());
-            std::mem::replace(&mut self.memory, next).replaced();
+            self.older.push(std::mem::replace(&mut self.memory, next));
         }
         self.mover.give_up_without_broker(|| self.ring.news());
+    }
+
+    /// Lets go of buffers in which no frame lies any more. Until then the broker keeps them for consumers that have just joined.
+    pub(super) fn drop_older(&mut self) {
+        let oldest = self.ring.oldest_in_use();
+        let is_over = |generation: &mut Generation| generation.number < oldest;
+        self.older.extract_if(.., is_over).for_each(Generation::replaced);
     }
 }
