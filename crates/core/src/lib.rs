@@ -161,6 +161,7 @@ pub mod reservation;
 pub mod set;
 mod snapshot;
 mod sync;
+mod text;
 pub mod user_mapping;
 pub mod vmap;
 mod wait;
@@ -194,6 +195,7 @@ pub use reservation::{
     ReservationLockError, ReservationSet, ReserveError, SlowReservationError, Usage,
 };
 pub use snapshot::{BufferSnapshot, ExporterRole, FenceSnapshot};
+pub use text::InvalidText;
 pub use user_mapping::{
     BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
     MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,
