@@ -10,7 +10,9 @@
 //!
 //! Contract: N.
 
+mod evaluate;
 mod heap;
+mod needs;
 mod participant;
 mod plan;
 mod problem;
