@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{FieldPath, HeapOffer, Participant, Policy};
+use super::{Blame, FieldPath, HeapOffer, Participant, Policy};
 use crate::constraints::{Constraints, Extension, Field, FormatKey, ImageConstraints, Record, Value};
 use crate::dma::Translation;
 
@@ -145,6 +145,34 @@ impl From<Field> for FieldPath {
             format: None,
             plane: None,
             extension: None,
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    /// Returns what people call a speaker; `None` if there is no such one.
+    pub(crate) fn blame(&self, who: Speaker) -> Option<Blame> {
+        let participant = self.participants.get(who.participant)?;
+        let function = participant.functions.get(who.function)?;
+        let alternative = function.alternatives.get(who.alternative)?;
+        Some(Blame {
+            function: Some(function.name.clone()),
+            alternative: (function.alternatives.len() > 1).then(|| alternative.label.clone()),
+            ..Blame::from(*participant)
+        })
+    }
+}
+
+impl From<&Participant> for Blame {
+    fn from(participant: &Participant) -> Self {
+        Self {
+            participant: Some(participant.id),
+            label: participant.label.clone(),
+            pid: participant.pid,
+            device: participant.device.clone(),
+            function: None,
+            alternative: None,
+            source: participant.source.clone(),
         }
     }
 }
