@@ -10,6 +10,7 @@
 //!
 //! Contract: N.
 
+mod blame;
 mod display;
 mod heap;
 mod participant;

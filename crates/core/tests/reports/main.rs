@@ -1,0 +1,6 @@
+//! Refusals that say why: what people read, what programs read, and that all of it is true. Contracts: N2, N3.
+#![forbid(unsafe_code)]
+
+mod chapter;
+mod kinds;
+mod support;
