@@ -1,7 +1,10 @@
 //! Who may write, and which way data moves.
 
+use serde::{Deserialize, Serialize};
+
 /// Whether a handle or a descriptor allows writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AccessMode {
     /// Reading only.
     ReadOnly,

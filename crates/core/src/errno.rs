@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A Linux error number, as in `asm-generic/errno.h` (x86, Arm, RISC-V).
 ///
 /// Every error type of Wharf has an `errno()`: what the kernel answers for the same mistake.
@@ -11,7 +13,7 @@ use std::fmt;
 /// assert_eq!(Errno::EINVAL.to_string(), "EINVAL (22)");
 /// assert_eq!(Errno::new(6).to_string(), "error 6");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Errno(i32);
 
 /// The largest number that the kernel can return as an error.

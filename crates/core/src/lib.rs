@@ -160,6 +160,7 @@ mod range;
 pub mod reservation;
 mod snapshot;
 mod sync;
+mod text;
 pub mod user_mapping;
 pub mod vmap;
 mod wait;
@@ -193,6 +194,7 @@ pub use reservation::{
     ReservationLockError, ReservationSet, ReserveError, SlowReservationError, Usage,
 };
 pub use snapshot::{BufferSnapshot, ExporterRole, FenceSnapshot};
+pub use text::InvalidText;
 pub use user_mapping::{
     BackendFault, Coherency, CoherencyDeclaration, FaultKind, FaultTrackedExporter, MapUserError,
     MappingBackend, PageRun, SecondRange, UserArea, UserMapping, UserMappingError, UserMappingExporter,

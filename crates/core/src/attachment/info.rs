@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::AtomicU64;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dma::{DeviceUse, DmaLimits, SgTable, Storage};
 use crate::id::next_number;
 use crate::{AccessMode, DataDirection, Refusal};
@@ -31,7 +33,8 @@ impl fmt::Display for AttachmentId {
 }
 
 /// What an importer promised about moves. Contract: A1, L1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Contract {
     /// It cannot be told: the buffer stays where it is as long as it is mapped.
     Static,

@@ -83,19 +83,19 @@ impl Constraints {
 }
 
 impl ConstraintsBuilder {
-    /// States how the device addresses memory.
+    /// States how the device addresses memory. Single fields of [`Scope::Device`] that are stated, too, come instead of those here.
     pub fn dma(mut self, dma: DmaLimits) -> Self {
         self.dma = dma;
         self
     }
 
-    /// States a field of [`Scope::Memory`] or [`Scope::Set`].
+    /// States a field of [`Scope::Device`], [`Scope::Memory`] or [`Scope::Set`].
     pub fn with<T: Into<Value>>(mut self, key: super::Key<T>, value: T) -> Self {
         self.fields = self.fields.with(key, value);
         self
     }
 
-    /// States a field of [`Scope::Memory`] or [`Scope::Set`] whose type is known only when the program runs.
+    /// States a field of [`Scope::Device`], [`Scope::Memory`] or [`Scope::Set`] whose type is known only when the program runs.
     pub fn set(mut self, field: Field, value: Value) -> Self {
         self.fields.set(field, value);
         self
@@ -119,11 +119,16 @@ impl ConstraintsBuilder {
     /// [`InvalidConstraint`], EINVAL: a value means nothing, is of the wrong type or stated where it does not belong, or no buffer at
     /// all could satisfy the fields together. It names the field.
     pub fn build(self) -> Result<Constraints, InvalidConstraint> {
-        let (set, memory) = self
-            .fields
-            .iter()
-            .map(|(field, value)| (field, value.clone()))
-            .partition::<Vec<_>, _>(|(field, _)| field.scope() == Scope::Set);
+        let of = |scope| -> Record {
+            let fields = self.fields.iter().filter(|(field, _)| field.scope() == scope);
+            fields.map(|(field, value)| (field, value.clone())).collect()
+        };
+        validate::fields(
+            &self.fields,
+            Scope::Memory,
+            &[Scope::Device, Scope::Memory, Scope::Set],
+        )?;
+        let dma = self.dma.with_fields(of(Scope::Device).iter())?;
         let mut extensions = BTreeMap::new();
         for extension in self.extensions {
             let key = extension.key.clone();
@@ -132,9 +137,9 @@ impl ConstraintsBuilder {
             }
         }
         validate::checked(Constraints {
-            dma: self.dma,
-            memory: memory.into_iter().collect(),
-            set: set.into_iter().collect(),
+            dma,
+            memory: of(Scope::Memory),
+            set: of(Scope::Set),
             images: self.images,
             extensions,
         })

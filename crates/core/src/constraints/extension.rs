@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::serial::extension::Entry;
 use super::{MergeKind, Value};
 
 /// Whose field it is, and what it is called.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExtensionKey {
     /// Who defines it, such as a domain name.
     pub vendor: Box<str>,
@@ -15,7 +19,8 @@ pub struct ExtensionKey {
 
 /// A field that is not in the table. Its merge kind comes with it, so that it can be merged, and blamed, by who does not understand
 /// it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Entry", into = "Entry")]
 pub struct Extension {
     /// Whose it is.
     pub key: ExtensionKey,

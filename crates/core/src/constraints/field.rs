@@ -3,11 +3,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Buffers, Bytes, CpuUse, Names, Pixels, Rows, Rules, Segments, Sizes, Value};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Buffers, Bytes, CpuUse, Mask, Names, Pixels, Rows, Rules, Segments, Sizes, Typed, Value, ValueType,
+};
 use crate::dma::{Coherency, Translation, Windows};
 
 /// What the numbers of a field count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unit {
     /// Bytes.
@@ -30,7 +35,8 @@ pub enum Unit {
 ///
 /// All kinds are commutative and associative; all but [`MergeKind::Sum`] are idempotent. A sum stays independent of order because
 /// every participant is counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MergeKind {
     /// The smallest: upper bounds.
@@ -101,6 +107,7 @@ impl<T> Key<T> {
 /// One row of the table.
 struct Row {
     name: &'static str,
+    value: ValueType,
     unit: Unit,
     kind: MergeKind,
     scope: Scope,
@@ -133,6 +140,7 @@ macro_rules! fields {
                 match self {
                     $(Self::$variant => Row {
                         name: $name,
+                        value: <$type as Typed>::TYPE,
                         unit: Unit::$unit,
                         kind: MergeKind::$kind,
                         scope: Scope::$scope,
@@ -160,7 +168,7 @@ fields! {
     /// The length of a segment.
     MaxSegmentBytes MAX_SEGMENT_BYTES: Bytes = "max_segment_bytes", Bytes, Min, Device, "at most";
     /// Boundaries that no segment crosses.
-    BoundaryMask BOUNDARY_MASK: Bytes = "boundary_mask", Addresses, And, Device, "within one block of";
+    BoundaryMask BOUNDARY_MASK: Mask = "boundary_mask", Addresses, And, Device, "within one block of";
     /// The alignment of the first segment.
     BaseAlign BASE_ALIGN: Bytes = "base_align_bytes", Bytes, Max, Device, "a multiple of";
     /// The alignment of every segment.
@@ -259,6 +267,11 @@ impl Field {
     /// Returns the name that declarations, reports and files share.
     pub const fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Returns the type of its values.
+    pub const fn value_type(self) -> ValueType {
+        self.row().value
     }
 
     /// Returns what the numbers of the field count.

@@ -1,9 +1,12 @@
 //! How pictures may lie in a buffer.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::Record;
+use crate::InvalidText;
 use crate::layout::{Fourcc, Modifier};
+use crate::text::{by_text, number};
 
 /// How pixels are arranged, as far as anybody but the driver can know. Equal or not: there is no order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,3 +125,50 @@ impl fmt::Display for FormatKey {
         }
     }
 }
+
+impl FromStr for Tiling {
+    type Err = InvalidText;
+
+    /// Reads `linear`, a modifier's number such as `0x0100000000000001`, or `implicit(driver)`.
+    ///
+    /// # Errors
+    /// [`InvalidText`], EINVAL: it is none of these.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let implicit = text
+            .strip_prefix("implicit(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        let tiling = match implicit {
+            _ if text == "linear" => Some(Self::Explicit(Modifier::LINEAR)),
+            Some(driver) => Some(Self::Implicit(driver.into())),
+            None => number(text)
+                .filter(|_| text.starts_with("0x"))
+                .and_then(|raw| raw.try_into().ok())
+                .map(|raw| Self::Explicit(Modifier::from_raw(raw))),
+        };
+        let need = "`linear`, a modifier such as 0x0100000000000001, or `implicit(driver)`";
+        tiling.ok_or_else(|| InvalidText::new(text, need))
+    }
+}
+
+impl FromStr for FormatKey {
+    type Err = InvalidText;
+
+    /// Reads what `Display` writes: `NV12:linear`; a star is any.
+    ///
+    /// # Errors
+    /// [`InvalidText`], EINVAL: it is something else.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let Some((fourcc, tiling)) = text.split_once(':') else {
+            return Err(InvalidText::new(
+                text,
+                "a format and a modifier such as NV12:linear",
+            ));
+        };
+        Ok(Self {
+            fourcc: (fourcc != "*").then(|| fourcc.parse()).transpose()?,
+            tiling: (tiling != "*").then(|| tiling.parse()).transpose()?,
+        })
+    }
+}
+
+by_text!(Tiling, FormatKey);

@@ -12,6 +12,20 @@
 //!
 //! Everything here is a pure function of its arguments, takes no lock and does not block. What several participants' constraints
 //! come to is worked out by [`negotiation`](crate::negotiation). Contract: N, N2.
+//!
+//! # In files
+//! Everything serialises as maps of field names and values, with `serde`: in TOML, JSON, or any other format that says of what type
+//! its values are. Bytes are numbers or texts such as `"64 KiB"`; addresses are ranges as Rust writes them, `"0..1 GiB"` or
+//! `"0x0..=0x3fffffff"`; what is needed is `true`.
+//!
+//! ```
+//! use wharf_core::constraints::{Bytes, Constraints, key};
+//!
+//! let read: Constraints = serde_json::from_str(r#"{"windows": ["0..1 GiB"], "size_align_bytes": "4 KiB"}"#)?;
+//! assert_eq!(read.memory().get(key::SIZE_ALIGN.field()), Some(&Bytes(4096).into()));
+//! assert!(serde_json::from_str::<Constraints>(r#"{"size_alignment": 4096}"#).is_err());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod declaration;
 mod extension;
@@ -19,6 +33,7 @@ mod field;
 mod image;
 mod merge;
 mod record;
+pub(crate) mod serial;
 mod validate;
 mod value;
 
@@ -30,6 +45,8 @@ pub(crate) use merge::merge_numbers;
 pub use merge::{Unmergeable, merge};
 pub use record::Record;
 pub use validate::InvalidConstraint;
+use value::Typed;
 pub use value::{
-    Buffers, Bytes, CpuUse, Names, Pixels, Rows, Rules, Segments, Size, Sizes, StrideRule, Value,
+    Buffers, Bytes, CpuUse, Mask, Names, Pixels, Rows, Rules, Segments, Size, Sizes, StrideRule, Value,
+    ValueType,
 };

@@ -1,7 +1,8 @@
 //! Constraints that nothing could satisfy, or that mean nothing.
 
-use super::{Constraints, ExtensionKey, Field, FormatKey, Record, Scope, Value};
+use super::{Constraints, ExtensionKey, Field, FormatKey, Record, Scope, Value, ValueType};
 use crate::Errno;
+use crate::dma::LimitsError;
 
 /// Why constraints are impossible by themselves. Blame: who states them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +18,19 @@ pub enum InvalidConstraint {
         /// What it has to be.
         need: &'static str,
     },
+    /// A value is of another type than those of its field.
+    #[error("{field} of {value}, which is no value of that field; use {need:?}")]
+    Type {
+        /// The field.
+        field: Field,
+        /// Its value.
+        value: Value,
+        /// What its values are.
+        need: ValueType,
+    },
+    /// No memory could suit how the device addresses it.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// A field is stated where it does not belong.
     #[error("{field} cannot be stated of {place:?}")]
     Misplaced {
@@ -81,24 +95,29 @@ impl InvalidConstraint {
 }
 
 pub(super) fn checked(constraints: Constraints) -> Result<Constraints, InvalidConstraint> {
-    in_scope(&constraints.memory, &[Scope::Memory])?;
-    in_scope(&constraints.set, &[Scope::Set])?;
     for image in &constraints.images {
-        in_scope(&image.image, &[Scope::Image])?;
-        in_scope(&image.every_plane, &[Scope::Plane])?;
+        fields(&image.image, Scope::Image, &[Scope::Image])?;
+        fields(&image.every_plane, Scope::Plane, &[Scope::Plane])?;
         for plane in &image.planes {
-            in_scope(plane, &[Scope::Plane, Scope::Memory])?;
+            fields(plane, Scope::Plane, &[Scope::Plane, Scope::Memory])?;
         }
     }
     Ok(constraints)
 }
 
-fn in_scope(record: &Record, scopes: &[Scope]) -> Result<(), InvalidConstraint> {
-    match record.iter().find(|(field, _)| !scopes.contains(&field.scope())) {
-        Some((field, _)) => Err(InvalidConstraint::Misplaced {
-            field,
-            place: scopes[0],
-        }),
-        None => Ok(()),
+/// Checks that all fields of a record belong there and have values of their types.
+pub(super) fn fields(record: &Record, place: Scope, scopes: &[Scope]) -> Result<(), InvalidConstraint> {
+    for (field, value) in record.iter() {
+        if !scopes.contains(&field.scope()) {
+            return Err(InvalidConstraint::Misplaced { field, place });
+        }
+        if value.value_type() != field.value_type() {
+            return Err(InvalidConstraint::Type {
+                field,
+                value: value.clone(),
+                need: field.value_type(),
+            });
+        }
     }
+    Ok(())
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Field, MergeKind, Unit};
+use serde::{Deserialize, Serialize};
+
+use super::Field;
 use crate::dma::{Coherency, Translation, Windows};
+use crate::text::bytes_or_text;
 
 macro_rules! units {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -16,6 +19,10 @@ macro_rules! units {
             fn from(number: $name) -> Self {
                 Self::$name(number.0)
             }
+        }
+
+        impl Typed for $name {
+            const TYPE: ValueType = ValueType::$name;
         }
     )*};
 }
@@ -31,10 +38,12 @@ units! {
     Buffers;
     /// A number of segments.
     Segments;
+    /// A mask of addresses.
+    Mask;
 }
 
 /// A set of names. Nothing is in no set: a participant to whom all names are right does not state any.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Names(BTreeSet<Box<str>>);
 
 /// The size of a picture in pixels.
@@ -70,7 +79,8 @@ pub enum StrideRule {
 pub struct Rules(BTreeSet<StrideRule>);
 
 /// How the CPU uses the contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CpuUse {
     /// Not at all.
     Never,
@@ -81,23 +91,24 @@ pub enum CpuUse {
 }
 
 /// A value of a field.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Value {
     /// A number of bytes.
-    Bytes(u64),
+    Bytes(#[serde(with = "bytes_or_text")] u64),
     /// A number of segments.
-    Segments(u64),
+    Segments(#[serde(with = "bytes_or_text")] u64),
     /// A boundary mask.
-    Mask(u64),
+    Mask(#[serde(with = "bytes_or_text")] u64),
     /// An address.
-    Address(u64),
+    Address(#[serde(with = "bytes_or_text")] u64),
     /// A number of pixels.
-    Pixels(u64),
+    Pixels(#[serde(with = "bytes_or_text")] u64),
     /// A number of rows.
-    Rows(u64),
+    Rows(#[serde(with = "bytes_or_text")] u64),
     /// A number of buffers.
-    Buffers(u64),
+    Buffers(#[serde(with = "bytes_or_text")] u64),
     /// A set of addresses.
     Windows(Windows),
     /// Addressing.
@@ -116,6 +127,49 @@ pub enum Value {
     Text(Box<str>),
     /// Needed.
     Needed,
+}
+
+/// The type of a field's values: what [`Value`] it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// A number of bytes.
+    Bytes,
+    /// A number of segments.
+    Segments,
+    /// A boundary mask.
+    Mask,
+    /// An address.
+    Address,
+    /// A number of pixels.
+    Pixels,
+    /// A number of rows.
+    Rows,
+    /// A number of buffers.
+    Buffers,
+    /// A set of addresses.
+    Windows,
+    /// Addressing.
+    Translation,
+    /// Coherency.
+    Coherency,
+    /// Use by the CPU.
+    CpuUse,
+    /// Names.
+    Names,
+    /// Sizes of pictures.
+    Sizes,
+    /// Rules for strides.
+    Rules,
+    /// One name.
+    Text,
+    /// Needed.
+    Needed,
+}
+
+/// What the type of a key says of the values of its field.
+pub(super) trait Typed {
+    const TYPE: ValueType;
 }
 
 impl Names {
@@ -203,25 +257,52 @@ impl FromIterator<StrideRule> for Rules {
 }
 
 impl Value {
+    /// Returns its type.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Self::Bytes(_) => ValueType::Bytes,
+            Self::Segments(_) => ValueType::Segments,
+            Self::Mask(_) => ValueType::Mask,
+            Self::Address(_) => ValueType::Address,
+            Self::Pixels(_) => ValueType::Pixels,
+            Self::Rows(_) => ValueType::Rows,
+            Self::Buffers(_) => ValueType::Buffers,
+            Self::Windows(_) => ValueType::Windows,
+            Self::Translation(_) => ValueType::Translation,
+            Self::Coherency(_) => ValueType::Coherency,
+            Self::CpuUse(_) => ValueType::CpuUse,
+            Self::Names(_) => ValueType::Names,
+            Self::Sizes(_) => ValueType::Sizes,
+            Self::Rules(_) => ValueType::Rules,
+            Self::Text(_) => ValueType::Text,
+            Self::Needed => ValueType::Needed,
+        }
+    }
+
     /// The value of a field that is one number; `None` if the field is none.
     pub(crate) fn of_number(field: Field, number: u64) -> Option<Self> {
-        Some(match (field, field.unit(), field.merge_kind()) {
-            (Field::Coherency, ..) if number == 0 => Self::Coherency(Coherency::Snoops),
-            (Field::Coherency, ..) => Self::Coherency(Coherency::NeedsSync),
-            (Field::CpuAccess, ..) => Self::CpuUse(match number {
+        Some(match field.value_type() {
+            ValueType::Bytes => Self::Bytes(number),
+            ValueType::Segments => Self::Segments(number),
+            ValueType::Mask => Self::Mask(number),
+            ValueType::Pixels => Self::Pixels(number),
+            ValueType::Rows => Self::Rows(number),
+            ValueType::Buffers => Self::Buffers(number),
+            ValueType::Coherency if number == 0 => Self::Coherency(Coherency::Snoops),
+            ValueType::Coherency => Self::Coherency(Coherency::NeedsSync),
+            ValueType::CpuUse => Self::CpuUse(match number {
                 0 => CpuUse::Never,
                 1 => CpuUse::Rarely,
                 _ => CpuUse::Often,
             }),
-            (_, _, MergeKind::Or) => Self::Needed,
-            (_, _, MergeKind::Union | MergeKind::Rules | MergeKind::Intersection) => return None,
-            (_, Unit::Bytes, _) => Self::Bytes(number),
-            (_, Unit::Segments, _) => Self::Segments(number),
-            (_, Unit::Addresses, _) => Self::Mask(number),
-            (_, Unit::Pixels, _) => Self::Pixels(number),
-            (_, Unit::Rows, _) => Self::Rows(number),
-            (_, Unit::Buffers, _) => Self::Buffers(number),
-            (_, Unit::None, _) => return None,
+            ValueType::Needed => Self::Needed,
+            ValueType::Address
+            | ValueType::Windows
+            | ValueType::Translation
+            | ValueType::Names
+            | ValueType::Sizes
+            | ValueType::Rules
+            | ValueType::Text => return None,
         })
     }
 
@@ -255,6 +336,10 @@ macro_rules! values {
                 Self::$variant(value)
             }
         }
+
+        impl Typed for $type {
+            const TYPE: ValueType = ValueType::$variant;
+        }
     )*};
 }
 
@@ -273,6 +358,10 @@ impl From<()> for Value {
     fn from((): ()) -> Self {
         Self::Needed
     }
+}
+
+impl Typed for () {
+    const TYPE: ValueType = ValueType::Needed;
 }
 
 /// Writes items with a word between them.

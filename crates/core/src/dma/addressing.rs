@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::Window;
+use serde::{Deserialize, Serialize};
+
+use super::{Window, serial};
+use crate::text::bytes_or_text;
 
 /// How the addresses of a device come from physical ones.
 ///
@@ -18,11 +21,13 @@ use super::Window;
 /// };
 /// assert_eq!(iommu.to_string(), "by an IOMMU with 4096-byte pages at 0x0..=0xffffffff, coalescing");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Translation {
     /// The device sees physical memory, moved by a constant: segments are physical runs.
     Direct {
         /// Device address minus physical address, in bytes: a multiple of the page unit.
+        #[serde(with = "serial::offset")]
         offset_bytes: i64,
     },
     /// The device sees what an IOMMU maps for it, so that limits on addresses do not concern physical memory.
@@ -30,6 +35,7 @@ pub enum Translation {
         /// The device addresses that can be mapped.
         aperture: Window,
         /// The unit of mapping in bytes: runs of memory begin and end at multiples of it. A power of two.
+        #[serde(with = "bytes_or_text")]
         page_bytes: u64,
         /// Whether scattered runs can be made to follow each other.
         coalesce: bool,
@@ -42,7 +48,8 @@ impl Translation {
 }
 
 /// Whether a device sees what is in the CPU's caches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Coherency {
     /// It does: nothing to be done at a hand-over.
     Snoops,

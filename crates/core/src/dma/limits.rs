@@ -173,6 +173,25 @@ impl DmaLimits {
         windows.chain(translation).chain(numbers)
     }
 
+    /// The same limits with other values of some fields.
+    pub(crate) fn with_fields<'a>(
+        mut self,
+        fields: impl Iterator<Item = (Field, &'a Value)>,
+    ) -> Result<Self, LimitsError> {
+        for (field, value) in fields {
+            match value {
+                Value::Windows(windows) => self.windows = Some(windows.clone()),
+                Value::Translation(translation) => self.translation = Some(*translation),
+                value => {
+                    if let Some(number) = value.number() {
+                        self.set(field, number);
+                    }
+                }
+            }
+        }
+        validate::checked(self)
+    }
+
     pub(super) fn number(&self, field: Field) -> Option<u64> {
         let slot = NUMBERS.iter().position(|number| *number == field)?;
         self.numbers[slot]

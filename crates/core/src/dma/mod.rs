@@ -55,6 +55,7 @@ mod merge;
 mod ops;
 mod physical;
 mod requirements;
+mod serial;
 mod split;
 mod storage;
 mod table;

@@ -1,6 +1,10 @@
 //! Pixel formats and their modifiers, numbered as in DRM.
 
 use std::fmt;
+use std::str::FromStr;
+
+use crate::InvalidText;
+use crate::text::{by_text, number};
 
 /// A pixel format by its four-character code, as in `drm_fourcc.h`.
 ///
@@ -57,13 +61,42 @@ impl fmt::Display for Fourcc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let characters = self.0.to_le_bytes();
         match str::from_utf8(&characters) {
-            Ok(text) if characters.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
-                f.write_str(text.trim_end())
-            }
+            Ok(text) if is_readable(text.trim_end_matches(' ')) => f.write_str(text.trim_end_matches(' ')),
             _ => write!(f, "{:#010x}", self.0),
         }
     }
 }
+
+/// Letters and digits; nothing else could be told from what stands around it in a file or report.
+fn is_readable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl FromStr for Fourcc {
+    type Err = InvalidText;
+
+    /// Reads what `Display` writes.
+    ///
+    /// # Errors
+    /// [`InvalidText`], EINVAL: neither 1 to 4 letters and digits, nor `0x` and 8 digits.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let code = match text.as_bytes() {
+            [b'0', b'x', digits @ ..] if digits.len() == 8 => {
+                number(text).and_then(|raw| raw.try_into().ok())
+            }
+            letters if letters.len() <= 4 && is_readable(text) => {
+                let mut characters = [b' '; 4];
+                characters[..letters.len()].copy_from_slice(letters);
+                Some(u32::from_le_bytes(characters))
+            }
+            _ => None,
+        };
+        let need = "a pixel format such as NV12, or 0x and 8 digits";
+        code.map(Self).ok_or_else(|| InvalidText::new(text, need))
+    }
+}
+
+by_text!(Fourcc);
 
 impl fmt::Debug for Fourcc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,5 +176,25 @@ mod tests {
         assert_eq!(Fourcc::R8.to_string(), "R8");
         assert_eq!(Fourcc::from_raw(0x0a1b_5b32).to_string(), "0x0a1b5b32");
         assert_eq!(Fourcc::from_raw(0xff).to_string(), "0x000000ff");
+    }
+
+    #[test]
+    fn codes_are_read_as_they_are_shown() {
+        for code in [
+            *b"NV12",
+            *b"R8  ",
+            *b"0x12",
+            *b"*   ",
+            *b"A:B ",
+            *b"    ",
+            *b"A B ",
+            *b"\0\0\0\0",
+        ] {
+            let code = Fourcc::from_bytes(code);
+            assert_eq!(code.to_string().parse(), Ok(code));
+        }
+        for wrong in ["", "NV12 ", "*", "NV123", "0x0a1b5b3", "0x0a1b5b3g", "N\u{fc}1"] {
+            assert!(wrong.parse::<Fourcc>().is_err(), "{wrong:?}");
+        }
     }
 }

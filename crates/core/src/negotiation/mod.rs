@@ -6,20 +6,24 @@
 //! | [`HeapOffer`], [`Guarantees`] | what heaps promise, in the same words |
 //! | [`Problem`], [`Policy`] | all that the outcome depends on |
 //! | [`Plan`] | one point that suits everybody |
+//! | [`SetFile`] | a problem in a file |
 //! | [`Report`] | who and what conflicts, and what would help |
 //!
 //! Contract: N.
 
 mod blame;
 mod display;
+mod file;
 mod heap;
 mod participant;
 mod plan;
 mod problem;
 mod report;
+mod serial;
 mod validate;
 
 pub use display::{Palette, Plain, Role};
+pub use file::{InvalidSet, SetFile};
 pub use heap::{Guarantees, HeapOffer};
 pub use participant::{Alternative, Function, Participant, ParticipantId, Presence};
 pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, Reason, SyncStep};
@@ -28,4 +32,4 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
-pub use validate::{InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};
+pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};

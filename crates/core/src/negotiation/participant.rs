@@ -2,18 +2,22 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::InvalidParticipant;
+use super::serial::Entry;
 use crate::AccessMode;
 use crate::attachment::Contract;
 use crate::constraints::Constraints;
 
 /// Identifies a participant of a set, for as long as the set lives. Ties are broken by it, so that the order of joining never
 /// decides anything. Contract: N1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ParticipantId(pub u64);
 
 /// What becomes of the set if a participant's needs cannot be met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Presence {
     /// There is no set without it.
     Required,
@@ -61,7 +65,8 @@ pub struct Function {
 /// assert_eq!(viewer.to_string(), "viewer");
 /// # Ok::<(), wharf_core::negotiation::InvalidParticipant>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Entry", into = "Entry")]
 pub struct Participant {
     /// Its number in the set.
     pub id: ParticipantId,
@@ -84,13 +89,16 @@ pub struct Participant {
 }
 
 impl Function {
+    /// The label of the way in which a function works that has only one.
+    pub(super) const ONLY: &'static str = "only";
+
     /// Makes a function that works in one way.
     pub fn new(name: &str, constraints: Constraints) -> Self {
         Self {
             name: name.into(),
             alternatives: Vec::new(),
         }
-        .or("only", 0, constraints)
+        .or(Self::ONLY, 0, constraints)
     }
 
     /// Adds a way to fall back to.

@@ -1,14 +1,18 @@
 //! What everybody can work with: one point, not a range.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Blame, Elimination, FieldPath, ParticipantId};
 use crate::constraints::{FormatKey, Size, Value};
 
 /// What was decided. Exactly one layout, one heap for each memory, one count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Who takes part, in the order of their numbers, with those that are dropped: what people call the numbers below.
     pub participants: Vec<Blame>,
     /// How the picture lies in the buffer; `None` if nobody said that there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImagePlan>,
     /// The memories of one buffer; one unless planes have their own.
     pub memories: Vec<MemoryPlan>,
@@ -29,7 +33,8 @@ pub struct Plan {
 }
 
 /// What several needs came to, and whose they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reason {
     /// Which field.
     pub path: FieldPath,
@@ -40,7 +45,8 @@ pub struct Reason {
 }
 
 /// How the picture lies in a buffer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImagePlan {
     /// The format; both parts are said.
     pub format: FormatKey,
@@ -51,13 +57,16 @@ pub struct ImagePlan {
     /// The planes, as the format has them.
     pub planes: Vec<PlanePlan>,
     /// The colour space, where participants stated any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_space: Option<Box<str>>,
     /// What alpha means, where a participant stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<Box<str>>,
 }
 
 /// Where one plane lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlanePlan {
     /// Which of the buffer's memories it is in.
     pub memory: usize,
@@ -72,20 +81,23 @@ pub struct PlanePlan {
 }
 
 /// One memory of a buffer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MemoryPlan {
     /// Its size in bytes, in whole pages.
     pub size_bytes: u64,
     /// The length of chunks needed, in bytes; one page if nobody needs more.
     pub min_chunk_bytes: u64,
     /// How the CPU's mapping is cached; `None` if the CPU does not map it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_mode: Option<Box<str>>,
     /// The heaps that suit, in the order to ask them; the first is the choice.
     pub heaps: Vec<Box<str>>,
 }
 
 /// How the buffers of a set are shared out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ledger {
     /// What each participant counts on: camping and dedicated slack.
     pub entries: Vec<LedgerEntry>,
@@ -96,7 +108,8 @@ pub struct Ledger {
 }
 
 /// What one participant counts on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LedgerEntry {
     /// Who.
     pub participant: ParticipantId,
@@ -107,7 +120,8 @@ pub struct LedgerEntry {
 }
 
 /// In which way a function works.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Choice {
     /// Whose.
     pub participant: ParticipantId,
@@ -118,7 +132,8 @@ pub struct Choice {
 }
 
 /// What a participant has to do when a buffer goes from one to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SyncStep {
     /// Who had it.
     pub from: ParticipantId,

@@ -1,9 +1,13 @@
 //! What is to be solved.
 
+use serde::{Deserialize, Serialize};
+
 use super::{HeapOffer, Participant};
+use crate::text::bytes_or_text;
 
 /// The limits of whoever provides the memory, and how hard to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// How often records are merged at most, before [`ReportKind::Budget`](super::ReportKind::Budget).
     pub max_merges: u64,
@@ -12,8 +16,10 @@ pub struct Policy {
     /// The most buffers of a set.
     pub max_buffers: u32,
     /// The largest buffer, in bytes.
+    #[serde(with = "bytes_or_text")]
     pub max_buffer_bytes: u64,
     /// The most bytes of all buffers of a set.
+    #[serde(with = "bytes_or_text")]
     pub max_total_bytes: u64,
 }
 

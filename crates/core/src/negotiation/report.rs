@@ -1,11 +1,14 @@
 //! Why there is no plan: typed, not text.
 
+use serde::{Deserialize, Serialize};
+
 use super::ParticipantId;
 use crate::Errno;
 use crate::constraints::{ExtensionKey, Field, FormatKey, MergeKind, Unit, Value};
 
 /// Why participants cannot have what they need. Contract: N2.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Report {
     /// What is the matter.
     pub kind: ReportKind,
@@ -18,7 +21,8 @@ pub struct Report {
 }
 
 /// What is the matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReportKind {
     /// A participant's needs make no sense by themselves. EINVAL.
@@ -96,39 +100,51 @@ pub enum ReportKind {
 }
 
 /// Who states something.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Blame {
     /// The participant; `None` for a heap or the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participant: Option<ParticipantId>,
     /// What people call it.
     pub label: Box<str>,
     /// Its process, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// The device it speaks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Box<str>>,
     /// The function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<Box<str>>,
     /// The alternative, where the function has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternative: Option<Box<str>>,
     /// Where it is described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Box<str>>,
 }
 
 /// Where a field is stated.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FieldPath {
     /// The field.
     pub field: Field,
     /// For which format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<FormatKey>,
     /// For which plane, from 0; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plane: Option<usize>,
     /// For which extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<ExtensionKey>,
 }
 
 /// One participant's part in a conflict.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Member {
     /// Who.
     pub who: Blame,
@@ -139,7 +155,8 @@ pub struct Member {
 }
 
 /// Who set a limit that needs exceed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitOrigin {
     /// Another participant.
     Participant,
@@ -153,7 +170,8 @@ pub enum LimitOrigin {
 ///
 /// # Invariants
 /// The members cannot be satisfied, and without any one of them the others can: both were tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Conflict {
     /// Where it shows.
     pub path: FieldPath,
@@ -164,6 +182,7 @@ pub struct Conflict {
     /// Who states what.
     pub members: Vec<Member>,
     /// What the values come to, where they come to something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Value>,
     /// Who set the limit.
     pub origin: LimitOrigin,
@@ -172,7 +191,8 @@ pub struct Conflict {
 }
 
 /// What would help.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Relaxation {
     /// If a participant did not state a field.
     DropField {
@@ -205,7 +225,8 @@ pub enum Relaxation {
 }
 
 /// Something that was possible until somebody removed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Elimination {
     /// What: a format, an alternative, or a heap.
     pub what: Eliminated,
@@ -216,7 +237,8 @@ pub struct Elimination {
 }
 
 /// What was removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Eliminated {
     /// A format.
     Format(FormatKey),
@@ -235,13 +257,15 @@ pub enum Eliminated {
 }
 
 /// Why a heap does not do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeapMisfit {
     /// Which heap.
     pub heap: Box<str>,
     /// The field in which it does not.
     pub field: Field,
     /// What it promises; `None` if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub have: Option<Value>,
     /// What is needed.
     pub need: Value,
@@ -250,7 +274,8 @@ pub struct HeapMisfit {
 }
 
 /// What a heap answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeapAnswer {
     /// It does not suit.
     Unsuitable(HeapMisfit),
@@ -268,7 +293,8 @@ pub enum HeapAnswer {
 }
 
 /// Who holds memory in place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Blocker {
     /// Who.
     pub who: Blame,
@@ -277,7 +303,8 @@ pub struct Blocker {
 }
 
 /// What memory there is does not suit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Misfit {
     /// Whom.
     pub who: Blame,

@@ -1,7 +1,9 @@
 //! Participants and heaps that make no sense by themselves.
 
-use super::Participant;
-use crate::Errno;
+use std::collections::HashSet;
+
+use super::{HeapOffer, Participant};
+use crate::{Errno, PAGE_BYTES};
 
 /// Longest label or name, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
@@ -50,6 +52,22 @@ pub enum InvalidParticipant {
         /// Their name.
         function: Box<str>,
     },
+    /// Two alternatives of a function have one label.
+    #[error("{label} has two alternatives {alternative} of {function}")]
+    AlternativeTwice {
+        /// Whose.
+        label: Box<str>,
+        /// The function.
+        function: Box<str>,
+        /// Their label.
+        alternative: Box<str>,
+    },
+    /// It has no number.
+    #[error("{label} has no id; give each participant one of its own")]
+    NoId {
+        /// Who.
+        label: Box<str>,
+    },
     /// Two participants have one number.
     #[error("two participants have the number {id}")]
     SameId {
@@ -65,42 +83,154 @@ impl InvalidParticipant {
     }
 }
 
-pub(super) fn participant(participant: &Participant) -> Result<(), InvalidParticipant> {
-    let label = &participant.label;
-    name("the label", label)?;
-    list("functions", label, participant.functions.len(), MAX_FUNCTIONS)?;
-    for (number, function) in participant.functions.iter().enumerate() {
-        name("the function", &function.name)?;
-        list(
-            "alternatives",
-            label,
-            function.alternatives.len(),
-            MAX_ALTERNATIVES,
-        )?;
-        if participant.functions[..number]
-            .iter()
-            .any(|other| other.name == function.name)
-        {
-            return Err(InvalidParticipant::FunctionTwice {
-                label: label.clone(),
-                function: function.name.clone(),
-            });
-        }
-        for alternative in &function.alternatives {
-            name("the alternative", &alternative.label)?;
+/// Why a heap makes no sense by itself. Blame: who offers it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHeap {
+    /// Its name is empty, too long, or has control characters.
+    #[error("the heap {name:?}: use 1 to {MAX_NAME_BYTES} bytes without control characters")]
+    Name {
+        /// The name.
+        name: Box<str>,
+    },
+    /// A promise means nothing.
+    #[error("the heap {heap} has {promise} of {bytes} bytes; use {need}")]
+    Promise {
+        /// Whose.
+        heap: Box<str>,
+        /// Which.
+        promise: &'static str,
+        /// What it says.
+        bytes: u64,
+        /// What it has to be.
+        need: &'static str,
+    },
+    /// Two heaps have one name.
+    #[error("two heaps are named {name}")]
+    SameName {
+        /// Their name.
+        name: Box<str>,
+    },
+}
+
+impl InvalidHeap {
+    /// Returns EINVAL.
+    pub fn errno(&self) -> Errno {
+        Errno::EINVAL
+    }
+}
+
+impl HeapOffer {
+    /// Checks that it has a name and that its promises mean something.
+    ///
+    /// # Errors
+    /// [`InvalidHeap`], EINVAL.
+    pub fn checked(self) -> Result<Self, InvalidHeap> {
+        heap(&self)?;
+        Ok(self)
+    }
+}
+
+pub(super) fn participants(participants: &[Participant]) -> Result<(), InvalidParticipant> {
+    let mut ids = HashSet::with_capacity(participants.len());
+    for one in participants {
+        participant(one)?;
+        if !ids.insert(one.id) {
+            return Err(InvalidParticipant::SameId { id: one.id.0 });
         }
     }
     Ok(())
 }
 
-fn name(what: &'static str, name: &str) -> Result<(), InvalidParticipant> {
-    if (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control) {
+pub(super) fn heaps(heaps: &[HeapOffer]) -> Result<(), InvalidHeap> {
+    let mut names = HashSet::with_capacity(heaps.len());
+    for one in heaps {
+        heap(one)?;
+        if !names.insert(&one.name) {
+            return Err(InvalidHeap::SameName {
+                name: one.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn heap(heap: &HeapOffer) -> Result<(), InvalidHeap> {
+    if !is_name(&heap.name) {
+        return Err(InvalidHeap::Name {
+            name: heap.name.clone(),
+        });
+    }
+    let promises = [
+        ("chunks", heap.guarantees.chunk_bytes),
+        ("an alignment", heap.guarantees.base_align_bytes),
+    ];
+    for (promise, bytes) in promises {
+        if !bytes.is_power_of_two() || bytes < PAGE_BYTES {
+            return Err(InvalidHeap::Promise {
+                heap: heap.name.clone(),
+                promise,
+                bytes,
+                need: "a power of two of at least a page of 4096 bytes",
+            });
+        }
+    }
+    if heap.guarantees.max_size_bytes < PAGE_BYTES {
+        return Err(InvalidHeap::Promise {
+            heap: heap.name.clone(),
+            promise: "buffers",
+            bytes: heap.guarantees.max_size_bytes,
+            need: "at least a page of 4096 bytes",
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn participant(participant: &Participant) -> Result<(), InvalidParticipant> {
+    let label = &participant.label;
+    name("the label", label)?;
+    if let Some(device) = &participant.device {
+        name("the device", device)?;
+    }
+    list("functions", label, participant.functions.len(), MAX_FUNCTIONS)?;
+    let mut names = HashSet::new();
+    for function in &participant.functions {
+        name("the function", &function.name)?;
+        if !names.insert(&function.name) {
+            return Err(InvalidParticipant::FunctionTwice {
+                label: label.clone(),
+                function: function.name.clone(),
+            });
+        }
+        let alternatives = &function.alternatives;
+        list("alternatives", label, alternatives.len(), MAX_ALTERNATIVES)?;
+        let mut labels = HashSet::new();
+        for alternative in alternatives {
+            name("the alternative", &alternative.label)?;
+            if !labels.insert(&alternative.label) {
+                return Err(InvalidParticipant::AlternativeTwice {
+                    label: label.clone(),
+                    function: function.name.clone(),
+                    alternative: alternative.label.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn name(what: &'static str, name: &str) -> Result<(), InvalidParticipant> {
+    if is_name(name) {
         return Ok(());
     }
     Err(InvalidParticipant::Name {
         what,
         name: name.into(),
     })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 fn list(what: &'static str, label: &str, count: usize, most: usize) -> Result<(), InvalidParticipant> {

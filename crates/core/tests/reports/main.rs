@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod chapter;
+mod json;
 mod kinds;
 mod support;

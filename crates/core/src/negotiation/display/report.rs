@@ -5,8 +5,8 @@ use super::words::{amount, bytes_told, details, name, names, phrase};
 use super::{Role, summary};
 use crate::constraints::{MergeKind, Value};
 use crate::negotiation::{
-    Blame, Blocker, Conflict, Eliminated, Elimination, HeapAnswer, HeapMisfit, LimitOrigin, Member, Relaxation,
-    Report, ReportKind,
+    Blame, Blocker, Conflict, Eliminated, Elimination, HeapAnswer, HeapMisfit, LimitOrigin, Member,
+    Relaxation, Report, ReportKind,
 };
 
 pub(super) fn page(report: &Report) -> Page {

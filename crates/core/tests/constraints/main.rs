@@ -1,0 +1,3 @@
+//! The vocabulary: files, checks, and the laws of merging.
+
+mod files;
