@@ -13,8 +13,10 @@
 
 mod blame;
 mod display;
+mod evaluate;
 mod file;
 mod heap;
+mod needs;
 mod participant;
 mod plan;
 mod problem;
