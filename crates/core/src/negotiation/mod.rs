@@ -14,12 +14,14 @@
 mod blame;
 mod display;
 mod evaluate;
+mod explain;
 mod file;
 mod heap;
 mod needs;
 mod participant;
 mod plan;
 mod problem;
+mod relax;
 mod report;
 mod serial;
 mod validate;
