@@ -24,6 +24,7 @@ pub(super) fn reasons(
         needs.chunk_by(|one, other| (one.path.field, one.path.plane) == (other.path.field, other.path.plane));
     for group in groups {
         let stated = group.iter().filter_map(|need| match &need.what {
+            Stated::Value(Value::Translation(_)) => None,
             Stated::Value(value) if concerns(&need.path, format) => Some((*need, value)),
             _ => None,
         });

@@ -1,6 +1,6 @@
 //! What the chapter for those who read refusals shows is what is written.
 
-use crate::kinds;
+use crate::{kinds, plans};
 
 const CHAPTER: &str = include_str!("../../../../docs/refusals.md");
 
@@ -19,14 +19,15 @@ fn shown() -> Vec<(&'static str, String)> {
 
 #[test]
 fn every_kind_is_shown_as_it_is_written() {
-    let expected: Vec<(&str, String)> = kinds::all()
+    let reports = kinds::all()
         .into_iter()
-        .map(|(name, report)| (name, report.to_string()))
-        .collect();
+        .map(|(name, report)| (name, report.to_string()));
+    let expected: Vec<(&str, String)> = reports.chain([("plan", plans::plan().to_string())]).collect();
     let shown = shown();
     for (name, text) in &expected {
         let block = shown.iter().find(|(other, _)| other == name);
         let block = block.unwrap_or_else(|| panic!("no block of {name}"));
         assert_eq!(&block.1, text, "{name}");
     }
+    assert_eq!(shown.len(), expected.len());
 }

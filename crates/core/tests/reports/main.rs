@@ -4,4 +4,5 @@
 mod chapter;
 mod json;
 mod kinds;
+mod plans;
 mod support;
