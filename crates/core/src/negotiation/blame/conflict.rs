@@ -4,7 +4,7 @@ use super::core::core_of;
 use super::judging::{failure_of, judge, rank};
 use super::members::the_system;
 use crate::constraints::{Field, MergeKind, Value, merge};
-use crate::negotiation::evaluate::{Budget, Failure};
+use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
 use crate::negotiation::needs::{Need, Stated, Surroundings};
 use crate::negotiation::{Conflict, FieldPath, LimitOrigin, Member, Policy};
 
@@ -65,17 +65,21 @@ fn conflict<'n>(
         &mut judge(surroundings, budget),
     );
     let core = shrunk.items;
-    let path = match failure_of(&core, surroundings, budget) {
-        Ok(Some(failure)) => failure.path,
-        Ok(None) | Err(_) => failure.path.clone(),
+    let failure = match failure_of(&core, surroundings, budget) {
+        Ok(Some(failure)) => failure,
+        Ok(None) | Err(_) => failure.clone(),
     };
+    let path = failure.path;
     let limits = exceeded(surroundings, &core, budget);
     let participants = core.iter().map(|need| Member::of(surroundings, need));
     let mut conflict = Conflict {
         unit: path.field.unit(),
         kind: path.field.merge_kind(),
         merged: merged(&core, &path),
-        origin: LimitOrigin::Participant,
+        origin: match failure.kind {
+            FailureKind::NoHeap(_) => LimitOrigin::Heap,
+            _ => LimitOrigin::Participant,
+        },
         minimal: shrunk.minimal,
         members: participants.collect(),
         path,

@@ -18,7 +18,7 @@ mod members;
 mod refusal;
 mod shrink;
 #[cfg(test)]
-mod tests;
+pub(in crate::negotiation) mod tests;
 
 pub(super) use eliminate::eliminations;
 pub(super) use refusal::{Attempt, report};

@@ -24,7 +24,7 @@ fn need(participant: usize, field: Field, value: Value) -> Need {
 }
 
 /// Merges field by field; bounds must not cross, and shares not be more than there may be.
-fn judge(needs: &[&Need]) -> Option<FieldPath> {
+pub(in crate::negotiation) fn judge(needs: &[&Need]) -> Option<FieldPath> {
     let mut merged: BTreeMap<Field, Value> = BTreeMap::new();
     for need in needs {
         let Stated::Value(value) = &need.what else {

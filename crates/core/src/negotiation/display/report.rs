@@ -79,15 +79,15 @@ fn all_conflicts(page: &mut Page, conflicts: &[Conflict], total: usize) {
 
 fn conflict_heading(conflict: &Conflict) -> Spans {
     let field = Spans::of(Role::Field, &conflict.path);
-    let limits = conflict.origin != LimitOrigin::Participant;
     field.and(
         Role::Heading,
-        match (conflict.members.len(), conflict.minimal) {
-            (_, true) if limits => ": more than there may be",
-            (0 | 1, _) => ": not to be had",
-            (2, true) => ": not both of these",
-            (_, true) => ": not all of these; all but any one could be had",
-            (_, false) => ": not all of these",
+        match (conflict.origin, conflict.members.len()) {
+            (LimitOrigin::System, _) => ": more than there may be",
+            (LimitOrigin::Heap, _) => ": no heap promises this",
+            (LimitOrigin::Participant, 0 | 1) => ": not to be had",
+            (LimitOrigin::Participant, _) if !conflict.minimal => ": not all of these",
+            (LimitOrigin::Participant, 2) => ": not both of these",
+            (LimitOrigin::Participant, _) => ": not all of these; all but any one could be had",
         },
     )
 }

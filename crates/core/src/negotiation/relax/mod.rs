@@ -1,6 +1,8 @@
 //! What would help. Nothing is shown that was not put in and solved again, with everybody.
 
 mod closest;
+#[cfg(test)]
+mod tests;
 
 use super::blame::Ended;
 use super::needs::{Need, Stated, Surroundings};
@@ -46,6 +48,7 @@ fn of_core(
     solver: &mut impl Solver,
     found: &mut Vec<(u32, Relaxation)>,
 ) -> Result<(), Ended> {
+    let before = found.len();
     for need in core {
         let who = Blame::speaker(surroundings, need.who);
         let path = need.path.clone();
@@ -69,13 +72,16 @@ fn of_core(
             None => found.push((3, Relaxation::DropField { who, path })),
         }
     }
-    without(surroundings, core, solver, found)
+    let nothing_else = found.len() == before;
+    without(surroundings, core, nothing_else, solver, found)
 }
 
-/// The participants without whom the others could have what they need.
+/// The participants without whom the others could have what they need: those that the set can do without, or any if there is no
+/// other way out.
 fn without(
     surroundings: &Surroundings<'_>,
     core: &[&Need],
+    any: bool,
     solver: &mut impl Solver,
     found: &mut Vec<(u32, Relaxation)>,
 ) -> Result<(), Ended> {
