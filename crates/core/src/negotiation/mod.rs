@@ -11,14 +11,17 @@
 //!
 //! Contract: N.
 
+mod blame;
 mod display;
 mod evaluate;
+mod explain;
 mod file;
 mod heap;
 mod needs;
 mod participant;
 mod plan;
 mod problem;
+mod relax;
 mod report;
 mod serial;
 mod validate;

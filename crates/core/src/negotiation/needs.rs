@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Blame, FieldPath, HeapOffer, Participant, Policy};
+use super::{FieldPath, HeapOffer, Participant, Policy};
 use crate::constraints::{Constraints, Extension, Field, FormatKey, ImageConstraints, Record, Value};
 use crate::dma::Translation;
 
@@ -58,6 +58,22 @@ impl Needs {
             Ok(found) => &self.all[self.speakers[found].1.clone()],
             Err(_) => &[],
         }
+    }
+
+    /// Returns the needs as they would be if each were another, or none.
+    pub(crate) fn edited(&self, edit: impl Fn(&Need) -> Option<Need>) -> Self {
+        let mut edited = Self {
+            all: Vec::with_capacity(self.all.len()),
+            speakers: Vec::with_capacity(self.speakers.len()),
+        };
+        for (speaker, range) in &self.speakers {
+            let first = edited.all.len();
+            edited
+                .all
+                .extend(self.all[range.clone()].iter().filter_map(&edit));
+            edited.speakers.push((*speaker, first..edited.all.len()));
+        }
+        edited
     }
 
     /// Returns all alternatives of all functions, in order.
@@ -145,34 +161,6 @@ impl From<Field> for FieldPath {
             format: None,
             plane: None,
             extension: None,
-        }
-    }
-}
-
-impl Surroundings<'_> {
-    /// Returns what people call a speaker; `None` if there is no such one.
-    pub(crate) fn blame(&self, who: Speaker) -> Option<Blame> {
-        let participant = self.participants.get(who.participant)?;
-        let function = participant.functions.get(who.function)?;
-        let alternative = function.alternatives.get(who.alternative)?;
-        Some(Blame {
-            function: Some(function.name.clone()),
-            alternative: (function.alternatives.len() > 1).then(|| alternative.label.clone()),
-            ..Blame::from(*participant)
-        })
-    }
-}
-
-impl From<&Participant> for Blame {
-    fn from(participant: &Participant) -> Self {
-        Self {
-            participant: Some(participant.id),
-            label: participant.label.clone(),
-            pid: participant.pid,
-            device: participant.device.clone(),
-            function: None,
-            alternative: None,
-            source: participant.source.clone(),
         }
     }
 }

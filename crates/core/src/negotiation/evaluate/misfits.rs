@@ -49,7 +49,7 @@ pub(super) fn who(misfit: &HeapMisfit, needs: &[&Need], surroundings: &Surroundi
     };
     blamed
         .into_iter()
-        .filter_map(|who| surroundings.blame(who))
+        .map(|who| Blame::speaker(surroundings, who))
         .collect()
 }
 

@@ -98,8 +98,7 @@ pub(crate) fn evaluate(
     budget.spend(1)?;
     let merged = merged(needs, surroundings)?;
     budget.spend(merged.work())?;
-    let points = points(&merged, surroundings, Asked::Best);
-    let points = points.map_err(|failure| with_names(failure, needs, surroundings))?;
+    let points = points(&merged, surroundings, Asked::Best)?;
     let best = declared_first(&points, needs);
     Ok(Point {
         image: best.image(),
@@ -178,8 +177,8 @@ fn ledger(needs: &[&Need], surroundings: &Surroundings<'_>, counts: Counts) -> L
     }
 }
 
-/// Says of each heap that does not suit who needs what it does not promise.
-fn with_names(mut failure: Failure, needs: &[&Need], surroundings: &Surroundings<'_>) -> Failure {
+/// Says of each heap that does not suit who needs what it does not promise: `failure` itself does not.
+pub(crate) fn with_names(mut failure: Failure, needs: &[&Need], surroundings: &Surroundings<'_>) -> Failure {
     if let FailureKind::NoHeap(misfits) = &mut failure.kind {
         for misfit in misfits {
             misfit.who = misfits::who(misfit, needs, surroundings);
