@@ -233,6 +233,10 @@ impl StatusView {
         }
     }
 
+    pub fn load_u64(&self, cell: usize) -> u64 {
+        self.words.load_u64(cell, wharf_memory::Ordering::Acquire)
+    }
+
     pub fn version(&self) -> u32 {
         self.words
             .load_u32(status::VERSION, wharf_memory::Ordering::Acquire)
