@@ -622,3 +622,38 @@ fn stale_set_is_told_so_and_catches_up() {
     let foreign = producer_of_stale.create_stream("x", late, 1).unwrap_err();
     assert_eq!(foreign.errno(), Errno::ACCESS);
 }
+
+#[test]
+fn consumer_that_does_not_fit_is_made_room_for_while_frames_flow() {
+    let fixture = Fixture::new();
+    let session = fixture.session("camera");
+    let spec = BufferSpec {
+        name: "frames",
+        size_bytes: 4096,
+        count: 2,
+    };
+    let set = session.allocate(&spec).unwrap();
+    let room = Duration::from_secs(4);
+    let mut producer = session.create_stream_with_room("preview", set, 8, room).unwrap();
+    let mut viewer = fixture.join(&mut producer, JoinOptions::latest(1));
+    let token = producer.token(1).unwrap();
+    let late = fixture.session("encoder");
+    let joining = thread::spawn(move || late.join(&token, JoinOptions::every_frame(4)).unwrap());
+    let until = Instant::now() + Duration::from_secs(10);
+    while !joining.is_finished() {
+        let (seq, lies_in) = publish(&mut producer, PATIENCE);
+        let frame = viewer.receive(PATIENCE).unwrap();
+        assert_eq!(
+            (frame.seq(), frame.skipped(), frame.generation()),
+            (seq, 0, lies_in)
+        );
+        assert_whole(&frame);
+        assert!(Instant::now() < until);
+    }
+    let mut encoder = joining.join().unwrap();
+    assert_eq!((encoder.generation(), encoder.buffers().len()), (2, 6));
+    run_until(&mut producer, &mut [&mut viewer, &mut encoder], 2);
+    // Without a deadline of its own a stream makes no room.
+    let token = fixture.producer(2).token(1).unwrap();
+    assert!(fixture.session("x").join(&token, JoinOptions::latest(4)).is_err());
+}

@@ -160,6 +160,7 @@ impl Client {
             set,
             name: "preview".to_owned(),
             max_consumers,
+            room_ms: None,
         };
         let (reply, mut fds) = self.call_with(call, &[&ring]).unwrap();
         assert_eq!(fds.len(), 1);
