@@ -114,6 +114,8 @@ pub struct ProducerTerms {
     pub size_bytes: u64,
     /// How many consumers there may be at a time.
     pub max_consumers: u32,
+    /// How long it may take to make room for one that does not fit, in milliseconds; `None` if that is not to be done.
+    pub room_ms: Option<u64>,
     /// What to fill frames with.
     pub pattern: Pattern,
 }

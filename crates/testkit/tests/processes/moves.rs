@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use rustix::process::Signal;
 use wharf_protocol::Token;
-use wharf_testkit::actor::{Behavior, Ending, MoveStage, Order, Report};
+use wharf_testkit::actor::{Behavior, Ending, MoveStage, Order, ProducerTerms, Report, Role};
 use wharf_testkit::{Pattern, Rng, eventually};
 
 use super::world::{
@@ -191,7 +191,7 @@ fn who_joins_during_the_move_takes_part_or_dies_and_is_not_waited_for() {
         let generation = show.begin_move(FRAME_BYTES, BUFFERS + 2, LONG_MS);
         await_state(holdup.actor.pid(), 'T');
         // It holds up the stream too, which waits for it to take every frame.
-        let mut joiner = show.world.enter(wharf_testkit::actor::Role::Consumer, "joiner");
+        let mut joiner = show.world.enter(Role::Consumer, "joiner");
         let terms = latest(&show.token, 1, STEADY, show.pattern);
         if let Some(stage) = stage {
             joiner.actor.tell(&Order::StopAt(stage)).unwrap();
@@ -255,4 +255,77 @@ fn broker_that_is_killed_during_the_move_leaves_the_stream_where_it_was() {
         show.viewer.close();
         show.camera.close();
     }
+}
+
+/// A camera that makes room, as soon as somebody needs it, and a viewer.
+fn roomy_show(name: &str) -> (World, Idle, Idle, Token, Pattern) {
+    let pattern = Pattern::whole(Rng::from_env(name).next_u64());
+    let world = World::new();
+    let mut camera = world.enter(Role::Producer, "camera");
+    let terms = ProducerTerms {
+        buffers: 3,
+        size_bytes: FRAME_BYTES,
+        max_consumers: 8,
+        room_ms: Some(4000),
+        pattern,
+    };
+    camera.actor.tell(&Order::Open(terms)).unwrap();
+    let token = camera.actor.token(9).unwrap();
+    let viewer = world.consumer("viewer", &latest(&token, 2, STEADY, pattern));
+    camera.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    camera.actor.tell(&Order::Run { pause_us: 200 }).unwrap();
+    (world, camera, viewer, token, pattern)
+}
+
+#[test]
+fn encoder_that_needs_more_buffers_joins_while_the_preview_runs() {
+    let (world, mut camera, mut viewer, token, pattern) = roomy_show("late encoder");
+    viewer.await_more(20);
+    let mut encoder = world.consumer("encoder", &every_frame(&token, 6, STEADY, pattern));
+    encoder.await_more(50);
+    viewer.await_more(20);
+    let last = camera.actor.pause().unwrap();
+    let tally = encoder.await_tally("the last frame", |tally| tally.last_seq == last);
+    assert_complete(&tally, last);
+    assert_eq!(tally.generation, 2);
+    let viewer_tally = viewer.await_tally("the last frame", |tally| tally.last_seq == last);
+    assert_eq!((viewer_tally.generation, viewer_tally.first_seq), (2, 1));
+    let state = world.state();
+    assert_eq!((state.sets[0].generation, state.sets[0].count), (2, 9));
+    for idle in [encoder, viewer, camera] {
+        idle.close();
+    }
+    world.finish();
+}
+
+#[test]
+fn encoder_that_is_killed_while_room_is_made_or_refused_room_leaves_the_preview_alone() {
+    let (world, camera, mut viewer, token, pattern) = roomy_show("late encoder killed");
+    viewer.await_more(20);
+    viewer.actor.tell(&Order::StopAt(MoveStage::Taken)).unwrap();
+    let mut encoder = world.enter(Role::Consumer, "encoder");
+    let terms = every_frame(&token, 6, STEADY, pattern);
+    encoder.actor.order(&Order::Join(terms.clone())).unwrap();
+    await_state(viewer.actor.pid(), 'T');
+    encoder.actor.kill().unwrap();
+    viewer.actor.signal(Signal::CONT).unwrap();
+    viewer.await_tally("in the generation", |tally| tally.generation == 2);
+    // The room that was made for the dead is there for the living; more is not made while the viewer does not answer.
+    let another = world.consumer("another", &every_frame(&token, 6, STEADY, pattern));
+    viewer.actor.tell(&Order::StopAt(MoveStage::Offered)).unwrap();
+    let mut refused = world.enter(Role::Consumer, "third");
+    refused.actor.order(&Order::Join(terms)).unwrap();
+    await_state(viewer.actor.pid(), 'T');
+    let text = format!(
+        "viewer (pid {}, consumer) did not answer in time",
+        viewer.actor.pid()
+    );
+    assert_refused(&refused.actor.report().unwrap(), Errno::BUSY, &text);
+    viewer.actor.signal(Signal::CONT).unwrap();
+    viewer.await_more(20);
+    assert_eq!(viewer.actor.tally().unwrap().generation, 2);
+    for idle in [refused, another, viewer, camera] {
+        idle.close();
+    }
+    world.finish();
 }

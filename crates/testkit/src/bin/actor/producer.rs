@@ -88,7 +88,10 @@ fn try_open(session: &Session, terms: &ProducerTerms) -> Result<Producer, Sessio
         count: terms.buffers,
     };
     let buffers = session.allocate(&spec)?;
-    session.create_stream("stream", buffers, terms.max_consumers)
+    match terms.room_ms.map(Duration::from_millis) {
+        Some(room) => session.create_stream_with_room("stream", buffers, terms.max_consumers, room),
+        None => session.create_stream("stream", buffers, terms.max_consumers),
+    }
 }
 
 impl Stream {
