@@ -124,6 +124,7 @@ impl SetMachine {
         if let Some(newcomer) = self.give_up_move() {
             self.set_standing(newcomer, Standing::Issued);
             self.tell(newcomer, News::Refused(error));
+            self.forget_released();
         }
     }
 
@@ -143,12 +144,14 @@ impl SetMachine {
         }
     }
 
-    /// What was declared by those who have left in good order is in force no more, unless the new memory was allocated for it.
-    fn forget_released(&mut self) {
+    /// Forgets those who have left in good order and for whom no buffers are reserved.
+    pub(super) fn forget_released(&mut self) {
         let Some(current) = &self.current else { return };
         let counted = |token: &TokenId| {
             let mut entries = current.ledger.entries.iter();
-            entries.any(|entry| entry.participant == token.participant())
+            entries.any(|entry| {
+                entry.participant == token.participant() && (entry.camping > 0 || entry.slack > 0)
+            })
         };
         for (token, node) in &mut self.nodes {
             if matches!(node.standing, Standing::Released(Some(_))) && !counted(token) {

@@ -164,6 +164,9 @@ impl SetMachine {
 
     /// What follows when somebody has gone.
     fn after_leaving(&mut self) {
+        if matches!(self.phase, Phase::Live) {
+            self.forget_released();
+        }
         self.prune();
         if self.nodes.values().any(|node| node.keeps_alive()) {
             self.seal_if_complete();
