@@ -11,8 +11,11 @@
 //!
 //! Contract: N.
 
+mod display;
+mod evaluate;
 mod file;
 mod heap;
+mod needs;
 mod participant;
 mod plan;
 mod problem;
@@ -20,10 +23,11 @@ mod report;
 mod serial;
 mod validate;
 
+pub use display::{Palette, Plain, Role};
 pub use file::{InvalidSet, SetFile};
 pub use heap::{Guarantees, HeapOffer};
 pub use participant::{Alternative, Function, Participant, ParticipantId, Presence};
-pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, SyncStep};
+pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, Reason, SyncStep};
 pub use problem::{Policy, Problem};
 pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,

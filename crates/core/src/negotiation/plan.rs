@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Elimination, ParticipantId};
-use crate::constraints::{FormatKey, Size};
+use super::{Blame, Elimination, FieldPath, ParticipantId};
+use crate::constraints::{FormatKey, Size, Value};
 
 /// What was decided. Exactly one layout, one heap for each memory, one count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// Who takes part, in the order of their numbers, with those that are dropped: what people call the numbers below.
+    pub participants: Vec<Blame>,
     /// How the picture lies in the buffer; `None` if nobody said that there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImagePlan>,
@@ -22,10 +24,24 @@ pub struct Plan {
     pub dropped: Vec<ParticipantId>,
     /// Who has to do what at hand-overs; empty if nobody has to.
     pub sync: Vec<SyncStep>,
+    /// Who decided what: the needs that the plan would be another without, in the order of fields. Contract: N3.
+    pub reasons: Vec<Reason>,
     /// Better choices that were removed, by whom and why. Contract: N3.
     pub eliminated: Vec<Elimination>,
     /// How many times records were merged to find it.
     pub merges: u64,
+}
+
+/// What several needs came to, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Which field.
+    pub path: FieldPath,
+    /// What it came to.
+    pub value: Value,
+    /// Who needs that much: without them it would be less.
+    pub who: Vec<Blame>,
 }
 
 /// How the picture lies in a buffer.

@@ -316,6 +316,18 @@ pub struct Misfit {
     pub need: Value,
 }
 
+impl From<ReportKind> for Report {
+    /// A report of which there is no more to say.
+    fn from(kind: ReportKind) -> Self {
+        Self {
+            kind,
+            relaxations: Vec::new(),
+            eliminated: Vec::new(),
+            merges: 0,
+        }
+    }
+}
+
 impl Report {
     /// Returns the error number: EINVAL, EOPNOTSUPP, ENODEV, ENOMEM, EDQUOT, EBUSY, E2BIG, ETIMEDOUT or EACCES, as
     /// [`ReportKind`] says. A conflict with memory that is there already is EBUSY to the kernel's callers; that is up to who
