@@ -135,6 +135,8 @@ fn plan(
         sync: Vec::new(),
         eliminated: Vec::new(),
         merges: 1,
+        participants: Vec::new(),
+        reasons: Vec::new(),
     }
 }
 

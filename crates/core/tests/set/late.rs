@@ -348,7 +348,7 @@ fn a_newcomer_is_told_what_went_wrong_and_may_try_again() {
         let mut it = scene(LatePolicy::Reallocate, Contract::Dynamic);
         it.play.declare(it.new, stricter()).unwrap();
         befall(&mut it, mishap);
-        let news = it.play.settle();
+        let news = it.play.news();
         let [(whom, News::Refused(error))] = &news[..] else {
             panic!("{mishap:?}: {news:?}")
         };

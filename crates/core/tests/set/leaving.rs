@@ -157,7 +157,7 @@ fn weak_ones_are_told_when_the_last_strong_one_leaves() {
 }
 
 #[test]
-fn phantoms_keep_nothing_alive_and_leave_nothing_behind() {
+fn a_phantom_leaves_nothing_behind_and_keeps_the_set_alive_while_its_token_is_held() {
     use wharf_core::negotiation::Presence;
     let phantom = participant("later", 4..=9, 2).presence(Presence::Phantom);
     let (mut play, tokens) = Play::begun(config(), [participant("one", 4..=9, 2), phantom.clone()]);
@@ -166,6 +166,8 @@ fn phantoms_keep_nothing_alive_and_leave_nothing_behind() {
     let (mut play, tokens) = Play::begun(config(), [participant("one", 4..=9, 2), phantom]);
     play.set.release(play.root).unwrap();
     play.set.release(tokens[0]).unwrap();
+    assert_eq!(play.set.status(), SetStatus::Allocated { generation: 1 });
+    play.set.release(tokens[1]).unwrap();
     assert_eq!(play.set.status(), SetStatus::Dead);
 }
 

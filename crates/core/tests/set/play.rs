@@ -84,6 +84,16 @@ impl Play {
         (play, tokens)
     }
 
+    /// The news there are, without the orders.
+    pub fn news(&mut self) -> Vec<(u64, News)> {
+        let orders = self.set.take_orders().into_iter();
+        let news = orders.filter_map(|order| match order {
+            Order::Tell { whom, news } => Some((whom.0, news)),
+            _ => None,
+        });
+        news.collect()
+    }
+
     /// The orders there are, without the news.
     pub fn orders(&mut self) -> Vec<Order> {
         let orders = self.set.take_orders();
