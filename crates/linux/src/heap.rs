@@ -1,9 +1,11 @@
 //! Buffers out of this process's own memory files.
 
 use rustix::io::Errno;
-use wharf_core::{AccessMode, BufferName, DmaBuf, ExportError, ExportInfo, Exporter, PAGE_BYTES};
+use wharf_core::{AccessMode, BufferName, DmaBuf, ExportError, ExportInfo, Exporter};
 use wharf_memory::{Access, MapError, Mapping};
 
+use crate::heaps::{HeapMemory, Residency};
+use crate::sizes::{max_bytes, page_bytes, round_up};
 use crate::{Memfd, MemfdError};
 
 /// What `/proc` shows for buffers that have no name.
@@ -37,6 +39,8 @@ pub struct MemfdExporter {
     mapping: Mapping,
     size_bytes: u64,
     access: AccessMode,
+    /// What keeps its pages in RAM.
+    _residency: Residency,
 }
 
 /// The reason why a buffer could not be made of a memory file.
@@ -101,26 +105,21 @@ impl MemfdHeap {
     /// [`HeapError::Size`]: EINVAL. [`HeapError::Memfd`]: EMFILE and ENFILE when out of descriptors. [`HeapError::Map`]:
     /// ENOMEM when out of address space or mappings.
     pub fn allocate(&self, size_bytes: u64, name: Option<BufferName>) -> Result<DmaBuf, HeapError> {
-        let rounded_bytes = round_up_to_pages(size_bytes)?;
+        let page_bytes = page_bytes();
+        let rounded_bytes = round_up(size_bytes, page_bytes).ok_or(HeapError::Size {
+            size_bytes,
+            max_bytes: max_bytes(page_bytes),
+        })?;
         let memfd = Memfd::create(name.as_ref().map_or(UNNAMED, BufferName::as_str), rounded_bytes)?;
         MemfdExporter::map(memfd, AccessMode::ReadWrite)?.export(name)
     }
 }
 
-fn round_up_to_pages(size_bytes: u64) -> Result<u64, HeapError> {
-    let page_bytes = PAGE_BYTES.max(u64::try_from(rustix::param::page_size()).unwrap_or(PAGE_BYTES));
-    let max_bytes = (u64::MAX >> 1) / page_bytes * page_bytes;
-    if size_bytes == 0 || size_bytes > max_bytes {
-        return Err(HeapError::Size {
-            size_bytes,
-            max_bytes,
-        });
-    }
-    Ok(size_bytes.next_multiple_of(page_bytes))
-}
-
 impl MemfdExporter {
     /// Maps the whole of `memfd`, whose size must be fixed by seals.
+    ///
+    /// Who maps memory of reserved huge pages for writing, becomes its only writer: the seal that ends the writing of others is
+    /// also what keeps the pages.
     ///
     /// # Errors
     /// [`HeapError::Memfd`]: EINVAL when the memory can still be resized. [`HeapError::Map`]: EACCES or EPERM when it
@@ -135,7 +134,13 @@ impl MemfdExporter {
             AccessMode::ReadOnly => Access::ReadOnly,
             AccessMode::ReadWrite => Access::ReadWrite,
         };
-        let mapping = Mapping::map(&memfd, len_bytes, protection).map_err(|source| HeapError::Map {
+        let mapping = match Mapping::map(&memfd, len_bytes, protection) {
+            Err(MapError::HugePages) if access == AccessMode::ReadWrite => {
+                Mapping::map_as_last_writer(&memfd, len_bytes)
+            }
+            mapped => mapped,
+        };
+        let mapping = mapping.map_err(|source| HeapError::Map {
             memfd: memfd.label().to_owned(),
             size_bytes,
             access,
@@ -146,6 +151,20 @@ impl MemfdExporter {
             mapping,
             size_bytes,
             access,
+            _residency: Residency::Swappable,
+        })
+    }
+
+    /// Maps what a [`Heap`](crate::Heap) gave, and keeps its pages locked if they are.
+    ///
+    /// # Errors
+    /// As [`MemfdExporter::map`].
+    pub fn map_heap_memory(memory: HeapMemory, access: AccessMode) -> Result<Self, HeapError> {
+        let (memfd, residency) = memory.into_parts();
+        let mapped = Self::map(memfd, access)?;
+        Ok(Self {
+            _residency: residency,
+            ..mapped
         })
     }
 

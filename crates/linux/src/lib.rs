@@ -4,6 +4,7 @@
 //! - [`Memfd`]: shared memory with a fixed size, and the seals that make it unwritable for everybody who has
 //!   not mapped it yet.
 //! - [`MemfdHeap`] and [`MemfdExporter`]: buffers (`wharf_core::DmaBuf`) made of such memory.
+//! - [`Heap`] and [`Heaps`]: heaps with honest guarantees (small pages, huge pages, locked pages, plug-ins), tried in turn.
 //! - [`PidFd`]: a process handle that says whether the process is dead.
 //!
 //! What it does not do: it reads and writes no memory (`wharf-memory` does) and passes no descriptors to other processes
@@ -12,11 +13,18 @@
 #![forbid(unsafe_code)]
 
 mod heap;
+mod heaps;
 mod memfd;
 mod memfd_error;
 mod pidfd;
+mod sizes;
 
 pub use heap::{HeapError, MemfdExporter, MemfdHeap};
+pub use heaps::{
+    AllocatedSet, AllocationRequest, DuplicateHeap, Heap, HeapGuarantees, HeapMemory, HeapRefusal, Heaps,
+    HugeHeap, LockedHeap, LockedMapping, MachineHeaps, PromiseField, RefusalReason, Residency, SetRefusal,
+    SystemHeap,
+};
 pub use memfd::{Memfd, MemfdId, MemfdInfo};
 pub use memfd_error::{ImportError, MemfdError};
 pub use pidfd::{NotAPidFd, PidFd, PidFdError};

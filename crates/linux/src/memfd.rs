@@ -13,9 +13,10 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
 use wharf_core::{AccessMode, PAGE_BYTES};
+use wharf_memory::CHUNK_BYTES;
 
 use crate::{ImportError, MemfdError};
 
@@ -112,28 +113,60 @@ impl Memfd {
     /// [`MemfdError::Name`] and [`MemfdError::Size`]: EINVAL. [`MemfdError::System`]: EMFILE and ENFILE when out of
     /// descriptors, ENOMEM when out of memory.
     pub fn create(name: &str, size_bytes: u64) -> Result<Self, MemfdError> {
+        let memfd = Self::create_empty(name, size_bytes, PAGE_BYTES, MemfdFlags::empty())?;
+        memfd.add_seals(Self::FIXED_SIZE)?;
+        Ok(memfd)
+    }
+
+    /// Creates zeroed memory of `size_bytes` (a non-zero multiple of 2 MiB) of huge pages, all of them taken from the pool now,
+    /// that cannot be resized.
+    ///
+    /// # Errors
+    /// As [`Memfd::create`]; [`MemfdError::System`] with ENOSPC when the pool has too few, ENOSYS or EINVAL when the kernel has
+    /// no huge pages.
+    pub(crate) fn create_huge(name: &str, size_bytes: u64) -> Result<Self, MemfdError> {
+        let flags = MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        // CAST: 2 MiB.
+        let memfd = Self::create_empty(name, size_bytes, CHUNK_BYTES as u64, flags)?;
+        // A page that is missing from the file and from the pool when it is touched would be a SIGBUS.
+        retry_on_intr(|| rustix::fs::fallocate(&memfd.fd, FallocateFlags::empty(), 0, size_bytes))
+            .map_err(system("fallocate", name))?;
+        memfd.add_seals(Self::FIXED_SIZE)?;
+        Ok(memfd)
+    }
+
+    /// Creates memory of `size_bytes`, a multiple of `unit_bytes`, without seals.
+    fn create_empty(
+        name: &str,
+        size_bytes: u64,
+        unit_bytes: u64,
+        kind: MemfdFlags,
+    ) -> Result<Self, MemfdError> {
         if name.len() > MAX_NAME_BYTES || name.contains('\0') {
             return Err(MemfdError::Name {
                 len_bytes: name.len(),
                 max_bytes: MAX_NAME_BYTES,
             });
         }
-        if size_bytes == 0 || !size_bytes.is_multiple_of(PAGE_BYTES) || size_bytes > MAX_SIZE_BYTES {
+        if size_bytes == 0 || !size_bytes.is_multiple_of(unit_bytes) || size_bytes > MAX_SIZE_BYTES {
             return Err(MemfdError::Size {
                 memfd: name.to_owned(),
                 size_bytes,
-                page_bytes: PAGE_BYTES,
+                page_bytes: unit_bytes,
                 max_bytes: MAX_SIZE_BYTES,
             });
         }
-        let fd = create_sealable(|flags| rustix::fs::memfd_create(name, flags))
+        let fd = create_sealable(|flags| rustix::fs::memfd_create(name, flags | kind))
             .map_err(system("memfd_create", name))?;
         rustix::fs::ftruncate(&fd, size_bytes).map_err(system("ftruncate", name))?;
-        rustix::fs::fcntl_add_seals(&fd, Self::FIXED_SIZE).map_err(system("fcntl(F_ADD_SEALS)", name))?;
         Ok(Self {
             fd,
             label: name.to_owned(),
         })
+    }
+
+    fn add_seals(&self, seals: SealFlags) -> Result<(), MemfdError> {
+        rustix::fs::fcntl_add_seals(&self.fd, seals).map_err(system("fcntl(F_ADD_SEALS)", &self.label))
     }
 
     /// Takes over a descriptor that came from elsewhere, if it is readable memory that cannot shrink.
@@ -206,7 +239,7 @@ impl Memfd {
         if self.inspect()?.seals.contains(wanted) {
             return Ok(());
         }
-        rustix::fs::fcntl_add_seals(&self.fd, wanted).map_err(system("fcntl(F_ADD_SEALS)", &self.label))
+        self.add_seals(wanted)
     }
 
     /// Opens the same memory again, as a read-only description that is closed on exec.

@@ -10,6 +10,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
+//! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
+//! | `place` | addresses at which huge pages can be mapped |
+//! | `residency` | locked pages, huge pages |
 //! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
 //! | `copy` | the raw copies under the views |
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
@@ -27,8 +30,16 @@ mod copy;
 #[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
 #[cfg(not(loom))]
-#[allow(unsafe_code, reason = "mmap and munmap")]
+#[allow(unsafe_code, reason = "munmap")]
 mod mapping;
+#[cfg(not(loom))]
+mod object;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "mmap, and munmap of what did not come to be used")]
+mod place;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "madvise and mlock of a whole mapping")]
+mod residency;
 mod sync;
 #[cfg(loom)]
 #[allow(unsafe_code, reason = "an empty cell shared between modelled threads")]
@@ -45,7 +56,9 @@ mod words_mapped;
 pub use clock::{Deadline, now_ns};
 pub use futex::{FutexWord, WaitOutcome, wait_any, wake};
 #[cfg(not(loom))]
-pub use mapping::{Access, MapError, Mapping};
+pub use mapping::{Access, Mapping};
+#[cfg(not(loom))]
+pub use object::MapError;
 pub use sync::{Ordering, fence};
 #[cfg(loom)]
 pub use tracked::TrackedCell;
@@ -58,3 +71,6 @@ pub use words_mapped::{OwnedWords, ReadOnlyWords, WordsError};
 
 /// Size in bytes of one cell of a shared page: every word, 32- or 64-bit, has a cell of its own.
 pub const CELL_BYTES: usize = 8;
+
+/// Size in bytes of a huge page: mappings of a multiple of it start at a multiple of it.
+pub const CHUNK_BYTES: usize = 2 << 20;

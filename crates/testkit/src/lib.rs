@@ -7,6 +7,7 @@
 //! | `leaks` | [`Snapshot`]: descriptors, mappings and children of a process, to compare before and after |
 //! | `pattern` | [`Pattern`]: fills frames so that a torn or refilled one is told from a whole one |
 //! | `rng` | [`Rng`]: random numbers that a printed seed brings back |
+//! | `heap_faults` | [`FaultyHeap`]: a heap that refuses, or gives less than it promised, when told to |
 //! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
 //! | [`soft`] | machines whose CPU and devices do not see each other's caches, to find forgotten brackets |
 //! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
@@ -16,6 +17,7 @@
 
 pub mod actor;
 mod eventually;
+mod heap_faults;
 mod leaks;
 mod pattern;
 mod process;
@@ -24,6 +26,7 @@ mod skip;
 pub mod soft;
 
 pub use eventually::eventually;
+pub use heap_faults::{FaultyHeap, HeapFault};
 pub use leaks::Snapshot;
 pub use pattern::{Damage, Pattern, PatternError};
 pub use process::{Death, Process, ProcessError};

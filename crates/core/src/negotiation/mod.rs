@@ -12,8 +12,10 @@
 //! Contract: N.
 
 mod display;
+mod evaluate;
 mod file;
 mod heap;
+mod needs;
 mod participant;
 mod plan;
 mod problem;
@@ -31,4 +33,4 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
-pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};
+pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};

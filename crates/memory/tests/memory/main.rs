@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod futex;
+mod huge;
 mod mapping;
 mod support;
 mod traffic;
