@@ -7,12 +7,14 @@ use super::{
     HeapOffer, InvalidHeap, InvalidParticipant, Participant, ParticipantId, Policy, Problem, validate,
 };
 use crate::Errno;
+use crate::set::LatePolicy;
 
 /// A set of buffers to be negotiated, as a file describes it. The format is any that `serde` knows and that says of what type its
 /// values are, such as TOML and JSON; the values are written as [`constraints`](crate::constraints) says.
 ///
 /// Participants that have no `id` are numbered by their place, from 1 on. Those marked with `late = true` come one after the other when
-/// the others have memory already: they are not part of the [problem](Self::problem), but join its solution.
+/// the others have memory already: they are not part of the [problem](Self::problem), but join its solution, as
+/// `late_policy` allows: `refuse` or `reallocate`.
 ///
 /// # Invariants
 /// No two participants have one number and no two heaps one name; each makes sense by itself.
@@ -40,6 +42,7 @@ pub struct SetFile {
     policy: Policy,
     participants: Vec<Participant>,
     late: Vec<Participant>,
+    late_policy: LatePolicy,
     heaps: Vec<HeapOffer>,
 }
 
@@ -68,6 +71,8 @@ struct Unchecked {
     name: Box<str>,
     #[serde(default)]
     policy: Policy,
+    #[serde(default)]
+    late_policy: LatePolicy,
     #[serde(default)]
     participants: Vec<Listed>,
     #[serde(default)]
@@ -107,17 +112,20 @@ impl SetFile {
             policy,
             participants,
             late: Vec::new(),
+            late_policy: LatePolicy::default(),
             heaps,
         })
     }
 
-    /// Adds participants that come when the others have memory already, in the order in which they come.
+    /// Says which participants come when the others have memory already, in the order in which they come, and what becomes
+    /// of those whom it does not suit.
     ///
     /// # Errors
     /// [`InvalidSet`], EINVAL: a participant makes no sense by itself, or has the number of another.
-    pub fn with_late(mut self, late: Vec<Participant>) -> Result<Self, InvalidSet> {
-        validate::participants(self.participants.iter().chain(&self.late).chain(&late))?;
-        self.late.extend(late);
+    pub fn with_late(mut self, policy: LatePolicy, late: Vec<Participant>) -> Result<Self, InvalidSet> {
+        validate::participants(self.participants.iter().chain(&late))?;
+        self.late_policy = policy;
+        self.late = late;
         Ok(self)
     }
 
@@ -139,6 +147,11 @@ impl SetFile {
     /// Returns who comes when there is memory already, in that order.
     pub fn late(&self) -> &[Participant] {
         &self.late
+    }
+
+    /// Returns what becomes of those whom the memory does not suit.
+    pub fn late_policy(&self) -> LatePolicy {
+        self.late_policy
     }
 
     /// Returns where memory could come from.
@@ -170,7 +183,7 @@ impl TryFrom<Unchecked> for SetFile {
             });
         }
         let heaps = file.heaps.into_iter().map(|offered| offered.0);
-        Self::new(&file.name, file.policy, early, heaps.collect())?.with_late(late)
+        Self::new(&file.name, file.policy, early, heaps.collect())?.with_late(file.late_policy, late)
     }
 }
 
@@ -188,6 +201,7 @@ impl From<SetFile> for Unchecked {
         Self {
             name: set.name,
             policy: set.policy,
+            late_policy: set.late_policy,
             participants: early.chain(late).collect(),
             heaps: set.heaps.into_iter().map(Offered).collect(),
         }

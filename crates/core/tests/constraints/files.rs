@@ -10,6 +10,7 @@ use wharf_core::negotiation::{
     Blame, Conflict, Eliminated, Elimination, FieldPath, LimitOrigin, Member, Participant, ParticipantId,
     Relaxation, Report, ReportKind, SetFile,
 };
+use wharf_core::set::LatePolicy;
 
 const EXAMPLE: &str = include_str!("../fixtures/worked_example.toml");
 
@@ -180,6 +181,7 @@ fn participants_without_numbers_are_numbered_by_their_place() {
 fn late_participants_are_no_part_of_the_problem() {
     let toml = r#"
         name = "pair"
+        late_policy = "reallocate"
         [[participants]]
         label = "encoder"
         late = true
@@ -194,6 +196,8 @@ fn late_participants_are_no_part_of_the_problem() {
     };
     assert_eq!(names(set.problem().participants), ["2 camera"]);
     assert_eq!(names(set.late()), ["1 encoder"]);
+    assert_eq!(set.late_policy(), LatePolicy::Reallocate);
+    assert_eq!(example().late_policy(), LatePolicy::Refuse);
     let json = serde_json::to_string(&set).unwrap();
     assert_eq!(serde_json::from_str::<SetFile>(&json).unwrap(), set);
     let twice = toml.replace("late = true", "late = true\nid = 2");
