@@ -12,7 +12,7 @@ use wharf_core::negotiation::{
 };
 use wharf_core::set::LatePolicy;
 
-const EXAMPLE: &str = include_str!("../fixtures/worked_example.toml");
+const EXAMPLE: &str = include_str!("../../../../sets/worked-example.toml");
 
 fn example() -> SetFile {
     toml::from_str(EXAMPLE).unwrap()
