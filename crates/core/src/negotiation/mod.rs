@@ -12,8 +12,10 @@
 //!
 //! Contract: N.
 
+mod blame;
 mod display;
 mod evaluate;
+mod explain;
 mod file;
 mod heap;
 mod membership;
@@ -21,6 +23,7 @@ mod needs;
 mod participant;
 mod plan;
 mod problem;
+mod relax;
 mod report;
 mod serial;
 mod validate;
