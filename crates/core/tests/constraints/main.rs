@@ -3,4 +3,8 @@
 
 mod files;
 mod invalid;
+mod laws;
+mod random;
+mod round_trip;
 mod sets;
+mod table;
