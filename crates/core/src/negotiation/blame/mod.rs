@@ -19,6 +19,8 @@ mod refusal;
 mod shrink;
 #[cfg(test)]
 pub(in crate::negotiation) mod tests;
+#[cfg(test)]
+mod truths;
 
 pub(super) use eliminate::eliminations;
 pub(super) use refusal::{Attempt, report};
