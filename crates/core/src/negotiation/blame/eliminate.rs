@@ -1,18 +1,11 @@
 //! What was possible until somebody removed it, and the fewest who did.
 
 use super::core::core_of;
-use super::judging::{failure_of, judge, rank};
+use super::judging::{Counted, NOBODY, failure_of, judge, rank};
 use crate::constraints::{Field, FormatKey, Names, Value};
 use crate::negotiation::evaluate::Budget;
 use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
 use crate::negotiation::{Blame, Eliminated, Elimination, Member};
-
-/// Who asks for what is tried: nobody who could be blamed.
-const NOBODY: Speaker = Speaker {
-    participant: usize::MAX,
-    function: usize::MAX,
-    alternative: usize::MAX,
-};
 
 /// What a plan does without, though it is better: formats, alternatives, heaps and optional participants that somebody removed.
 ///
@@ -132,7 +125,7 @@ impl Trial<'_, '_> {
             &all,
             &failure.path,
             &ranks,
-            &mut judge(self.surroundings, self.budget),
+            &mut judge(Counted::All, self.surroundings, self.budget),
         )
         .items;
         let tried = |need: &&&Need| {
