@@ -23,5 +23,6 @@ pub(in crate::negotiation) mod tests;
 mod truths;
 
 pub(super) use eliminate::eliminations;
+pub(super) use members::the_system;
 pub(super) use refusal::{Attempt, report};
 pub(super) use shrink::Ended;
