@@ -5,7 +5,7 @@ use super::conflict::{Found, conflicts};
 use super::core::core_of;
 use super::eliminate::formats_removed;
 use super::judging::{Counted, NOBODY, judge, rank};
-use crate::negotiation::evaluate::{Budget, Failure, FailureKind, with_names};
+use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
 use crate::negotiation::needs::{Need, Needs, Stated, Surroundings};
 use crate::negotiation::relax::{Edit, relaxations};
 use crate::negotiation::{Blame, Report, ReportKind};
@@ -68,7 +68,8 @@ fn kind<'n>(
         return (ReportKind::Underconstrained { field }, Vec::new());
     }
     for (needs, failure) in failed {
-        if let FailureKind::NoHeap(heaps) = with_names(failure.clone(), needs, surroundings).kind {
+        if let FailureKind::NoHeap(heaps) = &failure.kind {
+            let heaps = heaps.clone();
             let mut judge = judge(Counted::All, surroundings, budget);
             let core = core_of(needs, &failure.path, &rank(surroundings), &mut judge);
             return (ReportKind::NoHeap { heaps }, vec![core.items]);
