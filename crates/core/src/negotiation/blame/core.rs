@@ -32,7 +32,7 @@ pub(in crate::negotiation) fn core_of<'n>(
     let mut needs = needs.to_vec();
     needs.sort_by_key(|need| {
         (
-            need.path.field != path.field,
+            !shows_in(need.path.field, path.field),
             rank(need.who.participant),
             need.who,
             &need.path,

@@ -131,12 +131,13 @@ impl Trial<'_, '_> {
             &mut judge(Counted::All, self.surroundings, self.budget),
         )
         .items;
+        let by_others = tried.is_empty();
         let tried = |need: &&&Need| {
             tried
                 .iter()
                 .any(|one| one.who == need.who && one.path == need.path)
         };
-        if !needed && !core.iter().any(|need| tried(&need)) {
+        if !by_others && !core.iter().any(|need| tried(&need)) {
             return None;
         }
         let path = match failure_of(&core, self.surroundings, self.budget) {

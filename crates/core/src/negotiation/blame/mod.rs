@@ -24,5 +24,5 @@ mod truths;
 
 pub(super) use eliminate::eliminations;
 pub(super) use members::the_system;
-pub(super) use refusal::{Attempt, report};
+pub(super) use refusal::report;
 pub(super) use shrink::Ended;
