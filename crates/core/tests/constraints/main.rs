@@ -1,3 +1,6 @@
 //! The vocabulary: files, checks, and the laws of merging.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod files;
+mod invalid;
+mod sets;
