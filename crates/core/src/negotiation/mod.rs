@@ -34,3 +34,8 @@ pub use report::{
     Member, Misfit, Relaxation, Report, ReportKind,
 };
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};
+
+/// The examples of the chapter for those who write devices.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/declaring.md")]
+struct DeclareYourNeeds;
