@@ -77,7 +77,7 @@ fn conflict_alone(who: &str, limits: &DmaLimits, size_bytes: u64) -> Conflict {
 
 impl DmaLimits {
     /// The field that no memory of this size can satisfy.
-    fn failing_alone(&self, size_bytes: u64) -> Option<Field> {
+    pub(super) fn failing_alone(&self, size_bytes: u64) -> Option<Field> {
         self.check_alone(size_bytes)
             .err()
             .map(|violation| violation.field)

@@ -89,7 +89,7 @@ pub(super) fn amount(value: &Value) -> String {
 pub(super) fn phrase(field: Field, value: &Value) -> String {
     match (field.merge_kind(), value) {
         (_, Value::Needed) => String::new(),
-        (MergeKind::Sum, value) => amount(value),
+        (MergeKind::Sum, value) | (_, value @ Value::Translation(_)) => amount(value),
         (_, value) => format!("{} {}", field.relation(), amount(value)),
     }
 }
