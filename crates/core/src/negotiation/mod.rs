@@ -44,3 +44,8 @@ pub use report::{
 };
 pub use solve::{next_best, solve};
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};
+
+/// The examples of the chapter for those who write devices.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/declaring.md")]
+struct DeclareYourNeeds;
