@@ -8,7 +8,7 @@ use wharf_core::negotiation::{
 };
 
 fn set() -> SetFile {
-    let text = include_str!("../fixtures/worked_example.toml");
+    let text = include_str!("../../../../sets/worked-example.toml");
     toml::from_str(text).expect("the file describes a set")
 }
 
