@@ -67,6 +67,12 @@ pub enum InvalidParticipant {
         /// Who.
         label: Box<str>,
     },
+    /// It is said to be late where there is nobody else to be later than.
+    #[error("{label} cannot be late by itself; only the file of a set can say who is")]
+    Late {
+        /// Who.
+        label: Box<str>,
+    },
     /// Two participants have one number.
     #[error("two participants have the number {id}")]
     SameId {
@@ -130,8 +136,10 @@ impl HeapOffer {
     }
 }
 
-pub(super) fn participants(participants: &[Participant]) -> Result<(), InvalidParticipant> {
-    let mut ids = HashSet::with_capacity(participants.len());
+pub(super) fn participants<'a>(
+    participants: impl IntoIterator<Item = &'a Participant>,
+) -> Result<(), InvalidParticipant> {
+    let mut ids = HashSet::new();
     for one in participants {
         participant(one)?;
         if !ids.insert(one.id) {

@@ -7,11 +7,12 @@ use wharf_core::constraints::{
 use wharf_core::dma::{Translation, Window};
 use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{
-    Blame, Conflict, Eliminated, Elimination, FieldPath, LimitOrigin, Member, ParticipantId, Relaxation,
-    Report, ReportKind, SetFile,
+    Blame, Conflict, Eliminated, Elimination, FieldPath, LimitOrigin, Member, Participant, ParticipantId,
+    Relaxation, Report, ReportKind, SetFile,
 };
+use wharf_core::set::LatePolicy;
 
-const EXAMPLE: &str = include_str!("../fixtures/worked_example.toml");
+const EXAMPLE: &str = include_str!("../../../../sets/worked-example.toml");
 
 fn example() -> SetFile {
     toml::from_str(EXAMPLE).unwrap()
@@ -87,6 +88,13 @@ fn errors_name_line_field_and_reason() {
     );
     let error = error_of::<SetFile>(&EXAMPLE.replace("camping = 4", "camping = \"many\""));
     assert_says(&error, &["line ", "camping: ", "\"many\" is not a number"]);
+    let error = error_of::<SetFile>(&EXAMPLE.replace("label = \"gpu\"", "label = \"\""));
+    assert_says(
+        &error,
+        &["[[participants]]", "the label \"\": use 1 to 256 bytes"],
+    );
+    let error = error_of::<SetFile>(&EXAMPLE.replace("name = \"cma-low\"", "name = \"a\\tb\""));
+    assert_says(&error, &["[[heaps]]", "the heap \"a\\tb\": use 1 to 256 bytes"]);
     let error = error_of::<SetFile>(&EXAMPLE.replace("rows_align = 16", "row_align = 16"));
     assert_says(&error, &["line ", "unknown field \"row_align\""]);
 }
@@ -167,6 +175,39 @@ fn participants_without_numbers_are_numbered_by_their_place() {
         &error_of::<SetFile>(&twice),
         &["two participants have the number 2"],
     );
+}
+
+#[test]
+fn late_participants_are_no_part_of_the_problem() {
+    let toml = r#"
+        name = "pair"
+        late_policy = "reallocate"
+        [[participants]]
+        label = "encoder"
+        late = true
+        functions = [{ name = "encode" }]
+        [[participants]]
+        label = "camera"
+        functions = [{ name = "capture" }]
+    "#;
+    let set: SetFile = toml::from_str(toml).unwrap();
+    let names = |list: &[Participant]| -> Vec<String> {
+        list.iter().map(|one| format!("{} {one}", one.id.0)).collect()
+    };
+    assert_eq!(names(set.problem().participants), ["2 camera"]);
+    assert_eq!(names(set.late()), ["1 encoder"]);
+    assert_eq!(set.late_policy(), LatePolicy::Reallocate);
+    assert_eq!(example().late_policy(), LatePolicy::Refuse);
+    let json = serde_json::to_string(&set).unwrap();
+    assert_eq!(serde_json::from_str::<SetFile>(&json).unwrap(), set);
+    let twice = toml.replace("late = true", "late = true\nid = 2");
+    assert_says(
+        &error_of::<SetFile>(&twice),
+        &["two participants have the number 2"],
+    );
+    let alone = r#"{"id": 1, "label": "encoder", "late": true, "functions": [{"name": "encode"}]}"#;
+    let error = serde_json::from_str::<Participant>(alone).unwrap_err();
+    assert_says(&error.to_string(), &["encoder cannot be late by itself"]);
 }
 
 #[test]
@@ -252,4 +293,50 @@ fn report_goes_through_json_unchanged() {
     assert_eq!(value["rules"][0], "round-up 256");
     assert_eq!(json["eliminated"][0]["what"]["format"], "NV12:0x0100000000000001");
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+}
+
+#[test]
+fn texts_are_read_strictly() {
+    let wrong = [
+        "images = [{ modifier = \"7\" }]",
+        "images = [{ modifier = \"Linear\" }]",
+        "images = [{ modifier = \"implicit(\" }]",
+        "images = [{ fourcc = \"NV123\" }]",
+        "images = [{ required_sizes = [\"1920*1080\"] }]",
+        "images = [{ required_sizes = [\"0x1x2\"] }]",
+        "images = [{ required_sizes = \"64x64\" }]",
+        "images = [{ stride_rules = [\"round up 64\"] }]",
+        "windows = [\"0-1 GiB\"]",
+        "windows = [\"5..5\"]",
+        "windows = [\"0..=16 EiB\"]",
+        "size_align_bytes = \"4KiB\"",
+        "size_align_bytes = -1",
+        "size_align_bytes = 4096.0",
+        "camping = \"4 KiB\"",
+        "coherency = \"snooping\"",
+        "cpu_access = \"always\"",
+        "translation = { direct = {} }",
+        "translation = { direct = { offset_bytes = 0, page_bytes = 4096 } }",
+        "translation = { direct = { offset_bytes = \"- 1 GiB\" } }",
+    ];
+    for toml in wrong {
+        assert!(toml::from_str::<Constraints>(toml).is_err(), "{toml}");
+    }
+    let right = [
+        "windows = [\"0..16 EiB\"]",
+        "windows = [\"0x0..=0xffff\", \"1 MiB..2 MiB\"]",
+        "translation = { direct = { offset_bytes = \"-1 GiB\" } }",
+        "camping = \"4\"",
+        "images = [{ modifier = \"implicit(a)\", required_sizes = [\"64x48\"], stride_rules = [\"fixed 2 KiB\"] }]",
+    ];
+    for toml in right {
+        assert_eq!(toml::from_str::<Constraints>(toml).err(), None, "{toml}");
+    }
+}
+
+#[test]
+fn sizes_that_have_room_in_others_are_left_out() {
+    let sizes: wharf_core::constraints::Sizes =
+        serde_json::from_str(r#"["640x480", "1920x1080", "1080x1920", "1920x1080"]"#).unwrap();
+    assert_eq!(sizes.to_string(), "1080x1920 and 1920x1080");
 }

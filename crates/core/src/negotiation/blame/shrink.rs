@@ -28,24 +28,20 @@ pub(in crate::negotiation) fn shrink<T: Copy>(
     mut fails: impl FnMut(&[T]) -> Result<bool, Ended>,
 ) -> Shrunk<T> {
     let mut core = items.to_vec();
-    let halved = items.len() >= FEW;
-    if halved {
+    if items.len() >= FEW {
         let mut search = Search {
             items,
             fails: &mut fails,
         };
-        if let Ok(found) = search.needed(&mut Vec::new(), false, 0..items.len()) {
-            core = found.into_iter().map(|number| items[number]).collect();
-        } else {
-            return Shrunk {
-                items: core,
-                minimal: false,
-            };
+        match search.needed(&mut Vec::new(), false, 0..items.len()) {
+            Ok(found) => core = found.into_iter().map(|number| items[number]).collect(),
+            Err(Ended) => {
+                return Shrunk {
+                    items: core,
+                    minimal: false,
+                };
+            }
         }
-    }
-    // Says whether what halving found is right, too.
-    if halved && !matches!(fails(&core), Ok(true)) {
-        core = items.to_vec();
     }
     let minimal = one_by_one(&mut core, &mut fails).is_ok();
     Shrunk { items: core, minimal }
@@ -164,8 +160,8 @@ mod tests {
 
     #[test]
     fn the_mean_is_of_the_order_the_reference_gives() {
-        // Reference 4.5: 9.9 tests for 16 with a core of 2, 15.7 for 64, 18.6 for 128. Ours has 3 more: it checks what it found.
-        for (count, most) in [(16, 14), (64, 20), (128, 23)] {
+        // Reference 4.5: 9.9 tests for 16 with a core of 2, 15.7 for 64, 18.6 for 128. Ours has 2 more: it checks what it found.
+        for (count, most) in [(16, 13), (64, 19), (128, 22)] {
             let (mut sum, mut cases) = (0, 0);
             for second in 1..count {
                 for first in 0..second {
@@ -227,6 +223,11 @@ mod tests {
             let items: Vec<usize> = (0..count).collect();
             let shrunk = shrink(&items, |some| Ok(odd(some)));
             prop_assert!(odd(&shrunk.items));
+            for number in 0..shrunk.items.len() {
+                let mut fewer = shrunk.items.clone();
+                fewer.remove(number);
+                prop_assert!(fewer.is_empty() || !odd(&fewer));
+            }
         }
     }
 }

@@ -160,6 +160,7 @@ fn shares_that_add_up_to_too_much_are_the_fewest_and_largest() {
     assert_eq!(who(&core), [5, 9, 33]);
     assert!(evaluations <= 12, "{evaluations}");
     needs.push(need(70, Field::MaxBuffers, Value::Buffers(40)));
+    needs.push(need(71, Field::MaxBuffers, Value::Buffers(60)));
     let (core, _) = blamed(&needs).expect("more than 40");
     assert_eq!(who(&core), [5, 9, 70]);
 }
@@ -177,12 +178,48 @@ fn evaluations_for_what_cannot_be_pointed_at_grow_with_the_logarithm() {
         needs[one] = need(one, Field::Windows, windows(&[(0, 1), (2, 3)]));
         needs[two] = need(two, Field::Windows, windows(&[(2, 3), (5, 6)]));
         needs[three] = need(three, Field::Windows, windows(&[(0, 1), (5, 6)]));
+        for who in 0..count {
+            needs.push(need(who, Field::MinSize, Value::Bytes(4096)));
+            needs.push(need(who, Field::Locked, Value::Needed));
+            needs.push(need(who, Field::Protection, Value::Text("none".into())));
+        }
         let (core, evaluations) = blamed(&needs).expect("no address is in all three");
         assert_eq!(who(&core), [one, two, three]);
         let log = count.ilog2() as usize;
         assert!(
             evaluations <= 6 * log + 12,
             "{evaluations} evaluations for {count}"
+        );
+    }
+}
+
+#[test]
+fn of_several_conflicts_the_one_that_showed_is_told() {
+    let names = |name: &str| Value::Names([name].into_iter().collect());
+    let needs = [
+        need(1, Field::CacheModes, names("cached")),
+        need(1, Field::Heaps, names("cma")),
+        need(2, Field::Heaps, names("system")),
+        need(2, Field::CacheModes, names("uncached")),
+    ];
+    let needs: Vec<&Need> = needs.iter().collect();
+    // No pair is pointed at for names, so that all are searched.
+    for field in [Field::Heaps, Field::Windows, Field::CacheModes] {
+        let mut counted = |some: &[&Need]| Ok::<_, Ended>(judge(some));
+        let found = core_of(
+            &needs,
+            &field.into(),
+            &|participant| (0, Reverse(participant)),
+            &mut counted,
+        );
+        let expected = if field == Field::Windows {
+            Field::Heaps
+        } else {
+            field
+        };
+        assert!(
+            found.items.iter().all(|need| need.path.field == expected),
+            "{field}"
         );
     }
 }

@@ -89,13 +89,13 @@ fn without(
     participants.sort_unstable();
     participants.dedup();
     for participant in participants {
+        let presence = surroundings.participants.get(participant).map(|one| one.presence);
+        let required = presence == Some(Presence::Required);
+        if required && !any {
+            continue;
+        }
         if solver(&|other| (other.who.participant != participant).then(|| other.clone()))? {
-            let presence = surroundings.participants.get(participant).map(|one| one.presence);
-            let cost = if presence == Some(Presence::Required) {
-                4
-            } else {
-                1
-            };
+            let cost = if required { 4 } else { 1 };
             let who = Blame::participant(surroundings, participant);
             found.push((cost, Relaxation::Without { who }));
         }
