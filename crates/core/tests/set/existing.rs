@@ -6,9 +6,9 @@ use wharf_core::Errno;
 use wharf_core::negotiation::{Plan, ReportKind};
 use wharf_core::set::{Declared, Order, SetMachine, SetStatus};
 
-/// What `count` buffers of so many bytes are like.
-fn buffers(bytes: u64, count: u64) -> Plan {
-    let (play, _) = Play::begun(config(), [participant("model", bytes..=bytes, count)]);
+/// What `count` buffers of so many pages are like.
+fn buffers(pages: u64, count: u64) -> Plan {
+    let (play, _) = Play::begun(config(), [participant("model", pages..=pages, count)]);
     play.set.plan().unwrap().clone()
 }
 
