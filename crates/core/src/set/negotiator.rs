@@ -25,7 +25,7 @@ impl Solver for Negotiator {
                 ledger.entries.extend(entry(late, &choices));
                 return Ok(Joining::Fits { ledger, choices });
             }
-            Err(misfit) => Box::new(misfit),
+            Err(misfit) => misfit,
         };
         let mut everybody = late.others.participants.to_vec();
         everybody.push(late.newcomer.clone());
@@ -43,8 +43,8 @@ impl Solver for Negotiator {
 }
 
 /// Whether the memory there is suits the newcomer.
-fn suits(late: &Late<'_>) -> Result<Vec<Choice>, Misfit> {
-    let promises = |name: &Box<str>| late.others.heaps.iter().find(|heap| heap.name == *name);
+fn suits(late: &Late<'_>) -> Result<Vec<Choice>, Box<Misfit>> {
+    let promises = |name: &str| late.others.heaps.iter().find(|heap| &*heap.name == name);
     let memories = late.plan.memories.iter().zip(late.heaps);
     let memories = memories.map(|(memory, name)| {
         let heap = promises(name).ok_or_else(|| unknown(late, name))?;
@@ -59,20 +59,20 @@ fn suits(late: &Late<'_>) -> Result<Vec<Choice>, Misfit> {
         shared_slack: late.ledger.shared_slack,
         slack: late.others.policy.slack,
         neighbors: neighbors(late),
-        ..ActualBuffer::new(memories.collect::<Result<_, _>>()?, late.ledger.total)
+        ..ActualBuffer::new(memories.collect::<Result<_, Box<Misfit>>>()?, late.ledger.total)
     };
-    negotiation::suits(&buffer, late.newcomer)
+    negotiation::suits(&buffer, late.newcomer).map_err(Box::new)
 }
 
 /// A heap that is there no more promises nothing.
-fn unknown(late: &Late<'_>, heap: &str) -> Misfit {
+fn unknown(late: &Late<'_>, heap: &str) -> Box<Misfit> {
     let offers = late.others.heaps.iter().map(|heap| &*heap.name);
-    Misfit {
+    Box::new(Misfit {
         who: blame(late.newcomer),
         path: FieldPath::from(Field::Heaps),
         have: Value::Text(heap.into()),
         need: Value::Names(offers.collect()),
-    }
+    })
 }
 
 /// How those who are there use the buffers.
