@@ -1,5 +1,7 @@
 //! What was possible until somebody removed it, and the fewest who did.
 
+use std::collections::BTreeSet;
+
 use super::core::core_of;
 use super::judging::{Counted, NOBODY, failure_of, judge, rank};
 use crate::constraints::{Field, FormatKey, Value};
@@ -94,7 +96,7 @@ impl Trial<'_, '_> {
     /// Alternatives declared before the one that was chosen.
     fn alternatives(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
         let mut all = Vec::new();
-        for speaker in chosen {
+        for speaker in chosen.iter().filter(|speaker| speaker.alternative > 0) {
             let others = chosen.iter().filter(|other| *other != speaker);
             let others: Vec<&Need> = others.flat_map(|other| needs.of(*other)).collect();
             for alternative in 0..speaker.alternative {
@@ -113,9 +115,10 @@ impl Trial<'_, '_> {
     /// Participants that the plan does without.
     fn participants(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
         let together: Vec<&Need> = chosen.iter().flat_map(|speaker| needs.of(*speaker)).collect();
+        let takes_part: BTreeSet<usize> = chosen.iter().map(|speaker| speaker.participant).collect();
         let mut all = Vec::new();
         for participant in 0..self.surroundings.participants.len() {
-            if chosen.iter().any(|speaker| speaker.participant == participant) {
+            if takes_part.contains(&participant) {
                 continue;
             }
             let best = needs
