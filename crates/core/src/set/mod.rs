@@ -30,6 +30,7 @@ mod attempt;
 mod config;
 mod declaring;
 mod error;
+mod existing;
 mod listing;
 pub mod local;
 mod machine;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod domains;
+mod existing;
 mod fake;
 mod heaps;
 mod late;
