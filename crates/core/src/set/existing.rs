@@ -21,13 +21,10 @@ impl SetMachine {
             ..config
         };
         let mut set = Self::new(config, solver)?;
-        let heaps = buffers
-            .memories
-            .iter()
-            .filter_map(|memory| memory.heaps.first().cloned());
         set.current = Some(Generation {
             number: set.next_generation(),
-            heaps: heaps.collect(),
+            heaps: heaps_of(&buffers),
+            choices: Vec::new(),
             ledger: uncounted(&buffers),
             plan: buffers,
         });
@@ -44,21 +41,37 @@ impl SetMachine {
     /// fuchsia.sysmem2 `GetVmoInfo`, `constraints_to_check`.
     pub fn check(&self, buffers: &Plan) -> Result<(), Box<Report>> {
         let mut ledger = uncounted(buffers);
-        for participant in self.in_force() {
+        let heaps = heaps_of(buffers);
+        let mut choices = Vec::new();
+        let everybody = self.in_force();
+        for (index, participant) in everybody.iter().enumerate() {
             let late = Late {
-                newcomer: &super::machine::required(&participant),
+                newcomer: &super::machine::required(participant),
                 plan: buffers,
+                heaps: &heaps,
                 ledger: &ledger,
-                others: self.problem(&[], &self.config.heaps),
+                choices: &choices,
+                others: self.problem(&everybody[..index], &self.config.heaps),
                 holders: &[],
                 policy: LatePolicy::Refuse,
             };
-            if let Joining::Fits(with_it) = self.solver.join(&late)? {
-                ledger = with_it;
+            if let Joining::Fits {
+                ledger: counted,
+                choices: chosen,
+            } = self.solver.join(&late)?
+            {
+                ledger = counted;
+                choices.extend(chosen);
             }
         }
         Ok(())
     }
+}
+
+/// The first heap of each memory: the one it is from.
+fn heaps_of(buffers: &Plan) -> Vec<Box<str>> {
+    let heaps = buffers.memories.iter().filter_map(|memory| memory.heaps.first());
+    heaps.cloned().collect()
 }
 
 fn uncounted(buffers: &Plan) -> Ledger {

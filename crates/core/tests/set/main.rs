@@ -10,7 +10,15 @@ mod late;
 mod leaving;
 mod listing;
 mod model;
+mod negotiated;
 mod play;
 mod sealing;
 mod sysmem;
 mod tokens;
+
+#[path = "../negotiation/support.rs"]
+#[allow(
+    dead_code,
+    reason = "the words of the solver's tests, of which these need some"
+)]
+mod support;
