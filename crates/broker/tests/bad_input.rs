@@ -191,13 +191,28 @@ fn wrong_used_up_and_other_tokens_are_told_apart() {
     let wrong = Token::new("00000000000000000000000000000000");
     assert_eq!(viewer.join(&wrong, 1).unwrap_err(), BrokerError::TokenUnknown);
     let token = camera.token(ObjectKind::Set, set.0, 1);
-    viewer.call(ImportBuffers { token: token.clone() }).unwrap();
+    viewer
+        .call(ImportBuffers {
+            token: token.clone(),
+            contract: None,
+        })
+        .unwrap();
     assert_eq!(
-        viewer.call(ImportBuffers { token }).unwrap_err(),
+        viewer
+            .call(ImportBuffers {
+                token,
+                contract: None
+            })
+            .unwrap_err(),
         BrokerError::TokenUsedUp
     );
     let token = camera.stream_token(produced.stream, 1);
-    let error = viewer.call(ImportBuffers { token }).unwrap_err();
+    let error = viewer
+        .call(ImportBuffers {
+            token,
+            contract: None,
+        })
+        .unwrap_err();
     let expected = Target {
         kind: ObjectKind::Set,
         id: None,

@@ -86,6 +86,7 @@ fn consumer_page_without_seals_does_not_join() {
         depth: 1,
         policy: Policy::Block,
         stream: None,
+        contract: None,
     };
     assert!(matches!(
         viewer.call_with(join, &[&unsealed]),

@@ -196,7 +196,10 @@ fn replies_that_find_too_many_descriptors_under_way_are_sent_later() {
     for (index, viewer) in greedy.iter_mut().enumerate() {
         viewer.say(&call(label(&index.to_string()).into()));
         viewer.hear().unwrap();
-        let import = ImportBuffers { token: token.clone() };
+        let import = ImportBuffers {
+            token: token.clone(),
+            contract: None,
+        };
         viewer.say(&call(import.into()).repeat(5));
     }
     // There are more to be sent than may be under way. Whoever needs none is served at once, the rest when it reads.

@@ -35,7 +35,12 @@ fn busy_round(broker: &Embedded) {
     let (mut camera, mut viewer, mut leaver) = (connect("camera"), connect("viewer"), connect("leaver"));
     let (set, _) = camera.allocate(1 << 20, 4);
     let token = camera.token(ObjectKind::Set, set.set.0, 1);
-    viewer.call(ImportBuffers { token }).unwrap();
+    viewer
+        .call(ImportBuffers {
+            token,
+            contract: None,
+        })
+        .unwrap();
     let produced = camera.stream(8, 4);
     let token = camera.stream_token(produced.stream, 4);
     viewer.join(&token, 2).unwrap();

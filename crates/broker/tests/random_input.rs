@@ -60,7 +60,8 @@ fn call() -> impl Strategy<Value = Call> {
         }
         .into()),
         "[0-9a-f]{0,40}".prop_map(|token| ImportBuffers {
-            token: Token::new(token)
+            token: Token::new(token),
+            contract: None,
         }
         .into()),
         id().prop_map(|stream| TakeChanges {

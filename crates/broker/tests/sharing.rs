@@ -57,7 +57,12 @@ fn importer_sees_what_the_owner_writes_and_cannot_write() {
     let (set, written) = camera.allocate(SIZE as u64, 2);
     let mappings: Vec<_> = written.iter().map(|fd| map(fd, Access::ReadWrite)).collect();
     let token = camera.token(ObjectKind::Set, set.set.0, 1);
-    let (reply, imported) = viewer.call(ImportBuffers { token }).unwrap();
+    let (reply, imported) = viewer
+        .call(ImportBuffers {
+            token,
+            contract: None,
+        })
+        .unwrap();
     assert_eq!(
         (reply.count, imported.len(), reply.name.as_str()),
         (2, 2, "frames")
@@ -185,6 +190,7 @@ fn producer_gets_the_very_page_and_process_of_a_newcomer() {
         depth: 3,
         policy: wharf_protocol::Policy::Latest,
         stream: Some(produced.stream),
+        contract: None,
     };
     viewer.call_with(call, &[&consumer_page]).unwrap();
     let (changes, fds) = camera
@@ -245,7 +251,12 @@ fn mappings_outlive_free_session_and_broker() {
     let (set, fds) = camera.allocate(SIZE as u64, 1);
     let written = map(&fds[0], Access::ReadWrite);
     let token = camera.token(ObjectKind::Set, set.set.0, 1);
-    let (_, imported) = viewer.call(ImportBuffers { token }).unwrap();
+    let (_, imported) = viewer
+        .call(ImportBuffers {
+            token,
+            contract: None,
+        })
+        .unwrap();
     let read = map(&imported[0], Access::ReadOnly);
     camera.call(FreeBuffers { set: set.set }).unwrap();
     let produced = camera.stream(4, 1);

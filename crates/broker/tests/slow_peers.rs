@@ -65,6 +65,7 @@ fn replies_with_descriptors_that_nobody_reads_do_not_pile_up() {
     let set = camera.allocate(4096, 1).0.set;
     let import = || ImportBuffers {
         token: Token::new("0".repeat(32)),
+        contract: None,
     };
     let mut greedy = Raw::connect(broker.socket());
     greedy.say(
@@ -77,7 +78,11 @@ fn replies_with_descriptors_that_nobody_reads_do_not_pile_up() {
     // More calls than the broker has a stack for, each answered with a descriptor.
     for _ in 0..20 {
         let token = camera.token(ObjectKind::Set, set.0, 1000);
-        let call = encode_call(&Call::from(ImportBuffers { token })).unwrap();
+        let call = encode_call(&Call::from(ImportBuffers {
+            token,
+            contract: None,
+        }))
+        .unwrap();
         greedy.0.set_nonblocking(true).unwrap();
         let mut calls = &call.repeat(1000)[..];
         while let Ok(written) = greedy.0.write(calls) {

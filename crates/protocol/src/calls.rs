@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::moves::MoveContract;
 use crate::{EndReason, Incarnation, SetId, Slot, StreamId, Token};
 
 /// Introduces the caller. Must come before every method that makes, shares or changes something.
@@ -69,6 +70,9 @@ pub struct IssueToken {
 pub struct ImportBuffers {
     /// A token for the set.
     pub token: Token,
+    /// Whether the caller goes along when the set moves to other memory; movable if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<MoveContract>,
 }
 
 /// Gives an imported buffer set back.
@@ -92,6 +96,9 @@ pub struct JoinStream {
     /// The stream the caller believes the token to be for; a token for another one is then refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamId>,
+    /// Whether the caller goes along when the stream's buffers move to other memory; movable if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<MoveContract>,
 }
 
 /// Asks, as the producer, who joined after a given consumer. Asking again gives the same answer.

@@ -1,9 +1,10 @@
 //! The one place where the ranges of a call's parameters are checked.
 
 use crate::limits::{
-    MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES, MAX_NAME_BYTES, MAX_TOKEN_USES,
+    MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES, MAX_MOVE_MS, MAX_NAME_BYTES,
+    MAX_PLAN_BYTES, MAX_REASON_BYTES, MAX_TOKEN_USES,
 };
-use crate::{BrokerError, Call};
+use crate::{BrokerError, Call, MoveBuffers, Role, Seat};
 
 impl Call {
     /// Checks everything about the parameters that can be told without knowing the broker's state: ranges of
@@ -37,7 +38,21 @@ impl Call {
             }
             Self::IssueToken(call) => range("uses", call.uses.into(), MAX_TOKEN_USES.into()),
             Self::JoinStream(call) => range("depth", call.depth.into(), MAX_BUFFERS.into()),
-            Self::FreeBuffers(_)
+            Self::MoveBuffers(call) => move_buffers(call),
+            Self::TakeGeneration(call) => seat(call.role, call.seat.as_ref()),
+            Self::ReadyGeneration(call) => {
+                seat(call.role, call.seat.as_ref())?;
+                length(
+                    "error",
+                    call.error.as_deref().unwrap_or_default(),
+                    0,
+                    MAX_REASON_BYTES,
+                )
+            }
+            Self::ReleaseGeneration(call) => seat(call.role, call.seat.as_ref()),
+            Self::GetGeneration(call) => seat(call.role, call.seat.as_ref()),
+            Self::GetMove(_)
+            | Self::FreeBuffers(_)
             | Self::ImportBuffers(_)
             | Self::ReleaseImport(_)
             | Self::TakeChanges(_)
@@ -61,12 +76,34 @@ fn range(field: &str, value: u64, max: u64) -> Result<(), BrokerError> {
     ))
 }
 
+fn move_buffers(call: &MoveBuffers) -> Result<(), BrokerError> {
+    range("size_bytes", call.size_bytes, MAX_BUFFER_BYTES)?;
+    range("count", call.count.into(), MAX_BUFFERS.into())?;
+    range("deadline_ms", call.deadline_ms, MAX_MOVE_MS)?;
+    length("plan", &call.plan, 0, MAX_PLAN_BYTES)
+}
+
+/// A consumer says which one it is; nobody else has a seat.
+fn seat(role: Role, seat: Option<&Seat>) -> Result<(), BrokerError> {
+    match (role, seat) {
+        (Role::Consumer, Some(_)) | (Role::Owner | Role::Importer, None) => Ok(()),
+        (Role::Consumer, None) => Err(BrokerError::invalid("seat", "a consumer must give its seat")),
+        (role, Some(_)) => Err(BrokerError::invalid("seat", format!("an {role} has none"))),
+    }
+}
+
+/// Accepts `min` to `max` bytes, inclusive.
+fn length(field: &str, value: &str, min: usize, max: usize) -> Result<(), BrokerError> {
+    if (min..=max).contains(&value.len()) {
+        return Ok(());
+    }
+    let reason = format!("its length of {} bytes is not in {min}..={max}", value.len());
+    Err(BrokerError::invalid(field, reason))
+}
+
 /// Accepts `min` to `max` bytes, inclusive, that can be shown in a terminal.
 fn text(field: &str, value: &str, min: usize, max: usize) -> Result<(), BrokerError> {
-    if !(min..=max).contains(&value.len()) {
-        let reason = format!("its length of {} bytes is not in {min}..={max}", value.len());
-        return Err(BrokerError::invalid(field, reason));
-    }
+    length(field, value, min, max)?;
     if value.chars().any(char::is_control) {
         return Err(BrokerError::invalid(field, "it has control characters"));
     }
@@ -77,7 +114,8 @@ fn text(field: &str, value: &str, min: usize, max: usize) -> Result<(), BrokerEr
 mod tests {
     use super::*;
     use crate::{
-        AllocateBuffers, CreateStream, IssueToken, JoinStream, ObjectKind, Policy, Register, SetId, Token,
+        AllocateBuffers, CreateStream, Incarnation, IssueToken, JoinStream, ObjectKind, Policy,
+        ReadyGeneration, Register, SetId, Slot, Token,
     };
 
     /// The field that is out of range, if any.
@@ -125,6 +163,68 @@ mod tests {
             depth,
             policy: Policy::Block,
             stream: None,
+            contract: None,
+        }
+    }
+
+    fn moving(size_bytes: u64, count: u32, deadline_ms: u64, plan_bytes: usize) -> MoveBuffers {
+        MoveBuffers {
+            set: SetId(1),
+            size_bytes,
+            count,
+            deadline_ms,
+            plan: "\n".repeat(plan_bytes),
+        }
+    }
+
+    fn ready(role: Role, seat: bool, reason_bytes: usize) -> ReadyGeneration {
+        let seat = seat.then_some(Seat {
+            slot: Slot(0),
+            incarnation: Incarnation(1),
+        });
+        ReadyGeneration {
+            set: SetId(1),
+            generation: 2,
+            role,
+            seat,
+            error: Some("x".repeat(reason_bytes)),
+        }
+    }
+
+    #[test]
+    fn ranges_of_a_move_are_checked() {
+        for good in [moving(1, 1, 1, 0), moving(1 << 40, 64, 60_000, 16 << 10)] {
+            assert_eq!(refused_field(good), None);
+        }
+        assert_eq!(refused_field(moving(0, 1, 1, 0)).as_deref(), Some("size_bytes"));
+        assert_eq!(refused_field(moving(1, 65, 1, 0)).as_deref(), Some("count"));
+        assert_eq!(refused_field(moving(1, 1, 0, 0)).as_deref(), Some("deadline_ms"));
+        assert_eq!(
+            refused_field(moving(1, 1, 60_001, 0)).as_deref(),
+            Some("deadline_ms")
+        );
+        assert_eq!(
+            refused_field(moving(1, 1, 1, (16 << 10) + 1)).as_deref(),
+            Some("plan")
+        );
+        assert_eq!(refused_field(ready(Role::Owner, false, 255)), None);
+        assert_eq!(
+            refused_field(ready(Role::Owner, false, 256)).as_deref(),
+            Some("error")
+        );
+    }
+
+    #[test]
+    fn consumers_have_a_seat_and_others_none() {
+        for (role, seat, refused) in [
+            (Role::Consumer, true, false),
+            (Role::Consumer, false, true),
+            (Role::Owner, true, true),
+            (Role::Importer, true, true),
+            (Role::Importer, false, false),
+        ] {
+            let field = refused_field(ready(role, seat, 0));
+            assert_eq!(field.as_deref(), refused.then_some("seat"), "{role} {seat}");
         }
     }
 

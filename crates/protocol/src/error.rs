@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::{ObjectKind, SessionId, SetId, StreamId};
+use crate::{MoveBlocker, ObjectKind, SessionId, SetId, StreamId};
 
 mod vocabulary;
 
@@ -167,6 +167,54 @@ pub enum BrokerError {
         reason: EndReason,
     },
 
+    /// Somebody is in the way of a move of buffers, which stay as they are. `EBUSY`.
+    #[error("{set} cannot be moved: {}", list(blockers))]
+    #[serde(rename = "dev.wharf.Broker.MoveBusy")]
+    MoveBusy {
+        /// The set.
+        set: SetId,
+        /// Who is in the way, and why.
+        blockers: Vec<MoveBlocker>,
+    },
+
+    /// Somebody could not use the new generation; the buffers stay as they are. `EIO`.
+    #[error("{set} was not moved to generation {generation}: {label} (pid {pid}) could not use it: {reason}")]
+    #[serde(rename = "dev.wharf.Broker.MoveFailed")]
+    MoveFailed {
+        /// The set.
+        set: SetId,
+        /// The generation that came to nothing.
+        generation: u64,
+        /// Who could not use it.
+        label: String,
+        /// Its process.
+        pid: u32,
+        /// What it said.
+        reason: String,
+    },
+
+    /// The set is being moved already. `EALREADY`.
+    #[error("{set} is being moved to generation {generation} already; wait until that is over")]
+    #[serde(rename = "dev.wharf.Broker.MoveInProgress")]
+    MoveInProgress {
+        /// The set.
+        set: SetId,
+        /// Where to.
+        generation: u64,
+    },
+
+    /// The generation is not, or not any more, one of the set's. `ESTALE`.
+    #[error(
+        "generation {generation} of the buffers is gone or never came to be; {current} is the current one"
+    )]
+    #[serde(rename = "dev.wharf.Broker.StaleGeneration")]
+    StaleGeneration {
+        /// The generation asked for.
+        generation: u64,
+        /// The one to use.
+        current: u64,
+    },
+
     /// The machine refused the memory or the file. The errno it gave.
     #[error("the broker could not allocate: {reason} (errno {errno})")]
     #[serde(rename = "dev.wharf.Broker.AllocationFailed")]
@@ -256,7 +304,10 @@ impl BrokerError {
             }
             Self::QuotaExceeded { .. } => Errno::DQUOT,
             Self::StreamFull { .. } => Errno::USERS,
-            Self::CountsExhausted { .. } | Self::SetInUse { .. } => Errno::BUSY,
+            Self::CountsExhausted { .. } | Self::SetInUse { .. } | Self::MoveBusy { .. } => Errno::BUSY,
+            Self::MoveFailed { .. } => Errno::IO,
+            Self::MoveInProgress { .. } => Errno::ALREADY,
+            Self::StaleGeneration { .. } => Errno::STALE,
             Self::StreamEnded { .. } => Errno::PIPE,
             Self::AllocationFailed { errno, .. } => errno_or_eio(*errno),
             Self::OutOfDescriptors => Errno::MFILE,
@@ -276,6 +327,11 @@ impl BrokerError {
             _ => Fault::Caller,
         }
     }
+}
+
+fn list(blockers: &[MoveBlocker]) -> String {
+    let blockers: Vec<String> = blockers.iter().map(MoveBlocker::to_string).collect();
+    blockers.join(", ")
 }
 
 /// Linux error numbers are 1 to 4095; a peer can send anything.

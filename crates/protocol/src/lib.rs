@@ -28,6 +28,7 @@ mod idl;
 mod ids;
 pub mod limits;
 mod method;
+pub mod moves;
 pub mod replies;
 pub mod service;
 pub mod state;
@@ -43,6 +44,11 @@ pub use idl::{
 };
 pub use ids::{Incarnation, SessionId, SetId, Slot, StreamId, Token};
 pub use method::{Call, Method, Reply};
+pub use moves::{
+    GetGeneration, GetGenerationReply, GetMove, GetMoveReply, Hindrance, MoveBlocker, MoveBuffers,
+    MoveBuffersReply, MoveContract, ReadyGeneration, ReleaseGeneration, Role, Seat, TakeGeneration,
+    TakeGenerationReply,
+};
 pub use replies::{
     AllocateBuffersReply, CreateStreamReply, Done, ImportBuffersReply, IssueTokenReply, JoinStreamReply,
     Member, RegisterReply, TakeChangesReply,

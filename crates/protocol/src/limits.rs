@@ -25,6 +25,15 @@ pub const MAX_BUFFERS: u32 = 64;
 /// really gets is decided by quotas.
 pub const MAX_BUFFER_BYTES: u64 = 1 << 40;
 
+/// The longest text a move of buffers carries to everybody who has them, in bytes. It may be empty.
+pub const MAX_PLAN_BYTES: usize = 16 << 10;
+
+/// The longest reason a participant gives for not being able to use a generation, in bytes. It may be empty.
+pub const MAX_REASON_BYTES: usize = 255;
+
+/// The longest a move of buffers may take, in milliseconds. The shortest is 1.
+pub const MAX_MOVE_MS: u64 = 60_000;
+
 /// The most consumers of one stream. The fewest is 1.
 pub const MAX_CONSUMERS: u32 = 64;
 

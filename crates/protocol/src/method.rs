@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::calls::*;
+use crate::moves::*;
 use crate::replies::*;
 use crate::service::*;
 use crate::state::GetStateReply;
@@ -109,6 +110,12 @@ methods! {
         TakeChanges -> TakeChangesReply,
         LeaveStream -> Done,
         EndStream -> Done,
+        MoveBuffers -> MoveBuffersReply,
+        GetMove -> GetMoveReply,
+        TakeGeneration -> TakeGenerationReply,
+        ReadyGeneration -> Done,
+        ReleaseGeneration -> Done,
+        GetGeneration -> GetGenerationReply,
         GetState -> GetStateReply,
     }
     "org.varlink.service" {
@@ -131,7 +138,12 @@ impl Call {
     pub fn changes_something(&self) -> bool {
         !matches!(
             self,
-            Self::TakeChanges(_) | Self::GetState(_) | Self::GetInfo(_) | Self::GetInterfaceDescription(_)
+            Self::TakeChanges(_)
+                | Self::GetMove(_)
+                | Self::GetGeneration(_)
+                | Self::GetState(_)
+                | Self::GetInfo(_)
+                | Self::GetInterfaceDescription(_)
         )
     }
 

@@ -63,6 +63,8 @@ pub struct ImportBuffersReply {
     pub size_bytes: u64,
     /// How many buffers the set has.
     pub count: u32,
+    /// What the owner says about this generation; empty for the first.
+    pub plan: String,
 }
 
 /// The joined stream. Comes with `3 + count` file descriptors: ring page, status page, the producer's pidfd,
@@ -72,6 +74,8 @@ pub struct ImportBuffersReply {
 pub struct JoinStreamReply {
     /// The stream.
     pub stream: StreamId,
+    /// The set of its buffers.
+    pub set: SetId,
     /// The stream's name, perhaps empty.
     pub name: String,
     /// The caller's slot in the stream.
@@ -84,6 +88,8 @@ pub struct JoinStreamReply {
     pub size_bytes: u64,
     /// How many buffers the stream uses.
     pub count: u32,
+    /// What the producer says about this generation; empty for the first.
+    pub plan: String,
     /// The producer's session label.
     pub producer_label: String,
     /// The producer's process.

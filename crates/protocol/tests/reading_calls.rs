@@ -79,6 +79,7 @@ fn optional_parameter_may_be_null_or_absent() {
             depth: 1,
             policy: Policy::Block,
             stream: None,
+            contract: None,
         };
         assert_eq!(decode_call(message.as_bytes()).unwrap().call, expected.into());
     }
@@ -231,6 +232,7 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
         depth: 1,
         policy: Policy::Latest,
         stream: None,
+        contract: None,
     };
 
     assert_eq!(

@@ -69,6 +69,10 @@ reply_round_trips! {
     import_buffers_reply_is_read_as_it_was_written: replies::import_buffers => Reply::ImportBuffers,
     join_stream_reply_is_read_as_it_was_written: replies::join_stream => Reply::JoinStream,
     take_changes_reply_is_read_as_it_was_written: replies::take_changes => Reply::TakeChanges,
+    move_buffers_reply_is_read_as_it_was_written: replies::move_buffers => Reply::MoveBuffers,
+    get_move_reply_is_read_as_it_was_written: replies::get_move => Reply::GetMove,
+    take_generation_reply_is_read_as_it_was_written: replies::take_generation => Reply::TakeGeneration,
+    get_generation_reply_is_read_as_it_was_written: replies::get_generation => Reply::GetGeneration,
     get_state_reply_is_read_as_it_was_written: replies::get_state => Reply::GetState,
     get_info_reply_is_read_as_it_was_written: replies::get_info => Reply::GetInfo,
     description_is_read_as_it_was_written: replies::description => Reply::GetInterfaceDescription,
@@ -81,6 +85,8 @@ fn empty_replies_are_read_as_they_were_written() {
         Reply::ReleaseImport(Done {}),
         Reply::LeaveStream(Done {}),
         Reply::EndStream(Done {}),
+        Reply::ReadyGeneration(Done {}),
+        Reply::ReleaseGeneration(Done {}),
     ] {
         let message = encode_reply(&reply).unwrap();
         assert_eq!(body(&message), br#"{"parameters":{}}"#);

@@ -3,7 +3,7 @@
 use crate::descriptor::{Corrupt, FrameInfo, load};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, consumer as own, ring as at};
 use crate::member::Policy;
-use crate::status::{StatusPage, StreamState};
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
 
 /// A frame this consumer holds.
@@ -43,8 +43,12 @@ pub struct Consumer<O, R> {
     slot: usize,
     incarnation: u64,
     buffer_count: usize,
+    /// No buffer from this one on was ever held.
+    reach: usize,
     depth: usize,
     policy: Policy,
+    /// What the caller knows of the buffers' generations.
+    news: GenerationNews,
     /// Every frame up to this one was claimed or passed over; `None` until admitted.
     cursor: Option<u64>,
     /// Frames passed over since the last one claimed.
@@ -53,7 +57,7 @@ pub struct Consumer<O, R> {
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Joins a stream with what the broker gave: `slot` (below [`MAX_CONSUMERS`]; another is never admitted) and `incarnation`, the
-    /// stream's ring and status pages, its number of buffers, and the `depth` and `policy` asked for. `page` is this consumer's
+    /// stream's ring and status pages, the most buffers it can have, and the `depth` and `policy` asked for. `page` is this consumer's
     /// own, zeroed.
     pub fn new(
         page: O,
@@ -70,8 +74,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             slot,
             incarnation,
             buffer_count: buffer_count.clamp(1, MAX_BUFFERS),
+            reach: 0,
             depth: depth.clamp(1, MAX_BUFFERS),
             policy,
+            news: GenerationNews::default(),
             cursor: None,
             skipped: 0,
         }
@@ -101,6 +107,29 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Whether the broker still counts this consumer as a member.
     pub fn is_member(&self) -> bool {
         self.status.is_live(self.slot, self.incarnation)
+    }
+
+    /// What the broker says about the generations of the buffers. Two loads; no system call.
+    pub fn news(&self) -> GenerationNews {
+        self.status.news_for_consumers()
+    }
+
+    /// What the broker says about the generations of the buffers, if that is not what this last returned. Two loads; no system
+    /// call. [`Consumer::wait`] does not sleep on news not taken.
+    pub fn take_news(&mut self) -> Option<GenerationNews> {
+        let news = self.status.news_for_consumers();
+        (std::mem::replace(&mut self.news, news) != news).then_some(news)
+    }
+
+    /// The oldest generation of the buffers that a frame still to be claimed can lie in, as the producer says. `None` while
+    /// older ones may come.
+    pub fn oldest_generation(&self) -> Option<u64> {
+        // ORDERING: Acquire, and this one first: the first frame it speaks of is there, or that of a later one.
+        let oldest = self.ring.load_u64(at::OLDEST, Ordering::Acquire);
+        let from = self.ring.load_u64(at::OLDEST_FROM, Ordering::Relaxed);
+        self.cursor
+            .is_some_and(|cursor| cursor.saturating_add(1) >= from)
+            .then_some(oldest)
     }
 
     /// Whether the producer has let this consumer in: only then frames come.
@@ -157,7 +186,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// How many frames this consumer holds.
     fn held(&self) -> usize {
         let is_held = |buffer: &usize| self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0;
-        (0..self.buffer_count).filter(is_held).count()
+        (0..self.reach).filter(is_held).count()
     }
 
     fn claim_next(&mut self, cursor: u64) -> Result<Claim, ClaimError> {
@@ -165,11 +194,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let held = self.buffer_of(seq).filter(|buffer| self.try_hold(*buffer, seq));
         self.pass(seq);
         match held {
-            Some(buffer) => Ok(Claim {
-                seq,
-                buffer,
-                skipped: std::mem::take(&mut self.skipped),
-            }),
+            Some(buffer) => Ok(self.claimed(seq, buffer)),
             // The producer may not take a frame back from a blocking consumer.
             None => {
                 self.skipped += 1;
@@ -186,14 +211,20 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
                 && self.try_hold(buffer, seq)
             {
                 self.pass(seq);
-                let skipped = std::mem::take(&mut self.skipped) + (seq - cursor - 1);
-                return Ok(Some(Claim { seq, buffer, skipped }));
+                self.skipped += seq - cursor - 1;
+                return Ok(Some(self.claimed(seq, buffer)));
             }
         }
         // All were taken back: waiting for them would be waiting for ever.
         self.pass(head);
         self.skipped += head - cursor;
         Ok(None)
+    }
+
+    fn claimed(&mut self, seq: u64, buffer: usize) -> Claim {
+        self.reach = self.reach.max(buffer + 1);
+        let skipped = std::mem::take(&mut self.skipped);
+        Claim { seq, buffer, skipped }
     }
 
     /// The buffer the ring names for a frame, if it still does and the number makes sense.
@@ -229,6 +260,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.page.store_u64(own::CURSOR, seq, Ordering::Release);
     }
 
+    /// In which generation of the buffers a frame lies, as the producer says.
+    pub fn generation(&self, claim: &Claim) -> u64 {
+        let first_cell = at::DESCRIPTORS + claim.buffer * at::DESCRIPTOR_CELLS;
+        // ORDERING: relaxed; the claim has published the descriptor.
+        self.ring
+            .load_u64(first_cell + at::DESCRIPTOR_GENERATION, Ordering::Relaxed)
+    }
+
     /// Reads what the frame is, and when it was published (`CLOCK_MONOTONIC`, in nanoseconds; the producer's word).
     ///
     /// # Errors
@@ -245,7 +284,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     /// Sleeps until the producer publishes, the broker changes the status page, or the deadline passes; does not sleep when a
-    /// frame beyond the cursor is there already.
+    /// frame beyond the cursor is there already, or the broker says something about the buffers' generations that the caller does not
+    /// know.
     ///
     /// # Blocking
     ///
@@ -262,7 +302,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         fence(Ordering::SeqCst);
         let head = self.ring.load_u64(at::HEAD, Ordering::Acquire);
         let is_idle = self.admitted_cursor().is_none_or(|cursor| head <= cursor);
-        let may_sleep = is_idle && self.stream_state() == StreamState::Running && self.is_member();
+        let knows_all = self.status.news_for_consumers() == self.news;
+        let may_sleep =
+            is_idle && knows_all && self.stream_state() == StreamState::Running && self.is_member();
         let outcome = if may_sleep {
             wait_any(
                 &[

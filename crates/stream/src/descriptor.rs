@@ -9,7 +9,7 @@ pub const MAX_USER_BYTES: usize = 64;
 // Cells of a descriptor, counted from its first one.
 const TIMESTAMP: usize = 0;
 const PUBLISHED: usize = 1;
-const GENERATION: usize = 2;
+const GENERATION: usize = crate::layout::ring::DESCRIPTOR_GENERATION;
 const USED_BYTES: usize = 3;
 /// Fourcc in the low half, number of planes above; 0 means that the frame is not a picture.
 const FORMAT: usize = 4;
@@ -110,6 +110,26 @@ pub enum Corrupt {
         used_bytes: u64,
         /// What the buffer has.
         size_bytes: u64,
+    },
+    /// A generation of the buffers that is none, or not any more.
+    #[error(
+        "the producer says that frame {seq} lies in generation {generation} of the buffers, which this consumer cannot have"
+    )]
+    Generation {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What the producer says.
+        generation: u64,
+    },
+    /// A buffer that the generation does not have.
+    #[error("the producer says that frame {seq} lies in buffer {buffer} of {count}")]
+    Buffer {
+        /// The frame's sequence number.
+        seq: u64,
+        /// What the producer says, counted from 0.
+        buffer: usize,
+        /// How many buffers the generation has.
+        count: usize,
     },
     /// A layout that cannot be, or that does not fit the buffer.
     #[error("the producer's layout of frame {seq} is impossible: {reason}")]

@@ -9,7 +9,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x01");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x02");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -21,6 +21,10 @@ pub mod ring {
     pub const HEAD: usize = 8;
     /// u32: low half of `HEAD`, stored after it; consumers sleep on it.
     pub const BELL: usize = 9;
+    /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
+    pub const OLDEST: usize = 10;
+    /// u64: the first frame that `OLDEST` speaks of.
+    pub const OLDEST_FROM: usize = 11;
     /// u32: 1 while the producer sleeps or is about to.
     pub const WAITING: usize = 16;
     /// u64 each: frame `seq` is in the buffer named by slot `seq % MAX_BUFFERS`, as `seq << 8 | buffer`.
@@ -33,6 +37,8 @@ pub mod ring {
     pub const DESCRIPTORS: usize = ADMISSIONS + 2 * MAX_CONSUMERS;
     /// Cells of one descriptor.
     pub const DESCRIPTOR_CELLS: usize = 24;
+    /// Which cell of a descriptor says in which generation of the buffers the frame lies.
+    pub const DESCRIPTOR_GENERATION: usize = 2;
 
     /// Cell of the slot of frame `seq`.
     pub const fn slot(seq: u64) -> usize {
@@ -67,6 +73,12 @@ pub mod status {
     pub const VERSION: usize = 8;
     /// u32: state of the stream.
     pub const STREAM: usize = 9;
+    /// u64: the generation of the buffers that is in use.
+    pub const GENERATION: usize = 10;
+    /// u64: the generation that the producer is to take, 0 if none.
+    pub const OFFERED_TO_PRODUCER: usize = 11;
+    /// u64: the generation that consumers are to take, 0 if none.
+    pub const OFFERED_TO_CONSUMERS: usize = 12;
     /// u64 each: `incarnation << 2 | state` of a consumer slot.
     pub const SLOTS: usize = 16;
     /// Cells of the page.

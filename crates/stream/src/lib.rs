@@ -26,6 +26,15 @@
 //! steps on both sides at least one sees the other: either the producer finds the hold and keeps the frame, or the consumer
 //! finds the frame revoked and lets go.
 //!
+//! # Moving to other buffers (contract N5)
+//!
+//! The buffers of a stream can be replaced by others, a new *generation*, while frames flow. The broker writes into the status
+//! page which generation is in use and which one each side is to take; it puts a new one into use when everybody has it. The
+//! producer fills buffers of the new one from its next acquisition on. An index of the ring passes to the new generation like
+//! to a new frame, when nobody has it any more, and each frame's descriptor says in which generation it lies. So frames published
+//! before are received like any other. When the producer has nothing of an old generation in hand any more, it
+//! says from which frame on none will lie there, and consumers that have come that far let it go.
+//!
 //! # Why nobody sleeps for ever
 //!
 //! A sleeper first announces that it sleeps, then looks once more, then sleeps on a word *compared with the value seen before

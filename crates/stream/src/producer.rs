@@ -1,6 +1,7 @@
 //! The producer's side of the hand-over.
 
 mod acquire;
+mod moving;
 
 pub use acquire::{Blocked, Blocker};
 
@@ -31,7 +32,16 @@ pub struct Producer<O, R> {
     members: Vec<Member<R>>,
     /// Members forgotten for what they wrote, until the caller asks who departed.
     cut_off: Vec<Member<R>>,
+    /// One for each index that was ever in use.
     buffers: Vec<BufferState>,
+    /// The generation of the buffers in which each was acquired last.
+    lies_in: Vec<u64>,
+    /// Indices from this one on are not acquired any more.
+    usable: usize,
+    /// The generation of the buffers that are acquired.
+    generation: u64,
+    /// The oldest generation that consumers were told frames can still come in.
+    oldest: u64,
     head: u64,
     seen_version: u32,
 }
@@ -48,7 +58,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             status,
             members: Vec::new(),
             cut_off: Vec::new(),
+            usable: buffers.len(),
+            lies_in: vec![0; buffers.len()],
             buffers,
+            generation: 0,
+            oldest: 0,
             head: 0,
             seen_version: 0,
         }
@@ -125,20 +139,21 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     pub fn abandon(&mut self, buffer: usize) {
         if let Some(state @ BufferState::InHand) = self.buffers.get_mut(buffer) {
             *state = BufferState::Free;
+            self.retire_generations();
         }
     }
 
     /// Publishes the frame in an acquired buffer to every member and wakes those that sleep. Returns its sequence number.
-    /// `None` when the buffer was not acquired.
+    /// `None` when the buffer was not acquired. The generation in `info` is the buffer's at acquisition, whatever it says.
     pub fn publish(&mut self, buffer: usize, info: &FrameInfo) -> Option<u64> {
-        self.publish_with(buffer, |ring, first_cell| store(ring, first_cell, info))
+        let generation = self.generation_in_hand(buffer)?;
+        let info = FrameInfo { generation, ..*info };
+        self.publish_with(buffer, |ring, first_cell| store(ring, first_cell, &info))
     }
 
     /// As [`Producer::publish`], with the descriptor's cells (from the number given on) filled by `describe`.
     pub fn publish_with(&mut self, buffer: usize, describe: impl FnOnce(&O, usize)) -> Option<u64> {
-        if self.buffers.get(buffer) != Some(&BufferState::InHand) {
-            return None;
-        }
+        self.generation_in_hand(buffer)?;
         describe(&self.ring, at::DESCRIPTORS + buffer * at::DESCRIPTOR_CELLS);
         let seq = self.head + 1;
         self.buffers[buffer] = BufferState::Published(seq);
@@ -151,6 +166,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // ORDERING: Release: who sees the head sees the slot of every frame up to it.
         self.ring.store_u64(at::HEAD, seq, Ordering::Release);
         self.head = seq;
+        self.retire_generations();
         self.ring_bell(seq);
         Some(seq)
     }

@@ -25,6 +25,26 @@ pub enum StreamState {
     ProducerDied,
 }
 
+/// Where the buffers of a stream are, and where they are being moved to. Generations are numbered from 1, upwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generations {
+    /// The generation in use.
+    pub current: u64,
+    /// The one the producer is to take and be ready for.
+    pub for_producer: Option<u64>,
+    /// The one consumers are to take and be ready for.
+    pub for_consumers: Option<u64>,
+}
+
+/// What one side of a stream is told about the buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GenerationNews {
+    /// The generation in use.
+    pub current: u64,
+    /// The one that this side is to take and be ready for.
+    pub offered: Option<u64>,
+}
+
 impl SlotState {
     const fn bits(self) -> u64 {
         match self {
@@ -78,6 +98,16 @@ impl<W: WriteWords> StatusWriter<W> {
         self.announce();
     }
 
+    /// Records where the buffers are and wakes sleepers.
+    pub fn set_generations(&self, generations: Generations) {
+        let put = |cell, value| self.words.store_u64(cell, value, Ordering::Release);
+        // The order matters: who sees an offer withdrawn sees whether the generation offered came into use.
+        put(at::GENERATION, generations.current);
+        put(at::OFFERED_TO_PRODUCER, generations.for_producer.unwrap_or(0));
+        put(at::OFFERED_TO_CONSUMERS, generations.for_consumers.unwrap_or(0));
+        self.announce();
+    }
+
     fn announce(&self) {
         // ORDERING: Release publishes the change before the version; sleepers compare with the version they saw.
         self.words.increment_u32(at::VERSION, Ordering::Release);
@@ -111,6 +141,23 @@ impl<W: ReadWords> StatusPage<W> {
             0 => StreamState::Running,
             1 => StreamState::Ended,
             _ => StreamState::ProducerDied,
+        }
+    }
+
+    pub(crate) fn news_for_producer(&self) -> GenerationNews {
+        self.news(at::OFFERED_TO_PRODUCER)
+    }
+
+    pub(crate) fn news_for_consumers(&self) -> GenerationNews {
+        self.news(at::OFFERED_TO_CONSUMERS)
+    }
+
+    fn news(&self, offered: usize) -> GenerationNews {
+        // ORDERING: Acquire, and this one first: see `StatusWriter::set_generations`.
+        let offered = self.words.load_u64(offered, Ordering::Acquire);
+        GenerationNews {
+            current: self.words.load_u64(at::GENERATION, Ordering::Acquire),
+            offered: (offered != 0).then_some(offered),
         }
     }
 

@@ -1,13 +1,17 @@
 //! Buffers that the broker allocated, as dma-bufs of this process.
 
+mod moving;
+
 use crate::connection::Connection;
 use crate::error::{BufferError, SessionError};
+use crate::generation::{Generation, Share};
+pub use moving::{Contents, Reallocation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use wharf_core::{AccessMode, BufferName, DmaBuf, ExportInfo, Exporter};
 use wharf_linux::{HeapError, Memfd, MemfdError, MemfdExporter};
 use wharf_memory::Mapping;
-use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, ReleaseImport, SetId, Token};
+use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, ReleaseImport, Role, SetId, Token};
 
 /// What buffers to allocate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +63,10 @@ impl Exporter for BrokerBuffer {
 #[derive(Debug)]
 pub struct BufferSet {
     name: String,
-    generation: u64,
-    buffers: Vec<DmaBuf>,
-    hold: Arc<SetHold>,
+    memory: Generation,
+    /// What the set is being moved to, made ready.
+    next: Option<Generation>,
+    share: Share,
 }
 
 /// This session's hold on a set; tells the broker when it ends.
@@ -108,19 +113,25 @@ impl BufferSet {
     /// Takes what the broker sent for the set of `hold`: one descriptor a buffer.
     pub(crate) fn adopt(
         hold: Arc<SetHold>,
-        (name, generation): (&str, u64),
-        (fds, size_bytes): (Vec<OwnedFd>, u64),
+        (name, generation, plan): (&str, u64, String),
+        fds: (Vec<OwnedFd>, u64),
     ) -> Result<Self, SessionError> {
-        let access = match hold.origin {
-            Origin::Allocated => AccessMode::ReadWrite,
-            Origin::Imported => AccessMode::ReadOnly,
+        let share = Share {
+            connection: Arc::clone(&hold.connection),
+            set: hold.set,
+            role: match hold.origin {
+                Origin::Allocated => Role::Owner,
+                Origin::Imported => Role::Importer,
+            },
+            seat: None,
+            name: name.to_owned(),
+            _hold: hold,
         };
-        let buffers = export_all(fds, size_bytes, name, access, &hold)?;
         Ok(Self {
             name: name.to_owned(),
-            generation,
-            buffers,
-            hold,
+            memory: share.adopt(generation, fds, plan)?,
+            next: None,
+            share,
         })
     }
 
@@ -131,12 +142,17 @@ impl BufferSet {
 
     /// Its generation: counts re-allocations, from 1 (contract N5).
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.memory.number
+    }
+
+    /// What its owner says about this generation; empty for the first.
+    pub fn plan(&self) -> &str {
+        &self.memory.plan
     }
 
     /// Its buffers.
     pub fn buffers(&self) -> &[DmaBuf] {
-        &self.buffers
+        &self.memory.buffers
     }
 
     /// Makes a token with which `uses` (1..=1000) other sessions can import the set, to read it.
@@ -153,24 +169,25 @@ impl BufferSet {
     pub fn token(&self, uses: u32) -> Result<Token, SessionError> {
         let request = IssueToken {
             kind: ObjectKind::Set,
-            id: self.set().0,
+            id: self.share.set.0,
             uses,
         };
-        Ok(self.hold.connection.ask(request)?.token)
+        Ok(self.share.connection.ask(request)?.token)
     }
 
     pub(crate) fn set(&self) -> SetId {
-        self.hold.set
+        self.share.set
     }
 
     pub(crate) fn is_writable(&self) -> bool {
-        self.buffers
+        self.buffers()
             .iter()
             .all(|buffer| buffer.access() == AccessMode::ReadWrite)
     }
 
-    pub(crate) fn into_buffers(self) -> Vec<DmaBuf> {
-        self.buffers
+    /// Its buffers, and what it takes to move them.
+    pub(crate) fn into_parts(self) -> (Generation, Share) {
+        (self.memory, self.share)
     }
 }
 

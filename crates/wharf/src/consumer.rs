@@ -1,12 +1,15 @@
 //! A consumer of a stream.
 
 mod joining;
+mod moving;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
 use crate::frame::Frame;
 use crate::liveness::Liveness;
 use crate::membership::Membership;
+use crate::moving::MoveStats;
+use moving::Memory;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_core::DmaBuf;
@@ -24,6 +27,8 @@ pub struct ConsumerStats {
     pub skipped: u64,
     /// Bytes of frames that Wharf itself copied while handing them over, counted where all copies are made.
     pub bytes_copied: u64,
+    /// The moves to other buffers.
+    pub moves: MoveStats,
 }
 
 /// What a consumer has seen of others by itself.
@@ -42,7 +47,7 @@ enum Seen {
 pub struct Consumer {
     port: wharf_stream::Consumer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
     membership: Arc<Membership>,
-    buffers: Vec<DmaBuf>,
+    memory: Memory,
     producer: PidFd,
     connection: Arc<Connection>,
     liveness: Liveness,
@@ -70,14 +75,17 @@ impl Consumer {
         self.producer_pid
     }
 
-    /// The stream's buffers, read-only.
+    /// The stream's buffers, those of the newest generation in use, read-only.
     pub fn buffers(&self) -> &[DmaBuf] {
-        &self.buffers
+        &self.memory.newest().buffers
     }
 
     /// What this consumer has seen so far.
     pub fn stats(&self) -> ConsumerStats {
-        self.stats
+        ConsumerStats {
+            moves: self.memory.stats(),
+            ..self.stats
+        }
     }
 
     /// Receives the next frame: under [`Policy::Block`](crate::Policy::Block) the one after the last, under [`Policy::Latest`](crate::Policy::Latest) one of the `depth` newest.
@@ -85,7 +93,8 @@ impl Consumer {
     /// # Blocking
     ///
     /// Until there is one: asleep, for `timeout`; for ever without one; not at all with a zero one. The end of the stream and
-    /// the death of the producer end the wait, also when the broker is dead.
+    /// the death of the producer end the wait, also when the broker is dead. When the buffers are moved to other memory the call does this
+    /// process's part, which takes some hundred microseconds, once a move.
     ///
     /// # Errors
     ///
@@ -110,6 +119,7 @@ impl Consumer {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         loop {
+            self.follow_moves();
             // The state is read before looking for a frame: what was published before the end is still received.
             let state = self.port.stream_state();
             match self.port.try_claim() {
@@ -174,11 +184,11 @@ impl Consumer {
     /// Describes a claimed frame; one whose description makes no sense is released at once.
     fn frame(&mut self, claim: Claim) -> Result<Frame, ReceiveError> {
         let received_ns = now_ns();
-        let buffer = self.buffers[claim.buffer].clone();
         self.stats.skipped += claim.skipped;
-        match self.port.describe(&claim, buffer.size_bytes()) {
-            Ok((info, published_ns)) => {
+        match self.look_up(&claim) {
+            Ok((buffer, info, published_ns)) => {
                 self.stats.received += 1;
+                self.memory.saw_frame(info.generation);
                 Ok(Frame {
                     seq: claim.seq,
                     skipped: claim.skipped,

@@ -29,6 +29,7 @@ impl Returned {
 #[derive(Debug)]
 pub struct FrameMut {
     pub(crate) buffer: DmaBuf,
+    pub(crate) generation: u64,
     pub(crate) index: usize,
     pub(crate) returned: Arc<Returned>,
     pub(crate) published: bool,
@@ -42,6 +43,11 @@ impl FrameMut {
     /// [`NotWritable`] (`EACCES`): not for a frame that came from [`Producer::acquire`](crate::Producer::acquire).
     pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
         mapping(&self.buffer).ok_or(NotWritable)?.view_mut()
+    }
+
+    /// Which generation of the stream's buffers it will lie in (contract N5).
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The buffer the frame will lie in.
@@ -93,6 +99,11 @@ impl Frame {
     /// How the picture lies in the buffer, if it is one.
     pub fn layout(&self) -> Option<&FrameLayout> {
         self.info.layout.as_ref()
+    }
+
+    /// Which generation of the stream's buffers it lies in (contract N5).
+    pub fn generation(&self) -> u64 {
+        self.info.generation
     }
 
     /// When the producer published it, in nanoseconds of `CLOCK_MONOTONIC`, as the producer says.

@@ -62,21 +62,24 @@ mod connection;
 mod consumer;
 mod error;
 mod frame;
+mod generation;
 mod liveness;
 mod membership;
+mod moving;
 mod options;
 mod page;
 mod producer;
 mod session;
 mod socket_path;
 
-pub use buffers::{BrokerBuffer, BufferSet, BufferSpec};
+pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
 pub use consumer::{Consumer, ConsumerStats, Frames};
 pub use error::{
     AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReceiveError, SessionError,
 };
 pub use frame::{Frame, FrameMut};
+pub use moving::{MoveStats, MoveStep, MoveTimes};
 pub use options::JoinOptions;
 pub use producer::{ConsumerInfo, Producer, ProducerStats};
 pub use session::Session;
@@ -86,5 +89,7 @@ pub use wharf_core::layout;
 pub use wharf_core::{AccessMode, DmaBuf};
 pub use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut, now_ns};
 pub use wharf_protocol::transport::{CallError, ConnectError};
-pub use wharf_protocol::{BrokerError, GetStateReply, Token, state};
+pub use wharf_protocol::{
+    BrokerError, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, Token, state,
+};
 pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};

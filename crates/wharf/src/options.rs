@@ -1,5 +1,6 @@
 //! On which terms a consumer joins.
 
+use wharf_protocol::MoveContract;
 use wharf_stream::Policy;
 
 /// The terms on which a consumer joins a stream (contract S1).
@@ -9,6 +10,8 @@ pub struct JoinOptions {
     pub depth: u32,
     /// What happens when it does not keep up.
     pub policy: Policy,
+    /// What becomes of it when the buffers move to other memory.
+    pub contract: MoveContract,
 }
 
 impl JoinOptions {
@@ -17,6 +20,7 @@ impl JoinOptions {
         Self {
             depth,
             policy: Policy::Block,
+            contract: MoveContract::Movable,
         }
     }
 
@@ -25,6 +29,12 @@ impl JoinOptions {
         Self {
             depth,
             policy: Policy::Latest,
+            contract: MoveContract::Movable,
         }
+    }
+
+    /// The same under another contract about moves.
+    pub fn with_contract(self, contract: MoveContract) -> Self {
+        Self { contract, ..self }
     }
 }

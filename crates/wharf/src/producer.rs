@@ -4,11 +4,14 @@ mod acquiring;
 mod changes;
 mod creating;
 mod members;
+mod moving;
 
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
 use crate::frame::{FrameMut, Returned};
+use crate::generation::Generation;
 use crate::liveness::Liveness;
+use crate::moving::{MoveStats, Mover};
 use changes::News;
 pub use members::ConsumerInfo;
 use members::Roster;
@@ -28,6 +31,8 @@ pub struct ProducerStats {
     pub waits: u64,
     /// Bytes of frames that Wharf itself copied while handing buffers over, counted where all copies are made.
     pub bytes_copied: u64,
+    /// The moves to other buffers.
+    pub moves: MoveStats,
 }
 
 /// The producer of a stream: fills buffers and hands them to every consumer.
@@ -39,9 +44,11 @@ pub struct Producer {
     connection: Arc<Connection>,
     stream: StreamId,
     name: String,
-    generation: u64,
     ring: wharf_stream::Producer<OwnedWords, ReadOnlyWords>,
-    buffers: Vec<DmaBuf>,
+    memory: Generation,
+    /// Buffers in use before, in which frames still lie.
+    older: Vec<Generation>,
+    mover: Mover,
     returned: Arc<Returned>,
     roster: Roster,
     news: News,
@@ -59,14 +66,17 @@ impl Producer {
         &self.name
     }
 
-    /// Its buffers. Writing through their mappings changes frames that consumers hold: write through [`FrameMut`] instead.
+    /// Its buffers, those of the generation in use. Writing through their mappings changes frames that consumers hold: write through [`FrameMut`] instead.
     pub fn buffers(&self) -> &[DmaBuf] {
-        &self.buffers
+        &self.memory.buffers
     }
 
     /// What it has done so far.
     pub fn stats(&self) -> ProducerStats {
-        self.stats
+        ProducerStats {
+            moves: self.mover.stats(),
+            ..self.stats
+        }
     }
 
     /// The consumers it knows of, as of its last call of `acquire` or `publish`.
@@ -151,8 +161,10 @@ impl Producer {
         let acquired = self.acquire_index(timeout);
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
         let index = acquired?;
+        self.mover.saw_frame(self.memory.number);
         Ok(FrameMut {
-            buffer: self.buffers[index].clone(),
+            buffer: self.memory.buffers[index].clone(),
+            generation: self.memory.number,
             index,
             returned: Arc::clone(&self.returned),
             published: false,
@@ -197,11 +209,7 @@ impl Producer {
             layout.validate(size_bytes)?;
         }
         self.refresh();
-        let info = FrameInfo {
-            generation: self.generation,
-            ..*info
-        };
-        let seq = self.ring.publish(frame.index, &info);
+        let seq = self.ring.publish(frame.index, info);
         frame.published = seq.is_some();
         seq.ok_or_else(|| PublishError::ForeignFrame {
             stream: self.name.clone(),
@@ -225,7 +233,7 @@ impl Producer {
             stream: self.stream,
             reason,
         })?;
-        Ok(self.stats)
+        Ok(self.stats())
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wharf_protocol::{
     AllocateBuffers, AllocateBuffersReply, FreeBuffers, GetState, GetStateReply, ImportBuffers,
-    ImportBuffersReply, Register, ReleaseImport, Token,
+    ImportBuffersReply, MoveContract, Register, ReleaseImport, Token,
 };
 
 /// A session with the broker: the root of everything a process shares.
@@ -73,7 +73,8 @@ impl Session {
         };
         let (reply, fds) = self.connection.obtain(request, &[], |_| count, undo)?;
         let hold = SetHold::new(&self.connection, reply.set, Origin::Allocated);
-        BufferSet::adopt(hold, (spec.name, reply.generation), (fds, reply.size_bytes))
+        let described = (spec.name, reply.generation, String::new());
+        BufferSet::adopt(hold, described, (fds, reply.size_bytes))
     }
 
     /// Imports the buffers that `token` stands for, to read them.
@@ -82,7 +83,19 @@ impl Session {
     ///
     /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a stream.
     pub fn import(&self, token: &Token) -> Result<BufferSet, SessionError> {
-        let request = ImportBuffers { token: token.clone() };
+        self.import_as(token, MoveContract::Movable)
+    }
+
+    /// As [`Session::import`], and says what is to become of this session when the set moves to other memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::import`]; `EALREADY` for [`MoveContract::Pinned`] while the set is being moved.
+    pub fn import_as(&self, token: &Token, contract: MoveContract) -> Result<BufferSet, SessionError> {
+        let request = ImportBuffers {
+            token: token.clone(),
+            contract: Some(contract),
+        };
         // CAST: u32 fits usize on Linux.
         let count = |reply: &ImportBuffersReply| reply.count as usize;
         let undo = |connection: &Connection, reply: &ImportBuffersReply| {
@@ -90,7 +103,8 @@ impl Session {
         };
         let (reply, fds) = self.connection.obtain(request, &[], count, undo)?;
         let hold = SetHold::new(&self.connection, reply.set, Origin::Imported);
-        BufferSet::adopt(hold, (&reply.name, reply.generation), (fds, reply.size_bytes))
+        let described = (reply.name.as_str(), reply.generation, reply.plan);
+        BufferSet::adopt(hold, described, (fds, reply.size_bytes))
     }
 
     /// Starts a stream over `buffers`, which are sealed by this: nobody can map them for writing any more. Up to `max_consumers`

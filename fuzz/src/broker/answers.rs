@@ -2,7 +2,7 @@
 
 use wharf_broker::state::{FdRef, PeerId};
 use wharf_protocol::codec::{ReplyError, decode_reply, encode_error, encode_reply};
-use wharf_protocol::{BrokerError, Call, Method, Reply};
+use wharf_protocol::{BrokerError, Call, Method, Reply, Role};
 
 use super::holdings::{Held, Holdings};
 use super::script::Page;
@@ -52,6 +52,14 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
                 .flat_map(|member| [page, Sent::Process(member.pid)])
                 .collect()
         }
+        // The owner can have it before it is sealed.
+        (Some(Call::TakeGeneration(call)), Reply::TakeGeneration(reply)) => {
+            let held = match sent.first() {
+                Some(Sent::Descriptor(Fresh)) if call.role == Role::Owner => Fresh,
+                _ => Sealed,
+            };
+            buffers(held, reply.count)
+        }
         _ => Vec::new(),
     };
     assert_eq!(sent, expected, "with {reply:?}");
@@ -73,7 +81,16 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::GetState(reply) => assert_eq!(&read::<p::GetState>(text), reply),
         Reply::GetInfo(reply) => assert_eq!(&read::<p::GetInfo>(text), reply),
         Reply::GetInterfaceDescription(reply) => assert_eq!(&read::<p::GetInterfaceDescription>(text), reply),
-        Reply::FreeBuffers(_) | Reply::ReleaseImport(_) | Reply::LeaveStream(_) | Reply::EndStream(_) => {
+        Reply::MoveBuffers(reply) => assert_eq!(&read::<p::MoveBuffers>(text), reply),
+        Reply::GetMove(reply) => assert_eq!(&read::<p::GetMove>(text), reply),
+        Reply::TakeGeneration(reply) => assert_eq!(&read::<p::TakeGeneration>(text), reply),
+        Reply::GetGeneration(reply) => assert_eq!(&read::<p::GetGeneration>(text), reply),
+        Reply::ReadyGeneration(_)
+        | Reply::ReleaseGeneration(_)
+        | Reply::FreeBuffers(_)
+        | Reply::ReleaseImport(_)
+        | Reply::LeaveStream(_)
+        | Reply::EndStream(_) => {
             read::<p::EndStream>(text);
         }
     }

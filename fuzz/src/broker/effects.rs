@@ -45,6 +45,13 @@ impl World {
                 .for_each(|handle| self.holdings.give_up(handle)),
             Effect::DropStatusPage { stream } => self.holdings.drop_page(stream),
             Effect::SetStreamState { stream, state } => self.holdings.set_stream_state(stream, state),
+            Effect::SetGenerations { stream, generations } => {
+                self.holdings.set_generations(stream, generations)
+            }
+            Effect::SetAlarm { operation, .. } => {
+                assert!(self.alarms.insert(operation), "{operation:?} has two alarms");
+            }
+            Effect::CancelAlarm { operation } => drop(self.alarms.remove(&operation)),
             Effect::SetSlot {
                 stream,
                 slot,
@@ -65,7 +72,12 @@ impl World {
                 buffers.iter().for_each(|buffer| {
                     assert!(matches!(self.holdings.get(*buffer), Held::Fresh | Held::Sealed))
                 });
-                self.begin(operation, Work::Seal(set, buffers));
+                match self.turn.call {
+                    Some(Call::ReadyGeneration(_)) => {
+                        self.begin_alone(operation, peer, Work::Seal(set, buffers));
+                    }
+                    _ => self.begin(operation, Work::Seal(set, buffers)),
+                }
             }
         }
     }

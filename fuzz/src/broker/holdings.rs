@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wharf_broker::state::{FdHandle, Inspection, ReceivedFd};
 use wharf_linux::SealFlags;
 use wharf_protocol::{Incarnation, Slot, StreamId};
-use wharf_stream::status::{SlotState, StreamState};
+use wharf_stream::status::{Generations, SlotState, StreamState};
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
 use super::script::Page;
@@ -28,6 +28,7 @@ pub(super) enum Held {
 pub(super) struct StatusPage {
     slots: BTreeMap<Slot, (Incarnation, SlotState)>,
     ending: Option<StreamState>,
+    generations: Generations,
 }
 
 /// All descriptors and status pages.
@@ -124,6 +125,22 @@ impl Holdings {
             None,
             "{stream} ended twice"
         );
+    }
+
+    pub(super) fn set_generations(&mut self, stream: StreamId, generations: Generations) {
+        let page = self.page(stream);
+        assert!(
+            page.generations.current <= generations.current,
+            "back to the past"
+        );
+        let offers = [generations.for_producer, generations.for_consumers];
+        assert!(
+            offers
+                .into_iter()
+                .flatten()
+                .all(|offered| offered > generations.current)
+        );
+        page.generations = generations;
     }
 
     pub(super) fn set_slot(

@@ -49,6 +49,32 @@ impl World {
         assert!(before.is_none(), "{id:?} was begun twice");
     }
 
+    /// Takes on work that no call waits for.
+    pub(super) fn begin_alone(&mut self, id: OperationId, peer: PeerId, work: Work) {
+        let alone = Operation {
+            peer,
+            call: None,
+            oneway: false,
+            work,
+        };
+        assert!(
+            self.operations.insert(id, alone).is_none(),
+            "{id:?} was begun twice"
+        );
+    }
+
+    /// The time of a move is up.
+    pub(super) fn ring_alarm(&mut self, operation: usize) {
+        let waiting: Vec<OperationId> = self.alarms.iter().copied().collect();
+        if let Some(index) = operation.checked_rem(waiting.len()) {
+            self.turn = Turn::default();
+            self.alarms.remove(&waiting[index]);
+            self.tell(Event::Alarm {
+                operation: waiting[index],
+            });
+        }
+    }
+
     /// Reports how an operation went. Its peer may be gone by now.
     pub(super) fn report(&mut self, id: OperationId, succeeds: bool) {
         let Some(done) = self.operations.remove(&id) else {

@@ -6,9 +6,10 @@
 use arbitrary::Unstructured;
 use wharf_protocol::codec::{encode_call, encode_oneway_call};
 use wharf_protocol::{
-    AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetInfo, GetInterfaceDescription,
-    GetState, ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register,
-    ReleaseImport, SetId, Slot, StreamId, TakeChanges, Token,
+    AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration, GetInfo,
+    GetInterfaceDescription, GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream,
+    LeaveStream, MoveBuffers, MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration,
+    ReleaseImport, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
 };
 
 /// Something that happens. Peers and operations are counted among those there are, modulo their number.
@@ -28,6 +29,8 @@ pub(super) enum Action {
     Complete { peer: usize },
     /// The driver reports how an operation went.
     Report { operation: usize, succeeds: bool },
+    /// The time of one of the moves is up.
+    Alarm { operation: usize },
     /// Something is heard of a peer that is gone.
     Echo { peer: usize, pages: Vec<Page> },
 }
@@ -46,6 +49,12 @@ pub(super) enum Page {
     /// No memfd.
     File,
 }
+
+/// From this number on, calls are about moves.
+const FIRST_OF_MOVES: usize = 224;
+
+/// From this number on, an action is that time passes.
+const FIRST_OF_ALARMS: usize = 250;
 
 const PAGES: [Page; 6] = [
     Page::Ring,
@@ -81,7 +90,13 @@ impl<'a> Script<'a> {
         if self.0.is_empty() {
             return None;
         }
-        Some(match self.number(10) {
+        let kind = self.number(256);
+        if kind >= FIRST_OF_ALARMS {
+            return Some(Action::Alarm {
+                operation: kind - FIRST_OF_ALARMS,
+            });
+        }
+        Some(match kind % 10 {
             0 => Action::Connect { user: self.number(3) },
             1 => Action::Vanish {
                 peer: self.number(256),
@@ -170,7 +185,11 @@ impl<'a> Script<'a> {
     }
 
     fn call(&mut self, tokens: &[Token]) -> Call {
-        match self.number(14) {
+        let kind = self.number(256);
+        if kind >= FIRST_OF_MOVES {
+            return self.moving(kind - FIRST_OF_MOVES);
+        }
+        match kind % 14 {
             0 => Register {
                 label: self.pick(&LABELS).to_owned(),
             }
@@ -208,6 +227,7 @@ impl<'a> Script<'a> {
             }
             5 => ImportBuffers {
                 token: self.token(tokens),
+                contract: None,
             }
             .into(),
             6 => self.join(tokens).into(),
@@ -260,13 +280,64 @@ impl<'a> Script<'a> {
 
     fn join(&mut self, tokens: &[Token]) -> JoinStream {
         let (token, depth) = (self.token(tokens), self.count());
-        let policy = self.pick(&[Policy::Block, Policy::Latest]);
+        let terms = self.number(256);
+        let policy = [Policy::Block, Policy::Latest][terms % 2];
+        let contract = match terms / 64 {
+            2 => Some(MoveContract::Revocable),
+            3 => Some(MoveContract::Pinned),
+            _ => None,
+        };
         let stream = self.pick(&[None, None, Some(StreamId(1)), Some(StreamId(2))]);
         JoinStream {
             token,
             depth,
             policy,
             stream,
+            contract,
+        }
+    }
+
+    /// A call about moving a set.
+    fn moving(&mut self, kind: usize) -> Call {
+        let (set, generation) = (SetId(self.id()), self.id());
+        let role = self.pick(&[Role::Owner, Role::Importer, Role::Consumer]);
+        let seat = (role == Role::Consumer).then(|| Seat {
+            slot: Slot(self.count()),
+            incarnation: Incarnation(self.id()),
+        });
+        match kind % 6 {
+            0 => MoveBuffers {
+                set,
+                size_bytes: self.pick(&SIZES_BYTES),
+                count: self.count(),
+                deadline_ms: generation,
+                plan: self.name(),
+            }
+            .into(),
+            1 => GetMove { set, generation }.into(),
+            2 => TakeGeneration {
+                set,
+                generation,
+                role,
+                seat,
+            }
+            .into(),
+            3 => ReadyGeneration {
+                set,
+                generation,
+                role,
+                seat,
+                error: self.pick(&[None, None, None, Some("no room")]).map(str::to_owned),
+            }
+            .into(),
+            4 => ReleaseGeneration {
+                set,
+                generation,
+                role,
+                seat,
+            }
+            .into(),
+            _ => GetGeneration { set, role, seat }.into(),
         }
     }
 }

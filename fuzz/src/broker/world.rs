@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) last_peer: u64,
     pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) holdings: Holdings,
+    /// The moves whose time will be up.
+    pub(super) alarms: BTreeSet<OperationId>,
     pub(super) tokens: Vec<Token>,
     /// How often each token may still be used.
     pub(super) uses: BTreeMap<String, u32>,
@@ -60,6 +62,7 @@ impl World {
             last_peer: 0,
             operations: BTreeMap::new(),
             holdings: Holdings::default(),
+            alarms: BTreeSet::new(),
             tokens: Vec::new(),
             uses: BTreeMap::new(),
             turn: Turn::default(),
@@ -106,6 +109,7 @@ impl World {
                     self.report(ids[operation % ids.len()], succeeds);
                 }
             }
+            Action::Alarm { operation } => self.ring_alarm(operation),
             Action::Echo { peer, pages } => self.echo(PeerId(peer as u64), pages),
         }
     }
@@ -119,6 +123,7 @@ impl World {
             self.report(operation, true);
         }
         self.holdings.assert_empty();
+        assert!(self.alarms.is_empty(), "nobody is left whose time could be up");
         let state = self.look();
         assert!(
             state.sessions.is_empty() && state.sets.is_empty() && state.streams.is_empty(),

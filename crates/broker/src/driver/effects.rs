@@ -83,6 +83,11 @@ impl Driver {
             } => {
                 self.status_pages.set_slot(stream, slot, incarnation, state);
             }
+            Effect::SetGenerations { stream, generations } => {
+                self.status_pages.set_generations(stream, generations);
+            }
+            Effect::SetAlarm { operation, after_ms } => self.alarms.set(operation, after_ms),
+            Effect::CancelAlarm { operation } => self.alarms.cancel(operation),
             Effect::SetStreamState { stream, state } => self.status_pages.set_stream_state(stream, state),
             Effect::DropStatusPage { stream } => self.status_pages.remove(stream),
             Effect::Drop { handles } => self.release(handles),

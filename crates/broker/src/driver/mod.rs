@@ -10,9 +10,11 @@
 //! | `accept` | new connections, also when there is no descriptor for them |
 //! | `connection`, `input`, `output` | one peer |
 //! | `descriptors`, `status_pages` | what the state machine's handles stand for |
+//! | `alarms` | when to tell the state machine that time has passed |
 //! | `disposal`, `sealing` | work that may wait for a peer |
 
 mod accept;
+mod alarms;
 mod connection;
 mod descriptors;
 mod disposal;
@@ -41,6 +43,7 @@ use crate::config::Config;
 use crate::error::ServeError;
 use crate::state::{Event, Machine, PeerId, Settings};
 use accept::Entrance;
+use alarms::Alarms;
 use connection::Connection;
 use descriptors::Descriptors;
 use disposal::Disposal;
@@ -108,6 +111,7 @@ pub(crate) struct Driver {
     descriptors: Descriptors,
     status_pages: StatusPages,
     sealing: Sealing,
+    alarms: Alarms,
     connections: BTreeMap<PeerId, Connection>,
     last_peer: u64,
     /// What the state machine has yet to hear.
@@ -147,6 +151,7 @@ impl Driver {
             descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
             sealing,
+            alarms: Alarms::default(),
             connections: BTreeMap::new(),
             last_peer: 0,
             events: VecDeque::new(),
@@ -194,6 +199,13 @@ impl Driver {
             }
             self.serve_unserved();
             self.try_again();
+            self.ring_alarms();
+        }
+    }
+
+    fn ring_alarms(&mut self) {
+        for operation in self.alarms.take_due() {
+            self.feed(Event::Alarm { operation });
         }
     }
 
@@ -202,7 +214,8 @@ impl Driver {
         if !self.unserved.is_empty() {
             return Some(AT_ONCE);
         }
-        let left = self.retry_at?.saturating_duration_since(Instant::now());
+        let next = self.retry_at.into_iter().chain(self.alarms.next()).min()?;
+        let left = next.saturating_duration_since(Instant::now());
         Some(Timespec::try_from(left).unwrap_or(AT_ONCE))
     }
 

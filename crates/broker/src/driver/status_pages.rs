@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use wharf_linux::{Memfd, MemfdError};
 use wharf_memory::{Access, MapError, Mapping, OwnedWords};
 use wharf_protocol::{BrokerError, Incarnation, Slot, StreamId};
-use wharf_stream::status::{SlotState, StatusWriter, StreamState};
+use wharf_stream::status::{Generations, SlotState, StatusWriter, StreamState};
 use wharf_stream::{STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
 
 use super::descriptors::Descriptor;
@@ -35,6 +35,12 @@ impl StatusPages {
     pub(super) fn set_slot(&self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
         if let (Some(page), Ok(slot)) = (self.pages.get(&stream), usize::try_from(slot.0)) {
             page.set_slot(slot, incarnation.0, state);
+        }
+    }
+
+    pub(super) fn set_generations(&self, stream: StreamId, generations: Generations) {
+        if let Some(page) = self.pages.get(&stream) {
+            page.set_generations(generations);
         }
     }
 

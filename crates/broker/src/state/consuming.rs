@@ -7,6 +7,7 @@ use wharf_stream::CONSUMER_PAGE_BYTES;
 use wharf_stream::status::SlotState;
 
 use super::accounts::CONSUMER_PAGE;
+use super::generations::Participant;
 use super::pages::check_page;
 use super::sets::BufferSet;
 use super::stream::{Member, Stream};
@@ -22,7 +23,9 @@ impl Machine {
             .sets
             .get(&stream.set)
             .ok_or(BrokerError::NoSuchSet { id: stream.set })?;
-        let slot = stream.admit(call.depth, set.count())?;
+        let contract = call.contract.unwrap_or_default();
+        set.check_joining(stream.set, contract)?;
+        let slot = stream.admit(call.depth, set.fewest())?;
         let incarnation = Incarnation(self.counters.incarnation + 1);
         let (reply, fds) = self.welcome(id, stream, set, (slot, incarnation))?;
         self.accounts.charge(caller.uid, CONSUMER_PAGE)?;
@@ -33,6 +36,7 @@ impl Machine {
             incarnation,
             depth: call.depth,
             policy: call.policy,
+            contract,
             page: Some(page),
         };
         self.add_member(id, slot, member);
@@ -55,12 +59,14 @@ impl Machine {
             .ok_or(BrokerError::NoSuchStream { id })?;
         let reply = JoinStreamReply {
             stream: id,
+            set: stream.set,
             name: stream.name.clone(),
             slot,
             incarnation,
-            generation: set.generation,
-            size_bytes: set.size_bytes,
+            generation: set.current.number,
+            size_bytes: set.current.size_bytes,
             count: set.count(),
+            plan: set.current.plan.clone(),
             producer_label: producer.label.clone(),
             producer_pid: producer.credentials.pid,
         };
@@ -71,7 +77,7 @@ impl Machine {
         ];
         Ok((
             Reply::JoinStream(reply),
-            first.into_iter().chain(set.fd_refs()).collect(),
+            first.into_iter().chain(set.current.fd_refs()).collect(),
         ))
     }
 
@@ -114,6 +120,7 @@ impl Machine {
         let Some(member) = stream.members.remove(&slot) else {
             return;
         };
+        let set = stream.set;
         if let Some(session) = self.sessions.get_mut(&member.session) {
             session.joined.remove(&(id, slot));
         }
@@ -132,5 +139,6 @@ impl Machine {
             self.accounts.release(member.uid, CONSUMER_PAGE);
             self.drop_handles(vec![page]);
         }
+        self.forget_participant(set, Participant::Consumer(slot, member.incarnation));
     }
 }

@@ -2,7 +2,7 @@
 
 use wharf_linux::SealFlags;
 use wharf_protocol::{BrokerError, Call, Incarnation, Reply, SetId, Slot, StreamId};
-use wharf_stream::status::{SlotState, StreamState};
+use wharf_stream::status::{Generations, SlotState, StreamState};
 
 /// A connection, numbered by the driver. A number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +117,11 @@ pub enum Event {
         /// A read-only descriptor of the page, or why there is none.
         outcome: Result<FdHandle, BrokerError>,
     },
+    /// The time asked for with [`Effect::SetAlarm`] has passed.
+    Alarm {
+        /// The operation.
+        operation: OperationId,
+    },
 }
 
 /// A descriptor to send.
@@ -192,6 +197,25 @@ pub enum Effect {
         incarnation: Incarnation,
         /// What became of it.
         state: SlotState,
+    },
+    /// Tell a stream's participants where its buffers are.
+    SetGenerations {
+        /// The stream.
+        stream: StreamId,
+        /// Which generation is in use, and which one is offered to whom.
+        generations: Generations,
+    },
+    /// Report with [`Event::Alarm`] after a while.
+    SetAlarm {
+        /// The operation to report on.
+        operation: OperationId,
+        /// How long to wait, in milliseconds.
+        after_ms: u64,
+    },
+    /// The time of this operation does not matter any more.
+    CancelAlarm {
+        /// The operation.
+        operation: OperationId,
     },
     /// Tell a stream's participants that it is over.
     SetStreamState {

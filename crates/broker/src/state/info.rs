@@ -82,7 +82,7 @@ impl Machine {
             .filter_map(|(stream, slot)| self.streams.get(stream)?.members.get(slot));
         let running = produced.filter(|stream| stream.is_running()).count() as u64;
         let pages = joined.filter(|member| member.page.is_some()).count() as u64;
-        let buffers: u64 = owned.clone().map(|set| set.cost.fds).sum();
+        let buffers: u64 = owned.clone().map(|set| set.cost().fds).sum();
         let mut streams_joined: Vec<_> = session.joined.iter().map(|(stream, _)| *stream).collect();
         streams_joined.dedup();
         SessionState {
@@ -94,7 +94,7 @@ impl Machine {
             sets_imported: session.imported.iter().copied().collect(),
             streams_produced: session.produced.iter().copied().collect(),
             streams_joined,
-            bytes: owned.map(|set| set.cost.bytes).sum(),
+            bytes: owned.map(|set| set.cost().bytes).sum(),
             fds: CONNECTION.fds + buffers + running * RUNNING_STREAM.fds + pages * CONSUMER_PAGE.fds,
         }
     }
@@ -122,11 +122,11 @@ fn describe_set(id: SetId, set: &BufferSet) -> SetState {
         name: set.name.clone(),
         owner: set.owner,
         uid: set.uid,
-        generation: set.generation,
-        size_bytes: set.size_bytes,
+        generation: set.current.number,
+        size_bytes: set.current.size_bytes,
         count: set.count(),
         sealed: set.sealed,
-        importers: set.importers.iter().copied().collect(),
+        importers: set.importers.keys().copied().collect(),
         stream: set.stream,
     }
 }

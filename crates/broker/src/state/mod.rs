@@ -11,6 +11,7 @@
 //! | `accounts` | what each user holds and may hold (Contract: P3) |
 //! | `peers` | connections and sessions, their beginning and end (Contract: P4, P5) |
 //! | `sets` | buffer sets: allocation, sealing, import (Contract: B1, S5) |
+//! | `generations`, `moving` | the memory of a set, and how it is exchanged for other memory (Contract: N5) |
 //! | `stream` | one stream: its slots, members and the ledger of promised buffers (Contract: S1) |
 //! | `producing`, `consuming` | the calls of producers and consumers, and the end of streams and members (Contract: S4) |
 //! | `tokens` | permissions to share (Contract: P2) |
@@ -21,7 +22,9 @@
 mod accounts;
 mod consuming;
 mod event;
+mod generations;
 mod info;
+mod moving;
 mod operations;
 mod pages;
 mod peers;
@@ -78,6 +81,8 @@ pub struct Machine {
     streams: BTreeMap<StreamId, Stream>,
     tokens: Tokens,
     operations: BTreeMap<OperationId, Operation>,
+    /// The moves in progress, by the number under which the driver knows them.
+    moves: BTreeMap<OperationId, SetId>,
     counters: Counters,
     effects: Vec<Effect>,
 }
@@ -135,6 +140,7 @@ impl Machine {
             streams: BTreeMap::new(),
             tokens: Tokens::default(),
             operations: BTreeMap::new(),
+            moves: BTreeMap::new(),
             counters: Counters::default(),
             effects: Vec::new(),
         }
@@ -165,6 +171,7 @@ impl Machine {
             } => {
                 self.status_page_created(operation, stream, outcome);
             }
+            Event::Alarm { operation } => self.alarm(operation),
         }
         std::mem::take(&mut self.effects)
     }
@@ -227,6 +234,12 @@ impl Machine {
             Call::TakeChanges(call) => self.take_changes(peer, call),
             Call::LeaveStream(call) => self.leave_stream(peer, call),
             Call::EndStream(call) => self.end_stream(peer, call),
+            Call::MoveBuffers(call) => self.move_buffers(request, call),
+            Call::GetMove(call) => self.get_move(peer, call),
+            Call::TakeGeneration(call) => self.take_generation(peer, call),
+            Call::ReadyGeneration(call) => self.ready_generation(peer, call),
+            Call::ReleaseGeneration(call) => self.release_generation(peer, call),
+            Call::GetGeneration(call) => self.get_generation(peer, call),
             Call::GetState(_) => self.get_state(peer),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),

@@ -22,6 +22,8 @@ pub(super) enum Work {
     Sealing,
     /// Creating the status page of a new stream.
     StatusPage,
+    /// Allocating the buffers a set is moved to.
+    Moving,
 }
 
 impl Machine {

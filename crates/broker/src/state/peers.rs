@@ -163,9 +163,7 @@ impl Machine {
             self.remove_set(set);
         }
         for set in imported {
-            if let Some(set) = self.sets.get_mut(&set) {
-                set.importers.remove(&id);
-            }
+            self.remove_importer(set, id);
         }
         self.sessions.remove(&id);
         self.accounts.release(uid, SESSION);

@@ -10,6 +10,7 @@ use wharf_stream::RING_PAGE_BYTES;
 use wharf_stream::status::StreamState;
 
 use super::accounts::{CONSUMER_PAGE, ENDED_STREAM, RUNNING_STREAM, STREAM_PAGES};
+use super::generations::Participant;
 use super::operations::{Operation, Work};
 use super::pages::check_page;
 use super::peers::Caller;
@@ -96,6 +97,7 @@ impl Machine {
         if let Some(session) = self.sessions.get_mut(&caller.session) {
             session.produced.insert(id);
         }
+        self.announce_move(call.set);
         let reply = Reply::CreateStream(CreateStreamReply { stream: id });
         self.reply(peer, request.oneway, reply, vec![FdRef::Held(status)]);
         Ok(())
@@ -162,7 +164,9 @@ impl Machine {
         }
         self.accounts.release(stream.uid, STREAM_PAGES);
         self.tokens.end_stream(id, reason);
+        let set = stream.set;
         self.drop_handles(unused);
+        self.advance_move(set);
     }
 
     /// Forgets a stream that is over, with its members.
@@ -170,13 +174,14 @@ impl Machine {
         let Some(stream) = self.streams.remove(&id) else {
             return;
         };
+        if let Some(set) = self.sets.get_mut(&stream.set) {
+            set.stream = None;
+        }
         for (slot, member) in stream.members {
             if let Some(session) = self.sessions.get_mut(&member.session) {
                 session.joined.remove(&(id, slot));
             }
-        }
-        if let Some(set) = self.sets.get_mut(&stream.set) {
-            set.stream = None;
+            self.forget_participant(stream.set, Participant::Consumer(slot, member.incarnation));
         }
         if let Some(producer) = self.sessions.get_mut(&stream.producer) {
             producer.produced.remove(&id);

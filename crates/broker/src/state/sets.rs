@@ -2,20 +2,19 @@
 //!
 //! A set is writable for its owner at first. Before it is shared, as a stream or with a token, it is sealed: mappings its owner made before still write, nobody gets a new writable one. Contract: B1, S5.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use wharf_protocol::{
     AllocateBuffers, AllocateBuffersReply, Amounts, BrokerError, Call, Done, FreeBuffers, ImportBuffers,
-    ImportBuffersReply, ObjectKind, ReleaseImport, Reply, SessionId, SetId, StreamId,
+    ImportBuffersReply, MoveContract, ObjectKind, ReleaseImport, Reply, SessionId, SetId, StreamId,
 };
 
-use super::accounts::{NOTHING, cost_of_buffers};
+use super::accounts::{NOTHING, cost_of_buffers, sum};
+use super::generations::{FIRST, Generation, OldGeneration, Participant};
+use super::moving::Move;
 use super::operations::{Operation, Work};
 use super::peers::Caller;
 use super::{Answer, Answered, Effect, FdHandle, FdRef, Machine, OperationId, PeerId, Request, done, next};
-
-/// The generation of a set's memory. Sets are not re-allocated yet.
-const GENERATION: u64 = 1;
 
 /// A set of equal buffers.
 #[derive(Debug)]
@@ -23,25 +22,38 @@ pub(super) struct BufferSet {
     pub(super) owner: SessionId,
     pub(super) uid: u32,
     pub(super) name: String,
-    pub(super) generation: u64,
-    pub(super) size_bytes: u64,
-    pub(super) buffers: Vec<FdHandle>,
-    /// What the owner's user was charged for it.
-    pub(super) cost: Amounts,
+    /// The memory in use.
+    pub(super) current: Generation,
+    /// Memory that was in use before and that somebody has not released, oldest first.
+    pub(super) old: Vec<OldGeneration>,
+    /// The move in progress.
+    pub(super) moving: Option<Move>,
+    /// The last move that failed: where to, and what for.
+    pub(super) failed: Option<(u64, BrokerError)>,
+    /// The newest generation there was or was to be.
+    pub(super) newest: u64,
     pub(super) sealed: bool,
-    pub(super) importers: BTreeSet<SessionId>,
+    pub(super) importers: BTreeMap<SessionId, MoveContract>,
     /// The stream that uses it. One that ended still does while consumers may be reading its last frames.
     pub(super) stream: Option<StreamId>,
 }
 
 impl BufferSet {
     pub(super) fn count(&self) -> u32 {
-        // CAST: a set has at most 64 buffers.
-        self.buffers.len() as u32
+        self.current.count()
     }
 
-    pub(super) fn fd_refs(&self) -> impl Iterator<Item = FdRef> {
-        self.buffers.iter().copied().map(FdRef::Held)
+    /// With how few buffers a stream over the set may have to do soon.
+    pub(super) fn fewest(&self) -> u32 {
+        let moving_to = self.moving.as_ref().map(|moving| moving.spec.count);
+        moving_to.map_or(self.count(), |count| count.min(self.count()))
+    }
+
+    /// What the owner's user was charged for all its memory.
+    pub(super) fn cost(&self) -> Amounts {
+        let old = self.old.iter().map(|old| old.generation.cost);
+        let moving = self.moving.iter().map(|moving| moving.cost);
+        old.chain(moving).fold(self.current.cost, sum)
     }
 }
 
@@ -64,6 +76,9 @@ impl Machine {
     }
 
     pub(super) fn allocated(&mut self, id: OperationId, outcome: Result<Vec<FdHandle>, BrokerError>) {
+        if let Some(set) = self.moves.get(&id) {
+            return self.move_allocated(*set, outcome);
+        }
         let Some(operation) = self.conclude(id, Work::Allocation) else {
             return self.drop_handles(outcome.unwrap_or_default());
         };
@@ -103,12 +118,19 @@ impl Machine {
             owner: caller.session,
             uid: caller.uid,
             name: call.name.clone(),
-            generation: GENERATION,
-            size_bytes,
-            buffers,
-            cost: operation.cost,
+            current: Generation {
+                number: FIRST,
+                size_bytes,
+                buffers,
+                cost: operation.cost,
+                plan: String::new(),
+            },
+            old: Vec::new(),
+            moving: None,
+            failed: None,
+            newest: FIRST,
             sealed: false,
-            importers: BTreeSet::new(),
+            importers: BTreeMap::new(),
             stream: None,
         };
         self.sets.insert(id, set);
@@ -117,12 +139,12 @@ impl Machine {
         }
         Ok(AllocateBuffersReply {
             set: id,
-            generation: GENERATION,
+            generation: FIRST,
             size_bytes,
         })
     }
 
-    fn whole_pages(&self, size_bytes: u64) -> Result<u64, BrokerError> {
+    pub(super) fn whole_pages(&self, size_bytes: u64) -> Result<u64, BrokerError> {
         size_bytes
             .checked_next_multiple_of(self.settings.page_bytes)
             .ok_or_else(|| {
@@ -155,15 +177,18 @@ impl Machine {
         // There is no token for a set that is not sealed. Contract: S5.
         let set = self.sets.get_mut(&id).filter(|set| set.sealed);
         let set = set.ok_or(BrokerError::TokenUnknown)?;
+        let contract = call.contract.unwrap_or_default();
+        set.check_joining(id, contract)?;
         let reply = ImportBuffersReply {
             set: id,
-            generation: set.generation,
+            generation: set.current.number,
             name: set.name.clone(),
-            size_bytes: set.size_bytes,
+            size_bytes: set.current.size_bytes,
             count: set.count(),
+            plan: set.current.plan.clone(),
         };
-        let fds = set.fd_refs().collect();
-        set.importers.insert(caller.session);
+        let fds = set.current.fd_refs().collect();
+        set.importers.insert(caller.session, contract);
         if let Some(session) = self.sessions.get_mut(&caller.session) {
             session.imported.insert(id);
         }
@@ -178,10 +203,16 @@ impl Machine {
         if !session.imported.remove(&call.set) {
             return Err(unknown);
         }
-        if let Some(set) = self.sets.get_mut(&call.set) {
-            set.importers.remove(&caller.session);
-        }
+        self.remove_importer(call.set, caller.session);
         done(Reply::ReleaseImport(Done {}))
+    }
+
+    /// Forgets that a session imported a set.
+    pub(super) fn remove_importer(&mut self, id: SetId, session: SessionId) {
+        if let Some(set) = self.sets.get_mut(&id) {
+            set.importers.remove(&session);
+            self.forget_participant(id, Participant::Importer(session));
+        }
     }
 
     /// Seals a set for its owner, who may make that take for ever, then serves the call again.
@@ -190,6 +221,7 @@ impl Machine {
             .sets
             .get(&set)
             .ok_or(BrokerError::NoSuchSet { id: set })?
+            .current
             .buffers
             .clone();
         let peer = request.peer;
@@ -202,13 +234,16 @@ impl Machine {
     }
 
     pub(super) fn sealed(&mut self, id: OperationId, set: SetId, outcome: Result<(), BrokerError>) {
-        // The set is sealed whatever became of the caller.
-        if let (Some(set), Ok(())) = (self.sets.get_mut(&set), &outcome) {
-            set.sealed = true;
+        if self.moves.contains_key(&id) {
+            return self.move_sealed(set, outcome);
         }
+        // Without its caller, the owner, there is no set either.
         let Some(operation) = self.conclude(id, Work::Sealing) else {
             return;
         };
+        if let (Some(set), Ok(())) = (self.sets.get_mut(&set), &outcome) {
+            set.sealed = true;
+        }
         match outcome {
             Ok(()) => self.serve(operation.request),
             Err(error) => self.abandon(operation, error),
@@ -236,12 +271,18 @@ impl Machine {
         if let Some(owner) = self.sessions.get_mut(&set.owner) {
             owner.owned.remove(&id);
         }
-        for importer in &set.importers {
+        for importer in set.importers.keys() {
             if let Some(importer) = self.sessions.get_mut(importer) {
                 importer.imported.remove(&id);
             }
         }
-        self.accounts.release(set.uid, set.cost);
-        self.drop_handles(set.buffers);
+        self.accounts.release(set.uid, set.cost());
+        let mut buffers = set.current.buffers;
+        buffers.extend(set.old.into_iter().flat_map(|old| old.generation.buffers));
+        if let Some(moving) = set.moving {
+            self.end_alarm(moving.operation);
+            buffers.extend(moving.buffers);
+        }
+        self.drop_handles(buffers);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_protocol::{BrokerError, EndReason, Incarnation, Policy, SessionId, SetId, Slot};
+use wharf_protocol::{BrokerError, EndReason, Incarnation, MoveContract, Policy, SessionId, SetId, Slot};
 
 use super::FdHandle;
 use super::peers::Session;
@@ -39,6 +39,7 @@ pub(super) struct Member {
     pub(super) incarnation: Incarnation,
     pub(super) depth: u32,
     pub(super) policy: Policy,
+    pub(super) contract: MoveContract,
     /// Its page, as long as the stream runs: the producer may ask for it again.
     pub(super) page: Option<FdHandle>,
 }

@@ -189,6 +189,7 @@ impl Client {
             depth,
             policy: Policy::Block,
             stream: None,
+            contract: None,
         };
         self.call_with(call, &[&page])
     }

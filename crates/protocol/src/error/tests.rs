@@ -6,6 +6,15 @@ use zlink::introspect::ReplyError as _;
 
 use super::*;
 
+fn blocker() -> MoveBlocker {
+    MoveBlocker {
+        label: "viewer".to_owned(),
+        pid: 12,
+        role: crate::Role::Consumer,
+        reason: crate::Hindrance::Silent,
+    }
+}
+
 /// One error of each kind, with its errno. A new variant is missing here until
 /// [`every_variant_is_in_the_table`] passes again.
 fn table() -> Vec<(BrokerError, Errno)> {
@@ -77,6 +86,37 @@ fn table() -> Vec<(BrokerError, Errno)> {
                 reason: EndReason::ProducerDied,
             },
             Errno::PIPE,
+        ),
+        (
+            BrokerError::MoveBusy {
+                set: SetId(2),
+                blockers: vec![blocker()],
+            },
+            Errno::BUSY,
+        ),
+        (
+            BrokerError::MoveFailed {
+                set: SetId(2),
+                generation: 3,
+                label: text(),
+                pid: 4,
+                reason: text(),
+            },
+            Errno::IO,
+        ),
+        (
+            BrokerError::MoveInProgress {
+                set: SetId(2),
+                generation: 3,
+            },
+            Errno::ALREADY,
+        ),
+        (
+            BrokerError::StaleGeneration {
+                generation: 1,
+                current: 2,
+            },
+            Errno::STALE,
         ),
         (
             BrokerError::AllocationFailed {
@@ -208,4 +248,21 @@ fn blame_decides_between_answering_and_hanging_up() {
     assert_eq!(peers.len(), 2, "MessageTooLarge and ProtocolViolation");
     assert_eq!(systems, 2, "AllocationFailed and OutOfDescriptors");
     assert_eq!(bugs, 1, "MethodNotImplemented");
+}
+
+#[test]
+fn text_of_a_move_in_somebodys_way_names_everybody() {
+    let pinned = MoveBlocker {
+        role: crate::Role::Importer,
+        reason: crate::Hindrance::Pinned,
+        ..blocker()
+    };
+    let error = BrokerError::MoveBusy {
+        set: SetId(3),
+        blockers: vec![blocker(), pinned],
+    };
+    assert_eq!(
+        error.to_string(),
+        "buffer set 3 cannot be moved: viewer (pid 12, consumer) did not answer in time, viewer (pid 12, importer) is pinned"
+    );
 }

@@ -10,18 +10,23 @@ use super::{
 };
 use crate::method::METHODS;
 use crate::{
-    Amounts, BrokerError, BrokerState, EndReason, Member, ObjectKind, Policy, Resource, SessionState,
-    SetState, StreamState, Target, UserState,
+    Amounts, BrokerError, BrokerState, EndReason, Hindrance, Member, MoveBlocker, MoveContract, ObjectKind,
+    Policy, Resource, Role, Seat, SessionState, SetState, StreamState, Target, UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     Amounts::CUSTOM_TYPE,
     BrokerState::CUSTOM_TYPE,
     EndReason::CUSTOM_TYPE,
+    Hindrance::CUSTOM_TYPE,
     Member::CUSTOM_TYPE,
+    MoveBlocker::CUSTOM_TYPE,
+    MoveContract::CUSTOM_TYPE,
     ObjectKind::CUSTOM_TYPE,
     Policy::CUSTOM_TYPE,
     Resource::CUSTOM_TYPE,
+    Role::CUSTOM_TYPE,
+    Seat::CUSTOM_TYPE,
     SessionState::CUSTOM_TYPE,
     SetState::CUSTOM_TYPE,
     StreamState::CUSTOM_TYPE,

@@ -50,18 +50,21 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         }
         .into()),
         (kind(), number(), any::<u32>()).prop_map(|(kind, id, uses)| IssueToken { kind, id, uses }.into()),
-        token().prop_map(|token| ImportBuffers { token }.into()),
+        (token(), option::of(contract()))
+            .prop_map(|(token, contract)| ImportBuffers { token, contract }.into()),
         (
             token(),
             any::<u32>(),
             policy(),
-            option::of(number().prop_map(StreamId))
+            option::of(number().prop_map(StreamId)),
+            option::of(contract()),
         )
-            .prop_map(|(token, depth, policy, stream)| JoinStream {
+            .prop_map(|(token, depth, policy, stream, contract)| JoinStream {
                 token,
                 depth,
                 policy,
-                stream
+                stream,
+                contract,
             }
             .into()),
         (number(), number()).prop_map(|(stream, after)| TakeChanges {
@@ -84,9 +87,110 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
             reason,
         }
         .into()),
+        moves(),
         Just(GetState {}.into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
+    ]
+}
+
+fn contract() -> impl Strategy<Value = MoveContract> {
+    use MoveContract::*;
+    prop_oneof![Just(Movable), Just(Revocable), Just(Pinned)]
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Owner), Just(Role::Importer), Just(Role::Consumer)]
+}
+
+fn seat() -> impl Strategy<Value = Option<Seat>> {
+    let seat = (any::<u32>(), number()).prop_map(|(slot, incarnation)| Seat {
+        slot: Slot(slot),
+        incarnation: Incarnation(incarnation),
+    });
+    option::of(seat)
+}
+
+/// Any call about a move.
+fn moves() -> impl Strategy<Value = Call> {
+    let member = || (number().prop_map(SetId), number(), role(), seat());
+    prop_oneof![
+        ([number(), number(), number()], any::<u32>(), text()).prop_map(
+            |([set, size_bytes, deadline_ms], count, plan)| MoveBuffers {
+                set: SetId(set),
+                size_bytes,
+                count,
+                deadline_ms,
+                plan,
+            }
+            .into()
+        ),
+        (number(), number()).prop_map(|(set, generation)| GetMove {
+            set: SetId(set),
+            generation
+        }
+        .into()),
+        member().prop_map(|(set, generation, role, seat)| TakeGeneration {
+            set,
+            generation,
+            role,
+            seat
+        }
+        .into()),
+        (member(), option::of(text())).prop_map(|((set, generation, role, seat), error)| ReadyGeneration {
+            set,
+            generation,
+            role,
+            seat,
+            error
+        }
+        .into()),
+        member().prop_map(|(set, generation, role, seat)| ReleaseGeneration {
+            set,
+            generation,
+            role,
+            seat
+        }
+        .into()),
+        member().prop_map(|(set, _, role, seat)| GetGeneration { set, role, seat }.into()),
+    ]
+}
+
+fn blocker() -> impl Strategy<Value = MoveBlocker> {
+    use Hindrance::*;
+    let reason = prop_oneof![Just(Pinned), Just(Silent), Just(KeepsOld)];
+    (text(), any::<u32>(), role(), reason).prop_map(|(label, pid, role, reason)| MoveBlocker {
+        label,
+        pid,
+        role,
+        reason,
+    })
+}
+
+/// Any error about a move.
+fn move_error() -> impl Strategy<Value = BrokerError> {
+    use BrokerError::*;
+    prop_oneof![
+        (number(), vec(blocker(), 0..3)).prop_map(|(set, blockers)| MoveBusy {
+            set: SetId(set),
+            blockers
+        }),
+        (number(), number(), text(), any::<u32>(), text()).prop_map(
+            |(set, generation, label, pid, reason)| {
+                MoveFailed {
+                    set: SetId(set),
+                    generation,
+                    label,
+                    pid,
+                    reason,
+                }
+            }
+        ),
+        (number(), number()).prop_map(|(set, generation)| MoveInProgress {
+            set: SetId(set),
+            generation
+        }),
+        (number(), number()).prop_map(|(generation, current)| StaleGeneration { generation, current }),
     ]
 }
 
@@ -163,5 +267,5 @@ pub(crate) fn broker_error() -> impl Strategy<Value = BrokerError> {
         text().prop_map(|method| MethodNotImplemented { method }),
         text().prop_map(|parameter| InvalidParameter { parameter }),
     ];
-    prop_oneof![plain, numbered, worded]
+    prop_oneof![plain, numbered, worded, move_error()]
 }

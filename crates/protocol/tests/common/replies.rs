@@ -34,40 +34,61 @@ pub(crate) fn issue_token() -> impl Strategy<Value = IssueTokenReply> {
 }
 
 pub(crate) fn import_buffers() -> impl Strategy<Value = ImportBuffersReply> {
-    (number(), number(), text(), number(), any::<u32>()).prop_map(
-        |(set, generation, name, size_bytes, count)| ImportBuffersReply {
+    (number(), number(), text(), number(), any::<u32>(), text()).prop_map(
+        |(set, generation, name, size_bytes, count, plan)| ImportBuffersReply {
             set: SetId(set),
             generation,
             name,
             size_bytes,
             count,
+            plan,
         },
     )
 }
 
+pub(crate) fn move_buffers() -> impl Strategy<Value = MoveBuffersReply> {
+    number().prop_map(|generation| MoveBuffersReply { generation })
+}
+
+pub(crate) fn get_move() -> impl Strategy<Value = GetMoveReply> {
+    any::<bool>().prop_map(|committed| GetMoveReply { committed })
+}
+
+pub(crate) fn take_generation() -> impl Strategy<Value = TakeGenerationReply> {
+    (number(), any::<u32>(), text()).prop_map(|(size_bytes, count, plan)| TakeGenerationReply {
+        size_bytes,
+        count,
+        plan,
+    })
+}
+
+pub(crate) fn get_generation() -> impl Strategy<Value = GetGenerationReply> {
+    (number(), option::of(number())).prop_map(|(current, offered)| GetGenerationReply { current, offered })
+}
+
 pub(crate) fn join_stream() -> impl Strategy<Value = JoinStreamReply> {
     (
-        [number(), number(), number(), number()],
+        [number(), number(), number(), number(), number()],
         any::<[u32; 3]>(),
-        text(),
-        text(),
+        [text(), text(), text()],
     )
         .prop_map(
             |(
-                [stream, incarnation, generation, size_bytes],
+                [stream, set, incarnation, generation, size_bytes],
                 [slot, count, producer_pid],
-                name,
-                producer_label,
+                [name, plan, producer_label],
             )| {
                 let (stream, slot, incarnation) = (StreamId(stream), Slot(slot), Incarnation(incarnation));
                 JoinStreamReply {
                     stream,
+                    set: SetId(set),
                     name,
                     slot,
                     incarnation,
                     generation,
                     size_bytes,
                     count,
+                    plan,
                     producer_label,
                     producer_pid,
                 }

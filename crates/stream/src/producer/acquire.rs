@@ -52,6 +52,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         };
         if let Ok(buffer) = found {
             self.buffers[buffer] = BufferState::InHand;
+            self.lies_in[buffer] = self.generation;
         }
         found
     }
@@ -93,7 +94,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     }
 
     /// The buffers that carry frames, each with its frame.
-    fn published(&self) -> impl Iterator<Item = (usize, u64)> {
+    pub(super) fn published(&self) -> impl Iterator<Item = (usize, u64)> {
         self.buffers
             .iter()
             .enumerate()
@@ -103,12 +104,12 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             })
     }
 
-    /// Buffers worth trying, best first.
+    /// Buffers worth trying, best first. Those beyond the usable ones keep their frames until these are spent, and no more.
     fn candidates(&self) -> Vec<usize> {
         let mut spent = Vec::new();
         let mut unclaimed = Vec::new();
         let mut untouched = Vec::new();
-        for (buffer, state) in self.buffers.iter().enumerate() {
+        for (buffer, state) in self.buffers.iter().enumerate().take(self.usable) {
             match *state {
                 BufferState::InHand => {}
                 BufferState::Free => untouched.push(buffer),

@@ -52,6 +52,7 @@ fn pair<K: Kind>() -> (ProducerOf<K>, ConsumerOf<K>) {
 fn assert_travels<K: Kind>(infos: &[FrameInfo]) {
     let (mut producer, mut consumer) = pair::<K>();
     for info in infos {
+        producer.switch(info.generation, 3);
         let buffer = producer.try_acquire().unwrap();
         let before_ns = now_ns();
         producer.publish(buffer, info).unwrap();

@@ -1,19 +1,19 @@
 //! How a consumer gets into a stream.
 
+use super::moving::Memory;
 use super::{Consumer, ConsumerStats, Seen};
-use crate::buffers::export_all;
 use crate::connection::Connection;
 use crate::error::{PageError, SessionError};
+use crate::generation::{Generation, Share};
 use crate::liveness::Liveness;
 use crate::membership::{Membership, Place};
 use crate::options::JoinOptions;
 use crate::page;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use wharf_core::{AccessMode, DmaBuf};
 use wharf_linux::PidFd;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
-use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Token};
+use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Role, Seat, Token};
 use wharf_stream::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Policy, RING_PAGE_BYTES,
     RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
@@ -27,7 +27,7 @@ struct Received {
     ring: ReadOnlyWords,
     status: ReadOnlyWords,
     producer: PidFd,
-    buffers: Vec<DmaBuf>,
+    memory: Generation,
 }
 
 impl Consumer {
@@ -46,6 +46,7 @@ impl Consumer {
             depth: options.depth,
             policy,
             stream: None,
+            contract: Some(options.contract),
         };
         // CAST: u32 fits usize on Linux.
         let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
@@ -66,8 +67,19 @@ impl Consumer {
             slot: reply.slot,
             incarnation: reply.incarnation,
         });
-        let received = receive(&reply, fds, &place)?;
-        Self::assemble(own.words, received, reply, options, place)
+        let share = Share {
+            connection: Arc::clone(connection),
+            set: reply.set,
+            role: Role::Consumer,
+            seat: Some(Seat {
+                slot: reply.slot,
+                incarnation: reply.incarnation,
+            }),
+            name: reply.name.clone(),
+            _hold: place,
+        };
+        let received = receive(&reply, fds, &share)?;
+        Self::assemble(own.words, received, reply, options, share)
     }
 
     fn assemble(
@@ -75,7 +87,7 @@ impl Consumer {
         received: Received,
         reply: JoinStreamReply,
         options: JoinOptions,
-        place: Arc<Place>,
+        share: Share,
     ) -> Result<Self, SessionError> {
         // CAST: u32 fits usize on Linux.
         let (slot, depth) = (reply.slot.0 as usize, options.depth as usize);
@@ -84,7 +96,8 @@ impl Consumer {
             Arc::clone(&page),
             (Arc::clone(&ring), Arc::new(received.status)),
             (slot, reply.incarnation.0),
-            received.buffers.len(),
+            // How many there are is checked for each frame's generation.
+            MAX_BUFFERS,
             (depth, options.policy),
         );
         if !port.layout_matches() {
@@ -93,9 +106,9 @@ impl Consumer {
         Ok(Self {
             port,
             membership: Arc::new(Membership { page, ring }),
-            buffers: received.buffers,
             producer: received.producer,
-            connection: Arc::clone(&place.connection),
+            connection: Arc::clone(&share.connection),
+            memory: Memory::new(received.memory, share),
             liveness: Liveness::new(),
             seen: Seen::Nothing,
             name: reply.name,
@@ -106,12 +119,8 @@ impl Consumer {
     }
 }
 
-/// Maps what came with the reply. The buffers keep the place in the stream.
-fn receive(
-    reply: &JoinStreamReply,
-    mut fds: Vec<OwnedFd>,
-    place: &Arc<Place>,
-) -> Result<Received, SessionError> {
+/// Maps what came with the reply. The buffers keep the place in the stream (`share`).
+fn receive(reply: &JoinStreamReply, mut fds: Vec<OwnedFd>, share: &Share) -> Result<Received, SessionError> {
     // CAST: u32 fits usize on Linux.
     let (slot, count) = (reply.slot.0 as usize, reply.count as usize);
     if slot >= MAX_CONSUMERS || !(1..=MAX_BUFFERS).contains(&count) {
@@ -136,17 +145,11 @@ fn receive(
         page: "producer",
         source,
     })?;
-    let buffers = export_all(
-        buffers,
-        reply.size_bytes,
-        &reply.name,
-        AccessMode::ReadOnly,
-        place,
-    )?;
+    let memory = share.adopt(reply.generation, (buffers, reply.size_bytes), reply.plan.clone())?;
     Ok(Received {
         ring,
         status,
         producer,
-        buffers,
+        memory,
     })
 }

@@ -44,7 +44,7 @@ impl Producer {
     }
 
     fn all_in_hand(&self) -> AcquireError {
-        let (in_hand, count) = (self.ring.in_hand(), self.buffers.len());
+        let (in_hand, count) = (self.ring.in_hand(), self.memory.buffers.len());
         AcquireError::AllInHand {
             stream: self.name.clone(),
             in_hand,

@@ -36,7 +36,13 @@ impl Producer {
             self.ring.abandon(index);
         }
         let changed = self.ring.take_status_change();
+        if changed || self.mover.is_under_way() {
+            self.follow_moves();
+        }
         self.drop_departed();
+        if !self.older.is_empty() {
+            self.drop_older();
+        }
         let due = match self.news {
             News::BrokerGone => false,
             News::None => changed,

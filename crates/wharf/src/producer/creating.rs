@@ -6,7 +6,9 @@ use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::SessionError;
+use crate::generation::stale;
 use crate::liveness::Liveness;
+use crate::moving::Mover;
 use crate::page;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -40,15 +42,22 @@ impl Producer {
         let (reply, fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| 1, undo)?;
         let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
             .inspect_err(|_| undo(connection, &reply))?;
-        let generation = buffers.generation();
-        let buffers = buffers.into_buffers();
+        let (memory, share) = buffers.into_parts();
+        let mut ring = wharf_stream::Producer::new(ring.words, status, memory.buffers.len());
+        let current = ring.news().current;
+        if current != memory.number {
+            undo(connection, &reply);
+            return Err(stale(memory.number, current));
+        }
+        ring.switch(memory.number, memory.buffers.len());
         Ok(Self {
             connection: Arc::clone(connection),
             stream: reply.stream,
             name: name.to_owned(),
-            generation,
-            ring: wharf_stream::Producer::new(ring.words, status, buffers.len()),
-            buffers,
+            ring,
+            memory,
+            older: Vec::new(),
+            mover: Mover::new(share),
             returned: Arc::default(),
             roster: Roster::default(),
             news: News::default(),

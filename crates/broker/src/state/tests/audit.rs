@@ -9,7 +9,9 @@ use super::world::World;
 use crate::state::accounts::{
     CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
 };
+use crate::state::moving::Phase;
 use crate::state::operations::Work;
+use crate::state::sets::BufferSet;
 use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, Object};
 use crate::state::{FdHandle, Machine};
 
@@ -70,6 +72,8 @@ impl World {
                 .map(|(slot, member)| (*slot, member.incarnation))
                 .collect();
             assert_eq!(shown, members, "members of {id}");
+            let set = &self.machine.sets[&stream.set];
+            assert_eq!(page.generations, set.generations(), "generations of {id}");
         }
     }
 
@@ -81,6 +85,8 @@ impl World {
         assert!(self.machine.sets.is_empty());
         assert!(self.machine.streams.is_empty());
         assert!(self.machine.operations.is_empty());
+        assert!(self.machine.moves.is_empty());
+        assert!(self.alarms.is_empty());
         assert_eq!(self.machine.tokens.counts().next(), None);
         assert_eq!(self.fds, BTreeSet::new());
         assert!(self.status_pages.is_empty());
@@ -90,7 +96,20 @@ impl World {
 impl Machine {
     /// Every descriptor the machine owns, as often as it is referred to.
     fn handles(&self) -> Vec<FdHandle> {
-        let buffers = self.sets.values().flat_map(|set| set.buffers.iter().copied());
+        let of_set = |set: &BufferSet| {
+            let old = set.old.iter().flat_map(|old| old.generation.buffers.clone());
+            let moving = set.moving.iter().flat_map(|moving| moving.buffers.clone());
+            let all: Vec<_> = set
+                .current
+                .buffers
+                .iter()
+                .copied()
+                .chain(old)
+                .chain(moving)
+                .collect();
+            all
+        };
+        let buffers = self.sets.values().flat_map(of_set);
         let pages = self.streams.values().filter_map(|stream| stream.pages);
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
@@ -119,7 +138,7 @@ impl Machine {
                 owe(peer.credentials.uid, SESSION);
             }
         }
-        self.sets.values().for_each(|set| owe(set.uid, set.cost));
+        self.sets.values().for_each(|set| owe(set.uid, set.cost()));
         for stream in self.streams.values() {
             owe(
                 stream.uid,
@@ -177,9 +196,10 @@ impl Machine {
     fn audit_sets(&self) {
         for (id, set) in &self.sets {
             assert!(self.sessions[&set.owner].owned.contains(id));
-            for importer in &set.importers {
+            for importer in set.importers.keys() {
                 assert!(self.sessions[importer].imported.contains(id));
             }
+            self.audit_generations(set);
             if let Some(stream) = set.stream {
                 assert_eq!(self.streams[&stream].set, *id);
                 assert!(set.sealed, "{id} is shared and not sealed");
@@ -193,7 +213,7 @@ impl Machine {
             session
                 .imported
                 .iter()
-                .for_each(|set| assert!(self.sets[set].importers.contains(id)));
+                .for_each(|set| assert!(self.sets[set].importers.contains_key(id)));
         }
         for (object, count) in self.tokens.counts() {
             match object {
@@ -202,6 +222,36 @@ impl Machine {
             }
             assert!((1..=MAX_TOKENS_PER_OBJECT).contains(&count));
         }
+    }
+
+    /// Generations are in order, each has what it costs, old ones are held by participants only, and a move waits for somebody.
+    fn audit_generations(&self, set: &BufferSet) {
+        let participants = set.participants(self.stream_of(set));
+        let is_participant = |who| participants.iter().any(|(other, _)| *other == who);
+        let old = set.old.iter().map(|old| &old.generation);
+        let all: Vec<_> = old.chain([&set.current]).collect();
+        assert!(all.is_sorted_by(|a, b| a.number < b.number));
+        assert!(set.current.number <= set.newest);
+        for generation in all {
+            assert_eq!(generation.cost.fds, u64::from(generation.count()));
+        }
+        for old in &set.old {
+            assert!(!old.holders.is_empty(), "memory is kept for nobody");
+            assert!(old.holders.iter().all(|who| is_participant(*who)));
+        }
+        if let Some(moving) = &set.moving {
+            assert_eq!(
+                (
+                    moving.number,
+                    self.sets.contains_key(&self.moves[&moving.operation])
+                ),
+                (set.newest, true)
+            );
+            let is_missing = participants.iter().any(|(who, _)| !moving.ready.contains(who));
+            assert!(moving.phase < Phase::Others || is_missing, "everybody is ready");
+        }
+        let moving = self.sets.values().filter(|set| set.moving.is_some()).count();
+        assert_eq!(self.moves.len(), moving);
     }
 
     /// Streams belong to living sessions, members are within bounds, and sessions know of both.
@@ -214,7 +264,7 @@ impl Machine {
                 "{id} is over and nobody is in it"
             );
             assert!(stream.members.len() <= stream.max_consumers as usize);
-            assert!(stream.promised() < self.sets[&stream.set].count());
+            assert!(stream.promised() < self.sets[&stream.set].fewest());
             for (slot, member) in &stream.members {
                 assert!(slot.0 < stream.max_consumers);
                 assert!(self.sessions[&member.session].joined.contains(&(*id, *slot)));

@@ -67,7 +67,13 @@ fn freed_set_is_gone_with_its_tokens() {
     world.call(camera, free(set)).unwrap();
     assert!(world.fds.is_empty());
     assert_eq!(
-        world.error(viewer, ImportBuffers { token }),
+        world.error(
+            viewer,
+            ImportBuffers {
+                token,
+                contract: None
+            }
+        ),
         BrokerError::TokenUnknown
     );
     assert_eq!(world.error(camera, free(set)), BrokerError::NoSuchSet { id: set });
@@ -146,7 +152,13 @@ fn first_token_seals_and_nothing_later_does() {
     ));
     world.history.clear();
     let (reply, fds) = world
-        .call(viewer, ImportBuffers { token: token.clone() })
+        .call(
+            viewer,
+            ImportBuffers {
+                token: token.clone(),
+                contract: None,
+            },
+        )
         .unwrap();
     let expected = ImportBuffersReply {
         set: allocated.set,
@@ -154,6 +166,7 @@ fn first_token_seals_and_nothing_later_does() {
         name: "frames".to_owned(),
         size_bytes: 4096,
         count: 2,
+        plan: String::new(),
     };
     assert_eq!(reply, Reply::ImportBuffers(expected));
     assert_eq!(fds, buffers, "in the same order");
@@ -174,14 +187,28 @@ fn import_is_given_back_once_and_only_by_its_importer() {
     let not_imported = BrokerError::NoSuchSet { id: set };
     assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
     world
-        .call(viewer, ImportBuffers { token: token.clone() })
+        .call(
+            viewer,
+            ImportBuffers {
+                token: token.clone(),
+                contract: None,
+            },
+        )
         .unwrap();
     assert_eq!(world.error(other, ReleaseImport { set }), not_imported);
     assert_eq!(world.error(camera, ReleaseImport { set }), not_imported);
     world.call(viewer, ReleaseImport { set }).unwrap();
     assert!(world.machine.sets[&set].importers.is_empty());
     assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
-    world.call(viewer, ImportBuffers { token }).unwrap();
+    world
+        .call(
+            viewer,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     world.call(camera, free(set)).unwrap();
     assert_eq!(world.error(viewer, ReleaseImport { set }), not_imported);
 }
@@ -192,7 +219,15 @@ fn owner_may_import_its_own_set() {
     let camera = world.client("camera");
     let set = world.allocate(camera, 4096, 1).0.set;
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    let (_, fds) = world.call(camera, ImportBuffers { token }).unwrap();
+    let (_, fds) = world
+        .call(
+            camera,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     assert!(matches!(fds[..], [FdRef::Held(_)]));
     assert_eq!(world.machine.sets[&set].importers.len(), 1);
     world.call(camera, ReleaseImport { set }).unwrap();

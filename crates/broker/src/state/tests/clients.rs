@@ -155,6 +155,7 @@ impl World {
             depth,
             policy: Policy::Block,
             stream: None,
+            contract: None,
         };
         match self.call_with(peer, call, vec![page])? {
             (Reply::JoinStream(reply), fds) => Ok((reply, fds)),

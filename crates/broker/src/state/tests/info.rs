@@ -27,7 +27,15 @@ fn busy_world() -> World {
     world.join(viewer, &token, 1).unwrap();
     world.join(viewer, &token, 1).unwrap();
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    world.call(importer, ImportBuffers { token }).unwrap();
+    world
+        .call(
+            importer,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     world
 }
 

@@ -6,6 +6,7 @@ mod clients;
 mod info;
 mod limits;
 mod model;
+mod moves;
 mod operations;
 mod pages;
 mod play;

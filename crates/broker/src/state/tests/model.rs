@@ -4,9 +4,9 @@
 //! most steps make sense and some do not.
 
 use proptest::prelude::*;
-use wharf_protocol::{Amounts, BrokerError, EndReason};
+use wharf_protocol::{Amounts, BrokerError, EndReason, MoveContract};
 
-use super::play::{Action, Page, Player, SetAction, Step, StreamAction};
+use super::play::{Action, Page, Player, SetAction, Step, StreamAction, Which};
 use crate::state::Effect;
 
 /// So small that every limit is met.
@@ -34,6 +34,37 @@ fn set_action() -> impl Strategy<Value = SetAction> {
         1 => Just(SetAction::Free),
         4 => (0_u32..4, page()).prop_map(|(max, page)| SetAction::Create { max, page }),
         2 => (0_u32..4).prop_map(|uses| SetAction::Share { uses }),
+        4 => (0_u64..9_000, 0_u32..9).prop_map(|(size_bytes, count)| SetAction::Move { size_bytes, count }),
+        1 => which().prop_map(|which| SetAction::AskMove { which }),
+    ]
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        6 => Just(Which::Next),
+        2 => Just(Which::Current),
+        3 => Just(Which::Oldest),
+        1 => (0_u64..4).prop_map(Which::Last),
+    ]
+}
+
+fn contract() -> impl Strategy<Value = Option<MoveContract>> {
+    prop_oneof![
+        6 => Just(None),
+        2 => Just(Some(MoveContract::Revocable)),
+        1 => Just(Some(MoveContract::Pinned)),
+    ]
+}
+
+/// What those do who have a set.
+fn participation() -> impl Strategy<Value = Action> {
+    let who = || 0_usize..5;
+    prop_oneof![
+        3 => (who(), which()).prop_map(|(participant, which)| Action::Take { participant, which }),
+        12 => (who(), which(), prop::bool::weighted(0.03))
+            .prop_map(|(participant, which, fails)| Action::Ready { participant, which, fails }),
+        6 => (who(), which()).prop_map(|(participant, which)| Action::LetGo { participant, which }),
+        1 => who().prop_map(|participant| Action::AskGeneration { participant }),
     ]
 }
 
@@ -52,12 +83,13 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         1 => "[a-z]{0,3}".prop_map(Action::Register),
         4 => (0_u64..20_000, 0_u32..9).prop_map(|(size_bytes, count)| Action::Allocate { size_bytes, count }),
-        7 => (nth(), set_action()).prop_map(|(set, action)| Action::OfSet(set, action)),
+        9 => (nth(), set_action()).prop_map(|(set, action)| Action::OfSet(set, action)),
         13 => (nth(), stream_action()).prop_map(|(stream, action)| Action::OfStream(stream, action)),
-        5 => nth().prop_map(|token| Action::Import { token }),
+        5 => (nth(), contract()).prop_map(|(token, contract)| Action::Import { token, contract }),
+        14 => participation(),
         2 => (0_usize..2).prop_map(|set| Action::Release { set }),
-        16 => (nth(), 0_u32..4, page(), stream)
-            .prop_map(|(token, depth, page, stream)| Action::Join { token, depth, page, stream }),
+        16 => (nth(), 0_u32..4, page(), stream, contract())
+            .prop_map(|(token, depth, page, stream, contract)| Action::Join { token, depth, page, stream, contract }),
         4 => (nth(), 0_u64..2).prop_map(|(member, off)| Action::Leave { member, off }),
         1 => Just(Action::Look),
     ]
@@ -78,6 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_usize..6, error).prop_map(|(peer, error)| Step::Malformed { peer, error }),
         1 => (0_usize..6).prop_map(|peer| Step::Disconnect { peer }),
         10 => Just(Step::Report),
+        1 => Just(Step::Alarm),
         2 => prop::bool::weighted(0.3).prop_map(|next| Step::Fail { next }),
     ]
 }
@@ -119,18 +152,19 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
 
     let mut runner = TestRunner::deterministic();
     let mut kinds = std::collections::BTreeSet::new();
-    for _ in 0..60 {
-        let steps = prop::collection::vec(step(), 200)
+    for _ in 0..160 {
+        let steps = prop::collection::vec(step(), 300)
             .new_tree(&mut runner)
             .unwrap()
             .current();
         kinds.extend(play(&steps).iter().map(kind));
     }
-    let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CountsExhausted CreateStatusPage CreateStream \
-        Disconnect Drop DropStatusPage EndStream FreeBuffers GetState ImportBuffers InvalidArgument IssueToken \
-        JoinStream LeaveStream MethodNotFound NoSuchSet NoSuchStream NotOwner NotRegistered OutOfDescriptors \
-        ProtocolViolation QuotaExceeded Register ReleaseImport Seal SetInUse SetSlot SetStreamState StreamEnded StreamFull \
-        TakeChanges TokenForOther TokenUnknown TokenUsedUp";
+    let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CancelAlarm CountsExhausted CreateStatusPage CreateStream \
+        Disconnect Drop DropStatusPage EndStream FreeBuffers GetGeneration GetMove GetState ImportBuffers InvalidArgument \
+        IssueToken JoinStream LeaveStream MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
+        NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
+        ReleaseImport Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
+        TakeChanges TakeGeneration TokenForOther TokenUnknown TokenUsedUp";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
 }

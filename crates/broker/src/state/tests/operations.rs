@@ -72,7 +72,15 @@ fn failed_status_page_makes_no_stream() {
     let camera = world.client("camera");
     let set = world.allocate(camera, 4096, 2).0.set;
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    world.call(camera, ImportBuffers { token }).unwrap();
+    world
+        .call(
+            camera,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     world.failure = Some(failure());
     assert_eq!(world.create(camera, set, 1), Err(failure()));
     world.failure = None;
@@ -130,7 +138,15 @@ fn owner_that_keeps_its_set_from_being_sealed_makes_nobody_else_wait() {
         vec![],
     );
     assert_eq!(world.answer(camera), None);
-    let (reply, _) = world.call(viewer, ImportBuffers { token }).unwrap();
+    let (reply, _) = world
+        .call(
+            viewer,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     assert!(matches!(reply, Reply::ImportBuffers(_)));
     assert!(world.report());
     assert!(matches!(
@@ -157,9 +173,23 @@ fn last_use_of_a_token_goes_to_whoever_is_served_first() {
     let (camera, one, two) = (world.client("camera"), world.client("one"), world.client("two"));
     let set = world.allocate(camera, 4096, 2).0.set;
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    world.call(one, ImportBuffers { token: token.clone() }).unwrap();
+    world
+        .call(
+            one,
+            ImportBuffers {
+                token: token.clone(),
+                contract: None,
+            },
+        )
+        .unwrap();
     assert_eq!(
-        world.error(two, ImportBuffers { token }),
+        world.error(
+            two,
+            ImportBuffers {
+                token,
+                contract: None
+            }
+        ),
         BrokerError::TokenUsedUp
     );
 }

@@ -109,6 +109,7 @@ fn consumer_page_has_its_own_size() {
         depth: 1,
         policy: Policy::Block,
         stream: None,
+        contract: None,
     };
     assert_ne!(RING_PAGE_BYTES, CONSUMER_PAGE_BYTES);
     assert!(matches!(

@@ -2,16 +2,19 @@
 
 use wharf_linux::SealFlags;
 use wharf_protocol::{
-    AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetState,
-    ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register,
-    ReleaseImport, Reply, SessionId, SetId, Slot, StreamId, TakeChanges, Token,
+    AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration,
+    GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, MoveBuffers,
+    MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration, ReleaseImport, Reply,
+    Role, Seat, SessionId, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
 };
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
 use super::clients::good_seals;
 use super::model::QUOTA;
 use super::world::World;
-use crate::state::{Effect, Event, Inspection, PeerId, ReceivedFd};
+use crate::state::generations::Participant;
+use crate::state::sets::BufferSet;
+use crate::state::{Effect, Event, Inspection, OperationId, PeerId, ReceivedFd};
 
 /// What a peer sends as its page.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,24 @@ pub(super) enum Action {
     OfStream(usize, StreamAction),
     Import {
         token: usize,
+        contract: Option<MoveContract>,
+    },
+    /// Of one of those who have a set.
+    Take {
+        participant: usize,
+        which: Which,
+    },
+    Ready {
+        participant: usize,
+        which: Which,
+        fails: bool,
+    },
+    LetGo {
+        participant: usize,
+        which: Which,
+    },
+    AskGeneration {
+        participant: usize,
     },
     Release {
         set: usize,
@@ -45,6 +66,7 @@ pub(super) enum Action {
         depth: u32,
         page: Page,
         stream: Option<u64>,
+        contract: Option<MoveContract>,
     },
     Leave {
         member: usize,
@@ -58,6 +80,17 @@ pub(super) enum SetAction {
     Free,
     Create { max: u32, page: Page },
     Share { uses: u32 },
+    Move { size_bytes: u64, count: u32 },
+    AskMove { which: Which },
+}
+
+/// Which generation of a set.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    Next,
+    Current,
+    Oldest,
+    Last(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +122,8 @@ pub(super) enum Step {
         peer: usize,
     },
     Report,
+    /// Time passes for one of the moves.
+    Alarm,
     Fail {
         next: bool,
     },
@@ -96,6 +131,29 @@ pub(super) enum Step {
 
 /// A call, its page, and who may make it.
 type Understood = (Call, Option<Page>, Option<SessionId>);
+
+/// A set as somebody has it.
+struct Share<'a> {
+    set: SetId,
+    of: &'a BufferSet,
+    role: Role,
+    seat: Option<Seat>,
+}
+
+impl Share<'_> {
+    fn which(&self, which: Which) -> u64 {
+        which_of(self.of, which)
+    }
+}
+
+fn which_of(set: &BufferSet, which: Which) -> u64 {
+    match which {
+        Which::Next => set.newest,
+        Which::Current => set.current.number,
+        Which::Oldest => set.old.first().map_or(1, |old| old.generation.number),
+        Which::Last(back) => set.newest.saturating_sub(back),
+    }
+}
 
 /// A broker under random events.
 pub(super) struct Player {
@@ -157,6 +215,11 @@ impl Player {
                 peer: self.peer(peer),
             }),
             Step::Report => drop(self.world.report()),
+            Step::Alarm => {
+                let operation = self.world.alarms.pop_first();
+                let operation = operation.map_or(OperationId(0), |(operation, _)| operation);
+                self.world.tell(Event::Alarm { operation });
+            }
             Step::Fail { next } => self.world.failure = next.then_some(BrokerError::OutOfDescriptors),
         }
         self.collect_tokens();
@@ -202,9 +265,10 @@ impl Player {
             ),
             Action::OfSet(index, action) => self.of_set(index, action),
             Action::OfStream(index, action) => self.of_stream(index, action),
-            Action::Import { token } => (
+            Action::Import { token, contract } => (
                 ImportBuffers {
                     token: self.token(token),
+                    contract,
                 }
                 .into(),
                 None,
@@ -216,6 +280,7 @@ impl Player {
                 depth,
                 page,
                 stream,
+                contract,
             } => {
                 let (token, stream) = (self.token(token), stream.map(StreamId));
                 (
@@ -224,6 +289,7 @@ impl Player {
                         depth,
                         policy: Policy::Latest,
                         stream,
+                        contract,
                     }
                     .into(),
                     Some(page),
@@ -231,7 +297,78 @@ impl Player {
                 )
             }
             Action::Leave { member, off } => self.leave(member, off),
+            Action::Take { participant, which } => self.of_participant(participant, |share| {
+                let (set, role, seat) = (share.set, share.role, share.seat);
+                let generation = share.which(which);
+                TakeGeneration {
+                    set,
+                    generation,
+                    role,
+                    seat,
+                }
+                .into()
+            }),
+            Action::Ready {
+                participant,
+                which,
+                fails,
+            } => self.of_participant(participant, |share| {
+                let (set, role, seat) = (share.set, share.role, share.seat);
+                let generation = share.which(which);
+                ReadyGeneration {
+                    set,
+                    generation,
+                    role,
+                    seat,
+                    error: fails.then(|| "no room".to_owned()),
+                }
+                .into()
+            }),
+            Action::LetGo { participant, which } => self.of_participant(participant, |share| {
+                let (set, role, seat) = (share.set, share.role, share.seat);
+                let generation = share.which(which);
+                ReleaseGeneration {
+                    set,
+                    generation,
+                    role,
+                    seat,
+                }
+                .into()
+            }),
+            Action::AskGeneration { participant } => self.of_participant(participant, |share| {
+                let (set, role, seat) = (share.set, share.role, share.seat);
+                GetGeneration { set, role, seat }.into()
+            }),
         }
+    }
+
+    /// A call of somebody who has a set.
+    fn of_participant(&self, index: usize, call: impl FnOnce(&Share<'_>) -> Call) -> Understood {
+        let machine = &self.world.machine;
+        let shares = machine.sets.iter().flat_map(|(id, of)| {
+            let participants = of.participants(machine.stream_of(of));
+            participants.into_iter().map(move |(who, _)| (*id, of, who))
+        });
+        let shares: Vec<_> = shares.collect();
+        let Some((set, of, who)) = nth(shares.into_iter(), index) else {
+            return (GetState {}.into(), None, None);
+        };
+        let seat = match who {
+            Participant::Consumer(slot, incarnation) => Some(Seat { slot, incarnation }),
+            _ => None,
+        };
+        let session = match who {
+            Participant::Owner => of.owner,
+            Participant::Importer(session) => session,
+            Participant::Consumer(slot, _) => machine.stream_of(of).unwrap().members[&slot].session,
+        };
+        let share = Share {
+            set,
+            of,
+            role: who.role(),
+            seat,
+        };
+        (call(&share), None, Some(session))
     }
 
     fn of_set(&self, index: usize, action: SetAction) -> Understood {
@@ -250,6 +387,21 @@ impl Player {
                 Some(page),
                 owner,
             ),
+            SetAction::Move { size_bytes, count } => {
+                let plan = "p".to_owned();
+                let moving = MoveBuffers {
+                    set,
+                    size_bytes,
+                    count,
+                    deadline_ms: 1000,
+                    plan,
+                };
+                (moving.into(), None, owner)
+            }
+            SetAction::AskMove { which } => {
+                let generation = found.map_or(9, |(_, set)| which_of(set, which));
+                (GetMove { set, generation }.into(), None, owner)
+            }
             SetAction::Share { uses } => (
                 IssueToken {
                     kind: ObjectKind::Set,

@@ -66,6 +66,7 @@ fn everything_that_changes_something_needs_registration() {
         depth: 1,
         policy: Policy::Block,
         stream: None,
+        contract: None,
     };
     let calls: [Call; 9] = [
         AllocateBuffers {
@@ -87,7 +88,11 @@ fn everything_that_changes_something_needs_registration() {
             uses: 1,
         }
         .into(),
-        ImportBuffers { token }.into(),
+        ImportBuffers {
+            token,
+            contract: None,
+        }
+        .into(),
         join.into(),
         TakeChanges {
             stream,
@@ -202,7 +207,15 @@ fn nothing_is_left_of_a_session_that_ends() {
     let token = world.token(camera, ObjectKind::Stream, stream.0, 2);
     world.join(viewer, &token, 1).unwrap();
     let token = world.token(camera, ObjectKind::Set, set.0, 1);
-    world.call(viewer, ImportBuffers { token }).unwrap();
+    world
+        .call(
+            viewer,
+            ImportBuffers {
+                token,
+                contract: None,
+            },
+        )
+        .unwrap();
     world.tell(Event::Disconnected { peer: camera });
     world.tell(Event::Disconnected { peer: viewer });
     world.assert_empty();

@@ -33,7 +33,7 @@ fn creating_a_stream_seals_the_set_and_hands_out_the_status_page() {
     let stream = world.create(camera, set, 1).unwrap();
     assert!(matches!(
         &world.history[..],
-        [Effect::Seal { .. }, Effect::CreateStatusPage { stream: made, .. }, Effect::Reply { fds, .. }]
+        [Effect::Seal { .. }, Effect::CreateStatusPage { stream: made, .. }, Effect::SetGenerations { .. }, Effect::Reply { fds, .. }]
             if *made == stream && fds.len() == 1
     ));
 }
@@ -57,7 +57,11 @@ fn set_that_is_sealed_already_is_not_sealed_again() {
     world.create(camera, set, 1).unwrap();
     assert!(matches!(
         &world.history[..],
-        [Effect::CreateStatusPage { .. }, Effect::Reply { .. }]
+        [
+            Effect::CreateStatusPage { .. },
+            Effect::SetGenerations { .. },
+            Effect::Reply { .. }
+        ]
     ));
 }
 
@@ -128,12 +132,14 @@ fn consumer_is_told_everything_about_its_stream() {
     let (reply, fds) = world.join(viewer, &token, 2).unwrap();
     let expected = JoinStreamReply {
         stream,
+        set: allocated.set,
         name: "preview".to_owned(),
         slot: Slot(0),
         incarnation: Incarnation(1),
         generation: 1,
         size_bytes: 8192,
         count: 3,
+        plan: String::new(),
         producer_label: "camera".to_owned(),
         producer_pid: 101,
     };

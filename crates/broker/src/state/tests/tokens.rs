@@ -111,7 +111,13 @@ fn token_that_was_never_issued_is_unknown() {
     for text in ["", "00000000000000000000000000000000", "ffff"] {
         let token = Token::new(text);
         assert_eq!(
-            world.error(viewer, ImportBuffers { token: token.clone() }),
+            world.error(
+                viewer,
+                ImportBuffers {
+                    token: token.clone(),
+                    contract: None
+                }
+            ),
             BrokerError::TokenUnknown
         );
         assert_eq!(world.join(viewer, &token, 1), Err(BrokerError::TokenUnknown));
@@ -163,7 +169,13 @@ fn token_for_something_else_names_both() {
     let stream = world.create(camera, set, 1).unwrap();
     let for_stream = world.token(camera, ObjectKind::Stream, stream.0, 1);
     let for_set = world.token(camera, ObjectKind::Set, set.0, 1);
-    let error = world.error(viewer, ImportBuffers { token: for_stream });
+    let error = world.error(
+        viewer,
+        ImportBuffers {
+            token: for_stream,
+            contract: None,
+        },
+    );
     assert_eq!(
         error,
         for_other((ObjectKind::Set, None), (ObjectKind::Stream, stream.0))
@@ -188,6 +200,7 @@ fn token_joins_the_stream_its_holder_means_or_none() {
             depth: 1,
             policy: Policy::Latest,
             stream: Some(meant),
+            contract: None,
         };
         world.call_with(viewer, call, vec![page])
     };
@@ -233,7 +246,10 @@ fn oldest_token_gives_way_when_there_are_too_many() {
     let mut tokens: Vec<_> = (0..=MAX_TOKENS_PER_OBJECT)
         .map(|_| world.token(camera, ObjectKind::Set, set.0, 1))
         .collect();
-    let import = |token: &Token| ImportBuffers { token: token.clone() };
+    let import = |token: &Token| ImportBuffers {
+        token: token.clone(),
+        contract: None,
+    };
     assert_eq!(world.error(viewer, import(&tokens[0])), BrokerError::TokenUsedUp);
     for token in tokens.drain(1..) {
         world.call(viewer, import(&token)).unwrap();
@@ -247,19 +263,45 @@ fn memory_of_dead_tokens_is_bounded() {
     let set = world.allocate(camera, 4096, 1).0.set;
     let first = world.token(camera, ObjectKind::Set, set.0, 1);
     world
-        .call(camera, ImportBuffers { token: first.clone() })
+        .call(
+            camera,
+            ImportBuffers {
+                token: first.clone(),
+                contract: None,
+            },
+        )
         .unwrap();
     assert_eq!(
-        world.error(camera, ImportBuffers { token: first.clone() }),
+        world.error(
+            camera,
+            ImportBuffers {
+                token: first.clone(),
+                contract: None
+            }
+        ),
         BrokerError::TokenUsedUp
     );
     for _ in 0..2000 {
         let token = world.token(camera, ObjectKind::Set, set.0, 1);
-        world.call(camera, ImportBuffers { token }).unwrap();
+        world
+            .call(
+                camera,
+                ImportBuffers {
+                    token,
+                    contract: None,
+                },
+            )
+            .unwrap();
     }
     assert!(world.machine.tokens.len() <= 1024);
     assert_eq!(
-        world.error(camera, ImportBuffers { token: first }),
+        world.error(
+            camera,
+            ImportBuffers {
+                token: first,
+                contract: None
+            }
+        ),
         BrokerError::TokenUnknown
     );
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId};
-use wharf_stream::status::{SlotState, StreamState};
+use wharf_stream::status::{Generations, SlotState, StreamState};
 
-use crate::state::{DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, Machine, PeerId, Settings};
+use crate::state::{DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, Machine, OperationId, PeerId, Settings};
 
 /// The user who runs the broker in these tests.
 pub(super) const BROKER_UID: u32 = 1000;
@@ -15,6 +15,7 @@ pub(super) const BROKER_UID: u32 = 1000;
 pub(super) struct StatusPage {
     pub(super) slots: BTreeMap<Slot, (Incarnation, SlotState)>,
     pub(super) ended: Option<StreamState>,
+    pub(super) generations: Generations,
 }
 
 pub(super) type Outcome = Result<(Reply, Vec<FdRef>), BrokerError>;
@@ -31,6 +32,8 @@ pub(super) struct World {
     pub(super) answers: BTreeMap<PeerId, VecDeque<Outcome>>,
     /// What the driver has done but not reported.
     pub(super) reports: VecDeque<Event>,
+    /// The times the machine wants to be told of, in milliseconds.
+    pub(super) alarms: BTreeMap<OperationId, u64>,
     /// Reports wait until `report` is called.
     pub(super) hold_reports: bool,
     /// Work is reported as failed, with this error.
@@ -73,6 +76,7 @@ impl World {
             connected: BTreeSet::new(),
             answers: BTreeMap::new(),
             reports: VecDeque::new(),
+            alarms: BTreeMap::new(),
             hold_reports: false,
             failure: None,
             incarnations: BTreeSet::new(),
@@ -140,6 +144,21 @@ impl World {
                     .expect("page of the stream exists");
                 assert_eq!(page.ended.replace(state), None, "{stream} ended twice");
             }
+            Effect::SetGenerations { stream, generations } => {
+                let page = self
+                    .status_pages
+                    .get_mut(&stream)
+                    .expect("page of the stream exists");
+                assert!(
+                    page.generations.current <= generations.current,
+                    "back to the past"
+                );
+                page.generations = generations;
+            }
+            Effect::SetAlarm { operation, after_ms } => {
+                assert_eq!(self.alarms.insert(operation, after_ms), None, "set twice");
+            }
+            Effect::CancelAlarm { operation } => drop(self.alarms.remove(&operation)),
             Effect::SetSlot {
                 stream,
                 slot,

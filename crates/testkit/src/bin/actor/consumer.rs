@@ -52,6 +52,7 @@ impl Audience {
             wharf_protocol::Policy::Latest => Policy::Latest,
         };
         let options = JoinOptions {
+            contract: wharf::MoveContract::Movable,
             depth: terms.depth,
             policy,
         };

@@ -59,6 +59,7 @@ fn intrude(socket: &Path, token: Token) -> Result<Vec<Attempt>, Failure> {
         depth: 1,
         policy: Policy::Latest,
         stream: None,
+        contract: None,
     };
     let (_, fds) = client.call(request, &[own.as_fd()], PATIENCE)?;
     let mut attempts = Vec::new();

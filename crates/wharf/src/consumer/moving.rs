@@ -1,0 +1,144 @@
+//! How a consumer follows its stream to other buffers. Contract: N5.
+
+use super::Consumer;
+use crate::connection::SHORT_PATIENCE;
+use crate::generation::{Generation, Share};
+use crate::moving::{MoveStats, MoveStep, Mover, Observer};
+use wharf_core::DmaBuf;
+use wharf_stream::status::GenerationNews;
+use wharf_stream::{Claim, Corrupt, FrameInfo};
+
+/// The generations of the buffers that frames can lie in.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// The newest one in use.
+    newest: Generation,
+    /// Those before it that frames still come in.
+    older: Vec<Generation>,
+    /// Before this one, the producer has said, nothing comes any more.
+    oldest: u64,
+    /// The newest generation that a frame named and the broker would not give.
+    refused: u64,
+    mover: Mover,
+}
+
+impl Memory {
+    pub(super) fn new(first: Generation, share: Share) -> Self {
+        Self {
+            newest: first,
+            older: Vec::new(),
+            oldest: 0,
+            refused: 0,
+            mover: Mover::new(share),
+        }
+    }
+
+    pub(super) fn newest(&self) -> &Generation {
+        &self.newest
+    }
+
+    pub(super) fn stats(&self) -> MoveStats {
+        self.mover.stats()
+    }
+
+    pub(super) fn saw_frame(&mut self, generation: u64) {
+        self.mover.saw_frame(generation);
+    }
+
+    /// Goes along with a move.
+    fn follow(&mut self, news: GenerationNews) {
+        if let Some(next) = self.mover.follow(news) {
+            let before = std::mem::replace(&mut self.newest, next);
+            self.older.push(before);
+        }
+    }
+
+    /// Lets go of generations that nothing comes in any more, as the producer says. The newest one stays whatever it says.
+    fn retire(&mut self, oldest: u64) {
+        self.oldest = self.oldest.max(oldest.min(self.newest.number));
+        let is_over = |generation: &mut Generation| generation.number < self.oldest;
+        for over in self.older.extract_if(.., is_over) {
+            over.replaced();
+        }
+    }
+
+    /// The generation with this number: one in use, or one made ready, which may have come into use this moment.
+    fn find(&self, number: u64) -> Option<&Generation> {
+        let known = self
+            .older
+            .iter()
+            .chain([&self.newest])
+            .chain(self.mover.prepared());
+        known.into_iter().find(|generation| generation.number == number)
+    }
+
+    /// Asks the broker for a generation that a frame lies in, once: one that came out of use just before this consumer joined, or into
+    /// use. `newest` is the one in use by the broker's word.
+    fn fetch(&mut self, number: u64, newest: u64) {
+        if !(self.oldest.max(1)..=newest).contains(&number) || number <= self.refused {
+            return;
+        }
+        match self.mover.share().take(number, SHORT_PATIENCE) {
+            Ok(generation) if number > self.newest.number => {
+                let before = std::mem::replace(&mut self.newest, generation);
+                self.older.push(before);
+            }
+            Ok(generation) => self.older.push(generation),
+            Err(_) => self.refused = number,
+        }
+    }
+}
+
+impl Consumer {
+    /// The newest generation of the buffers in use, as far as this consumer knows.
+    pub fn generation(&self) -> u64 {
+        self.memory.newest.number
+    }
+
+    /// What the producer says about that generation, such as the layout of pictures; empty for the first.
+    pub fn plan(&self) -> &str {
+        &self.memory.newest.plan
+    }
+
+    /// Calls `observer` at each step of each move from now on, with the generation moved to, from within [`Consumer::receive`].
+    pub fn observe_moves(&mut self, observer: impl FnMut(MoveStep, u64) + Send + 'static) {
+        self.memory.mover.observer = Observer::new(observer);
+    }
+
+    /// Does this process's part in a move, if there is one. Two loads when there is nothing new.
+    pub(super) fn follow_moves(&mut self) {
+        let news = self.port.take_news();
+        if let Some(news) = news {
+            self.memory.follow(news);
+        } else if self.memory.mover.is_under_way() {
+            self.memory.follow(self.port.news());
+            self.memory.mover.give_up_without_broker(|| self.port.news());
+        }
+        if !self.memory.older.is_empty()
+            && let Some(oldest) = self.port.oldest_generation()
+        {
+            self.memory.retire(oldest);
+        }
+    }
+
+    /// Finds the buffer a claimed frame lies in, and reads what the frame is. What the producer wrote is believed only where it makes
+    /// sense.
+    pub(super) fn look_up(&mut self, claim: &Claim) -> Result<(DmaBuf, FrameInfo, u64), Corrupt> {
+        let (seq, generation) = (claim.seq, self.port.generation(claim));
+        let unknown = Corrupt::Generation { seq, generation };
+        if self.memory.find(generation).is_none() {
+            self.memory.fetch(generation, self.port.news().current);
+        }
+        let memory = self.memory.find(generation).ok_or_else(|| unknown.clone())?;
+        let buffer = memory.buffers.get(claim.buffer).ok_or(Corrupt::Buffer {
+            seq,
+            buffer: claim.buffer,
+            count: memory.buffers.len(),
+        })?;
+        let (info, published_ns) = self.port.describe(claim, buffer.size_bytes())?;
+        if info.generation != generation {
+            return Err(unknown);
+        }
+        Ok((buffer.clone(), info, published_ns))
+    }
+}
