@@ -158,6 +158,7 @@ pub mod negotiation;
 pub mod order;
 mod range;
 pub mod reservation;
+pub mod set;
 mod snapshot;
 mod sync;
 mod text;

@@ -12,8 +12,10 @@
 //! Contract: N.
 
 mod display;
+mod evaluate;
 mod file;
 mod heap;
+mod needs;
 mod participant;
 mod plan;
 mod problem;

@@ -1,0 +1,150 @@
+//! What participants state, one statement at a time.
+
+use std::ops::Range;
+
+use super::{FieldPath, HeapOffer, Participant, Policy};
+use crate::constraints::{Constraints, Extension, Field, FormatKey, ImageConstraints, Record, Value};
+use crate::dma::Translation;
+
+/// Who states something: indices into the participants sorted by number, their functions and the alternatives of those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Speaker {
+    pub(crate) participant: usize,
+    pub(crate) function: usize,
+    pub(crate) alternative: usize,
+}
+
+/// One statement: what is merged, blamed and relaxed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) who: Speaker,
+    pub(crate) path: FieldPath,
+    pub(crate) what: Stated,
+}
+
+/// What is stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stated {
+    /// A value of a field.
+    Value(Value),
+    /// The formats to choose from, best first. What is needed of each is stated besides.
+    Formats(Vec<FormatKey>),
+    /// A vendor's field.
+    Extension(Extension),
+}
+
+/// All that an outcome depends on besides needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// All participants, sorted by number.
+    pub(crate) participants: &'a [&'a Participant],
+    /// The heaps, sorted by name.
+    pub(crate) heaps: &'a [&'a HeapOffer],
+    /// What the provider allows.
+    pub(crate) policy: &'a Policy,
+}
+
+/// The needs of several participants.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    all: Vec<Need>,
+    speakers: Vec<(Speaker, Range<usize>)>,
+}
+
+impl Needs {
+    /// Returns the needs of one alternative.
+    pub(crate) fn of(&self, who: Speaker) -> &[Need] {
+        match self.speakers.binary_search_by_key(&who, |(speaker, _)| *speaker) {
+            Ok(found) => &self.all[self.speakers[found].1.clone()],
+            Err(_) => &[],
+        }
+    }
+
+    /// Returns all alternatives of all functions, in order.
+    pub(crate) fn speakers(&self) -> impl Iterator<Item = Speaker> {
+        self.speakers.iter().map(|(speaker, _)| *speaker)
+    }
+}
+
+/// Takes apart what participants state. They are sorted by number.
+///
+/// How a device's addresses come from physical ones is no need but a fact, which [`Surroundings`] have: without it a device would
+/// be another. What an IOMMU reaches, and its pages, are needs.
+pub(crate) fn needs_of(participants: &[&Participant]) -> Needs {
+    let mut needs = Needs {
+        all: Vec::new(),
+        speakers: Vec::new(),
+    };
+    for (participant, what) in participants.iter().enumerate() {
+        for (function, does) in what.functions.iter().enumerate() {
+            for (alternative, way) in does.alternatives.iter().enumerate() {
+                let who = Speaker {
+                    participant,
+                    function,
+                    alternative,
+                };
+                let first = needs.all.len();
+                statements(who, &way.constraints, &mut needs.all);
+                needs.speakers.push((who, first..needs.all.len()));
+            }
+        }
+    }
+    needs
+}
+
+fn statements(who: Speaker, constraints: &Constraints, needs: &mut Vec<Need>) {
+    let mut state = |path: FieldPath, what| needs.push(Need { who, path, what });
+    for (field, value) in constraints.dma().fields() {
+        if !matches!(value, Value::Translation(Translation::Direct { .. })) {
+            state(FieldPath::from(field), Stated::Value(value));
+        }
+    }
+    for (field, value) in constraints.memory().iter().chain(constraints.set().iter()) {
+        state(FieldPath::from(field), Stated::Value(value.clone()));
+    }
+    if !constraints.images().is_empty() {
+        let formats = constraints.images().iter().map(|image| image.key.clone());
+        state(FieldPath::from(Field::Format), Stated::Formats(formats.collect()));
+    }
+    for image in constraints.images() {
+        of_image(image, &mut state);
+    }
+    for extension in constraints.extensions() {
+        let path = FieldPath {
+            extension: Some(extension.key.clone()),
+            ..FieldPath::from(Field::Extension)
+        };
+        state(path, Stated::Extension(extension.clone()));
+    }
+}
+
+fn of_image(image: &ImageConstraints, state: &mut impl FnMut(FieldPath, Stated)) {
+    let mut record = |record: &Record, plane| {
+        for (field, value) in record.iter() {
+            let path = FieldPath {
+                field,
+                format: Some(image.key.clone()),
+                plane,
+                extension: None,
+            };
+            state(path, Stated::Value(value.clone()));
+        }
+    };
+    record(&image.image, None);
+    record(&image.every_plane, None);
+    for (number, plane) in image.planes.iter().enumerate() {
+        record(plane, Some(number));
+    }
+}
+
+impl From<Field> for FieldPath {
+    /// The path of a field that is stated of everything alike.
+    fn from(field: Field) -> Self {
+        Self {
+            field,
+            format: None,
+            plane: None,
+            extension: None,
+        }
+    }
+}
