@@ -51,6 +51,10 @@ pub struct CreateStream {
     pub name: String,
     /// How many consumers may be in the stream at once, 1 to 64 inclusive.
     pub max_consumers: u32,
+    /// If given, the stream is moved to more buffers for a consumer that does not fit, which may take so long: 1 to 60000
+    /// milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_ms: Option<u64>,
 }
 
 /// Asks for a token that lets others join a stream or import a buffer set.

@@ -34,7 +34,8 @@ impl Call {
             }
             Self::CreateStream(call) => {
                 text("name", &call.name, 0, MAX_NAME_BYTES)?;
-                range("max_consumers", call.max_consumers.into(), MAX_CONSUMERS.into())
+                range("max_consumers", call.max_consumers.into(), MAX_CONSUMERS.into())?;
+                range("room_ms", call.room_ms.unwrap_or(1), MAX_MOVE_MS)
             }
             Self::IssueToken(call) => range("uses", call.uses.into(), MAX_TOKEN_USES.into()),
             Self::JoinStream(call) => join_stream(call),
@@ -180,6 +181,7 @@ mod tests {
             set: SetId(1),
             name: name.to_owned(),
             max_consumers,
+            room_ms: None,
         }
     }
 

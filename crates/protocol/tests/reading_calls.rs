@@ -246,7 +246,8 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
             CreateStream {
                 set: SetId(1),
                 name: String::new(),
-                max_consumers: 1
+                max_consumers: 1,
+                room_ms: None,
             }
             .into()
         ),

@@ -10,6 +10,7 @@ use crate::producer::Producer;
 use crate::socket_path::socket_path;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use wharf_core::negotiation::Participant;
 use wharf_protocol::{
     AllocateBuffers, AllocateBuffersReply, CheckSet, ExplainSet, FreeBuffers, GetState, GetStateReply,
@@ -123,7 +124,25 @@ impl Session {
         buffers: BufferSet,
         max_consumers: u32,
     ) -> Result<Producer, SessionError> {
-        Producer::create(&self.connection, name, buffers, max_consumers)
+        Producer::create(&self.connection, name, buffers, (max_consumers, None))
+    }
+
+    /// As [`Session::create_stream`], and makes room: for a consumer whose depth does not fit the buffers the stream is moved to as
+    /// many more as it takes, at this user's cost, while frames flow. [`Session::join`] waits for that, at most `patience`
+    /// (1 ms to 60 s; whoever joins through this library waits [`PATIENCE`](crate::PATIENCE) at most).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::create_stream`].
+    pub fn create_stream_with_room(
+        &self,
+        name: &str,
+        buffers: BufferSet,
+        max_consumers: u32,
+        patience: Duration,
+    ) -> Result<Producer, SessionError> {
+        let room_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        Producer::create(&self.connection, name, buffers, (max_consumers, Some(room_ms)))
     }
 
     /// Joins the stream that `token` stands for; the next frame published is the first received.
@@ -131,8 +150,9 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a buffer set; `EUSERS` when the stream is full;
-    /// `EBUSY` when its buffers are promised to others; `EPIPE` when it has ended. With [`JoinOptions::needs`] there can be a report,
-    /// [`SessionError::report`], of why the buffers do not suit and were not moved.
+    /// `EBUSY` when its buffers are promised to others, or when somebody did not go along with a move to more buffers; `EPIPE` when it
+    /// has ended. With [`JoinOptions::needs`] there can be a report, [`SessionError::report`], of why the buffers do not suit and were
+    /// not moved.
     pub fn join(&self, token: &Token, options: JoinOptions<'_>) -> Result<Consumer, SessionError> {
         Consumer::join(&self.connection, token, options)
     }

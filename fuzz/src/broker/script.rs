@@ -213,6 +213,7 @@ impl<'a> Script<'a> {
                     set,
                     name,
                     max_consumers: self.count(),
+                    room_ms: None,
                 }
                 .into()
             }

@@ -11,14 +11,17 @@
 //!
 //! Contract: N.
 
+mod blame;
 mod display;
 mod evaluate;
+mod explain;
 mod file;
 mod heap;
 mod needs;
 mod participant;
 mod plan;
 mod problem;
+mod relax;
 mod report;
 mod serial;
 mod validate;
@@ -33,4 +36,4 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
-pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};
+pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};

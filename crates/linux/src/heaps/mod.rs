@@ -9,11 +9,13 @@
 //! | `huge` | [`HugeHeap`] "memfd-huge": chunks of 2 MiB, from the `pool` or put together and looked up in `smaps` |
 //! | `locked` | [`LockedHeap`] "memfd-locked", and the [`LockedMapping`] that locks |
 //! | `set` | [`Heaps`]: all buffers of a set or none, heap by heap |
+//! | `offer` | the same guarantees in the words of negotiation |
 //! | `probe` | which heaps work on this machine |
 
 mod huge;
 mod locked;
 mod memory;
+mod offer;
 mod pool;
 mod probe;
 mod refusal;

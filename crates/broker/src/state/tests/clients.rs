@@ -122,6 +122,7 @@ impl World {
                 set,
                 name: "preview".to_owned(),
                 max_consumers,
+                room_ms: None,
             },
             vec![page],
         )? {

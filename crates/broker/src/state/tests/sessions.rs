@@ -83,6 +83,7 @@ fn everything_that_changes_something_needs_registration() {
             set,
             name,
             max_consumers: 1,
+            room_ms: None,
         }
         .into(),
         IssueToken {
