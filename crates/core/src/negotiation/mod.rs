@@ -23,7 +23,9 @@ mod plan;
 mod problem;
 mod relax;
 mod report;
+mod search;
 mod serial;
+mod solve;
 mod validate;
 
 pub use display::{Palette, Plain, Role};
@@ -36,4 +38,5 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
+pub use solve::{next_best, solve};
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};

@@ -21,5 +21,6 @@ mod shrink;
 pub(in crate::negotiation) mod tests;
 
 pub(super) use eliminate::eliminations;
+pub(super) use members::the_system;
 pub(super) use refusal::{Attempt, report};
 pub(super) use shrink::Ended;

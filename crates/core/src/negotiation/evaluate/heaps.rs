@@ -26,6 +26,30 @@ pub(super) struct Wanted<'a> {
     pub(super) is_complete: bool,
 }
 
+/// How far a heap got that does not suit in a field: what is looked at later comes closer to a heap that suits.
+pub(super) fn stage(field: Field) -> usize {
+    const ORDER: [&[Field]; 5] = [
+        &[Field::Heaps],
+        &[
+            Field::Contiguous,
+            Field::MinChunk,
+            Field::MaxSegments,
+            Field::MaxSegmentBytes,
+            Field::BoundaryMask,
+        ],
+        &[Field::Windows],
+        &[Field::SegmentAlign, Field::BaseAlign],
+        &[
+            Field::CpuAccess,
+            Field::CacheModes,
+            Field::NoSync,
+            Field::Coherency,
+        ],
+    ];
+    let known = ORDER.iter().position(|fields| fields.contains(&field));
+    known.unwrap_or(ORDER.len() + usize::from(field == Field::Protection))
+}
+
 impl Wanted<'_> {
     /// Says how the CPU's mapping would be cached in memory of the heap.
     ///
