@@ -1,4 +1,5 @@
 //! What suits everybody: the solver.
 
+mod complaints;
 mod support;
 mod worked_example;
