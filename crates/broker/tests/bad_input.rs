@@ -241,6 +241,7 @@ fn more_consumers_than_a_stream_supports_are_refused() {
         set: SetId(1),
         name: String::new(),
         max_consumers: 65,
+        room_ms: None,
     };
     assert!(matches!(
         camera.call_with(call, &[&ring]),

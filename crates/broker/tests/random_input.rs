@@ -50,7 +50,8 @@ fn call() -> impl Strategy<Value = Call> {
         (id(), 0_u32..70).prop_map(move |(set, max_consumers)| CreateStream {
             set: SetId(set),
             name: name(),
-            max_consumers
+            max_consumers,
+            room_ms: None,
         }
         .into()),
         (id(), any::<u32>()).prop_map(|(id, uses)| IssueToken {

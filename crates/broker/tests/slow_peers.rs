@@ -186,6 +186,7 @@ fn create(set: SetId) -> CreateStream {
         set,
         name: String::new(),
         max_consumers: 1,
+        room_ms: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Numbers and names as people write them in files.
 
+use std::fmt;
+
 use crate::Errno;
 
 /// The longest part of a wrong text that an error repeats, in characters.
@@ -26,6 +28,24 @@ impl InvalidText {
     /// Returns EINVAL.
     pub fn errno(&self) -> Errno {
         Errno::EINVAL
+    }
+}
+
+/// A name that may be anybody's, in a line for people: without control characters, and no longer than names can be.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, character) in self.0.chars().enumerate() {
+            if number == crate::constraints::MAX_NAME_BYTES {
+                return f.write_str("...");
+            }
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => fmt::Write::write_char(f, character)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -175,6 +195,12 @@ mod tests {
             assert_eq!(number(wrong), None, "{wrong:?}");
         }
         assert_eq!(number(&"9".repeat(60)), None);
+    }
+
+    #[test]
+    fn names_are_shown_without_control_characters_and_not_at_length() {
+        assert_eq!(Shown("a\u{1b}[2J\n\u{e4}").to_string(), "a\\u{1b}[2J\\n\u{e4}");
+        assert_eq!(Shown(&"x".repeat(1000)).to_string().len(), 259);
     }
 
     #[test]

@@ -17,6 +17,7 @@ fn create() -> CreateStream {
         set: SetId(1),
         name: String::new(),
         max_consumers: 1,
+        room_ms: None,
     }
 }
 

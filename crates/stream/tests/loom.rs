@@ -7,9 +7,9 @@
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
-use wharf_memory::{HeapWords, TrackedCell};
+use wharf_memory::{HeapWords, TrackedCell, WriteWords as _};
 use wharf_stream::layout::{self, consumer, ring, status};
-use wharf_stream::status::{SlotState, StatusWriter, StreamState};
+use wharf_stream::status::{Generations, SlotState, StatusWriter, StreamState};
 use wharf_stream::{Claim, Consumer, Member, Policy, Producer};
 
 const SLOT: usize = 0;
@@ -34,16 +34,29 @@ impl Pages {
             ring::HEAD,
             ring::ADMISSIONS,
             ring::ADMISSIONS + 1,
+            ring::OLDEST,
+            ring::OLDEST_FROM,
         ];
+        let descriptors = (0..buffers)
+            .map(|buffer| ring::DESCRIPTORS + buffer * ring::DESCRIPTOR_CELLS + ring::DESCRIPTOR_GENERATION);
         let holds = (0..buffers).map(|buffer| consumer::HOLDS + buffer);
         let pages = Self {
-            ring: words(slots.chain(frames).chain(fixed), [ring::BELL, ring::WAITING]),
+            ring: words(
+                slots.chain(frames).chain(fixed).chain(descriptors),
+                [ring::BELL, ring::WAITING],
+            ),
             consumer: words(
                 holds.chain([layout::MAGIC_CELL, consumer::CURSOR]),
                 [consumer::RELEASES, consumer::LEFT, consumer::WAITING],
             ),
             status: words(
-                [layout::MAGIC_CELL, status::SLOTS],
+                [
+                    layout::MAGIC_CELL,
+                    status::SLOTS,
+                    status::GENERATION,
+                    status::OFFERED_TO_PRODUCER,
+                    status::OFFERED_TO_CONSUMERS,
+                ],
                 [status::VERSION, status::STREAM],
             ),
             buffers,
@@ -333,5 +346,205 @@ fn frame_released_by_another_thread_wakes_a_blocked_producer() {
         for thread in releasing {
             thread.join().unwrap();
         }
+    });
+}
+
+/// Moves a stream from generation 1 to 2 while frames flow. Each generation has memory of its own.
+struct Moving {
+    pages: Pages,
+    contents: [Contents; 2],
+}
+
+const BUFFERS: usize = 2;
+
+impl Moving {
+    /// The second generation is offered from the start.
+    fn new() -> Self {
+        let pages = Pages::new(BUFFERS);
+        StatusWriter::new(pages.status.clone()).set_generations(Generations {
+            current: 1,
+            for_producer: Some(2),
+            for_consumers: Some(2),
+        });
+        Self {
+            pages,
+            contents: [Contents::new(BUFFERS), Contents::new(BUFFERS)],
+        }
+    }
+
+    fn producer(&self) -> Producer<Words, Words> {
+        let mut producer = Producer::new(self.pages.ring.clone(), self.pages.status.clone(), BUFFERS);
+        producer.switch(1, BUFFERS);
+        producer.take_status_change();
+        let page = self.pages.consumer.clone();
+        producer.admit(Member::new(SLOT, INCARNATION, BUFFERS, Policy::Latest, page));
+        producer
+    }
+
+    fn follower(&self) -> Follower {
+        let pages = (self.pages.ring.clone(), self.pages.status.clone());
+        let page = self.pages.consumer.clone();
+        Follower {
+            consumer: Consumer::new(
+                page,
+                pages,
+                (SLOT, INCARNATION),
+                BUFFERS,
+                (BUFFERS, Policy::Latest),
+            ),
+            broker: StatusWriter::new(self.pages.status.clone()),
+            contents: self.contents.clone(),
+            has: vec![1],
+            last: 0,
+        }
+    }
+}
+
+/// The broker's word that everybody is ready.
+fn commit(broker: &StatusWriter<Words>) {
+    broker.set_generations(Generations {
+        current: 2,
+        for_producer: None,
+        for_consumers: None,
+    });
+}
+
+/// A consumer that takes what it is offered and lets go of what it is told is over.
+struct Follower {
+    consumer: Consumer<Words, Words>,
+    broker: StatusWriter<Words>,
+    contents: [Contents; 2],
+    /// The generations it has mapped.
+    has: Vec<u64>,
+    last: u64,
+}
+
+impl Follower {
+    fn follow(&mut self) {
+        let offered = self.consumer.take_news().and_then(|news| news.offered);
+        if offered == Some(2) && !self.has.contains(&2) {
+            self.has.push(2);
+            // The last to be ready: the broker commits.
+            commit(&self.broker);
+        }
+        if let Some(oldest) = self.consumer.oldest_generation() {
+            self.has.retain(|generation| *generation >= oldest);
+        }
+    }
+
+    fn receive(&mut self) {
+        self.follow();
+        if let Ok(Some(claim)) = self.consumer.try_claim() {
+            let generation = self.consumer.generation(&claim);
+            assert!(
+                self.has.contains(&generation),
+                "a frame in a generation it has not"
+            );
+            assert!(claim.seq > self.last, "out of order");
+            self.last = claim.seq;
+            self.contents[usize::try_from(generation).unwrap() - 1].assert_whole(&claim);
+            self.consumer.release(claim.buffer);
+        }
+    }
+}
+
+fn fill_and_publish(producer: &mut Producer<Words, Words>, contents: &[Contents; 2], buffer: usize) {
+    let generation = producer.generation_in_hand(buffer).unwrap();
+    contents[usize::try_from(generation).unwrap() - 1].fill(buffer, producer.head() + 1);
+    let published = producer.publish_with(buffer, |ring, first| {
+        let cell = first + ring::DESCRIPTOR_GENERATION;
+        ring.store_u64(cell, generation, wharf_memory::Ordering::Relaxed);
+    });
+    assert!(published.is_some());
+}
+
+fn switch_if_committed(producer: &mut Producer<Words, Words>) {
+    if producer.generation() == 1 && producer.news().current == 2 {
+        producer.switch(2, BUFFERS);
+    }
+}
+
+/// A producer with a buffer in hand across the switch; `tamper` may write into its ring before it publishes that one.
+fn move_under_frames(receipts: usize, tamper: fn(&Words, u64)) {
+    check(move || {
+        let moving = Moving::new();
+        let (contents, mut follower) = (moving.contents.clone(), moving.follower());
+        let mut producer = moving.producer();
+        let reader = thread::spawn(move || (0..receipts).for_each(|_| follower.receive()));
+        let in_hand = producer.try_acquire().unwrap();
+        switch_if_committed(&mut producer);
+        tamper(&moving.pages.ring, producer.head());
+        fill_and_publish(&mut producer, &contents, in_hand);
+        switch_if_committed(&mut producer);
+        for _ in 0..2 {
+            if let Ok(buffer) = producer.try_acquire() {
+                fill_and_publish(&mut producer, &contents, buffer);
+            }
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn no_frame_lies_in_a_generation_its_consumer_has_not_yet_or_not_any_more() {
+    move_under_frames(3, |_, _| ());
+}
+
+#[test]
+#[should_panic(expected = "a frame in a generation it has not")]
+fn generation_said_to_be_over_too_early_is_noticed_by_the_model() {
+    move_under_frames(3, |ring, head| {
+        ring.store_u64(ring::OLDEST_FROM, head + 1, wharf_memory::Ordering::Relaxed);
+        ring.store_u64(ring::OLDEST, 2, wharf_memory::Ordering::Release);
+    });
+}
+
+#[test]
+#[should_panic(expected = "a frame in a generation it has not")]
+fn generation_put_into_use_before_its_consumer_is_ready_is_noticed_by_the_model() {
+    check(|| {
+        let moving = Moving::new();
+        let (contents, mut follower) = (moving.contents.clone(), moving.follower());
+        let mut producer = moving.producer();
+        let broker = StatusWriter::new(moving.pages.status.clone());
+        let reader = thread::spawn(move || (0..2).for_each(|_| follower.receive()));
+        commit(&broker);
+        switch_if_committed(&mut producer);
+        let buffer = producer.try_acquire().unwrap();
+        fill_and_publish(&mut producer, &contents, buffer);
+        reader.join().unwrap();
+    });
+}
+
+/// A consumer that sleeps does its part, and a producer that sleeps because it is blocked learns that all have done theirs.
+#[test]
+fn both_sides_asleep_learn_of_the_move() {
+    check(|| {
+        let pages = Pages::new(1);
+        let broker = StatusWriter::new(pages.status.clone());
+        let mut consumer = pages.consumer(Policy::Latest);
+        consumer.take_news();
+        let mut producer = pages.producer(Policy::Latest);
+        producer.switch(1, 1);
+        let reader = thread::spawn(move || {
+            while consumer.take_news().and_then(|news| news.offered) != Some(2) {
+                consumer.wait(None);
+            }
+            let broker = StatusWriter::new(pages.status.clone());
+            commit(&broker);
+        });
+        let offer = Generations {
+            current: 1,
+            for_producer: None,
+            for_consumers: Some(2),
+        };
+        broker.set_generations(offer);
+        while producer.news().current != 2 {
+            producer.take_status_change();
+            if producer.news().current != 2 {
+                producer.wait(None, |_| None::<()>);
+            }
+        }
+        reader.join().unwrap();
     });
 }

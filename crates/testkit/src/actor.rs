@@ -11,5 +11,5 @@ mod orders;
 mod reports;
 
 pub use handle::{Actor, ActorError, Role};
-pub use orders::{Behavior, ConsumerTerms, Order, ProducerTerms};
+pub use orders::{Behavior, ConsumerTerms, MoveStage, Order, ProducerTerms};
 pub use reports::{Attempt, Blocking, Departed, Ending, Report, Tally};

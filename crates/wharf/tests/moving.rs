@@ -622,3 +622,160 @@ fn stale_set_is_told_so_and_catches_up() {
     let foreign = producer_of_stale.create_stream("x", late, 1).unwrap_err();
     assert_eq!(foreign.errno(), Errno::ACCESS);
 }
+
+#[test]
+fn consumer_that_does_not_fit_is_made_room_for_while_frames_flow() {
+    let fixture = Fixture::new();
+    let session = fixture.session("camera");
+    let spec = BufferSpec {
+        name: "frames",
+        size_bytes: 4096,
+        count: 2,
+    };
+    let set = session.allocate(&spec).unwrap();
+    let room = Duration::from_secs(4);
+    let mut producer = session.create_stream_with_room("preview", set, 8, room).unwrap();
+    let mut viewer = fixture.join(&mut producer, JoinOptions::latest(1));
+    let token = producer.token(1).unwrap();
+    let late = fixture.session("encoder");
+    let joining = thread::spawn(move || late.join(&token, JoinOptions::every_frame(4)).unwrap());
+    let until = Instant::now() + Duration::from_secs(10);
+    // Once it is in the stream the producer waits for it: then there is nothing to publish before it is here.
+    while !joining.is_finished() {
+        if producer.consumers().count() == 2 {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let (seq, lies_in) = publish(&mut producer, PATIENCE);
+        let frame = viewer.receive(PATIENCE).unwrap();
+        assert_eq!(
+            (frame.seq(), frame.skipped(), frame.generation()),
+            (seq, 0, lies_in)
+        );
+        assert_whole(&frame);
+        assert!(Instant::now() < until);
+    }
+    let mut encoder = joining.join().unwrap();
+    assert_eq!((encoder.generation(), encoder.buffers().len()), (2, 6));
+    // The frame whose publication let it in.
+    while let Ok(frame) = encoder.receive(AT_ONCE) {
+        assert_whole(&frame);
+    }
+    run_until(&mut producer, &mut [&mut viewer, &mut encoder], 2);
+    // Without a deadline of its own a stream makes no room.
+    let token = fixture.producer(2).token(1).unwrap();
+    assert!(fixture.session("x").join(&token, JoinOptions::latest(4)).is_err());
+}
+
+/// A producer that says of its frames what it likes.
+struct Rogue {
+    _client: wharf_protocol::transport::BlockingClient,
+    ring: wharf_stream::Producer<wharf_memory::OwnedWords, wharf_memory::ReadOnlyWords>,
+    _buffers: Vec<std::os::fd::OwnedFd>,
+}
+
+/// A stream of two buffers by a rogue, and a consumer of every frame in it.
+fn rogue(fixture: &Fixture) -> (Rogue, Consumer) {
+    use std::os::fd::AsFd as _;
+    use wharf_memory::{Access, Mapping, OwnedWords, ReadOnlyWords};
+    use wharf_protocol::{AllocateBuffers, CreateStream, IssueToken, ObjectKind, Register, TakeChanges};
+    use wharf_stream as s;
+    let patience = Duration::from_secs(10);
+    let broker = fixture.broker.socket_path();
+    let mut client = wharf_protocol::transport::BlockingClient::connect(broker, patience).unwrap();
+    let label = "rogue".to_owned();
+    client.call(Register { label }, &[], patience).unwrap();
+    let allocate = AllocateBuffers {
+        name: String::new(),
+        size_bytes: 4096,
+        count: 2,
+    };
+    let (set, buffers) = client.call(allocate, &[], patience).unwrap();
+    let memfd = wharf_linux::Memfd::create("ring", s::RING_PAGE_BYTES as u64).unwrap();
+    let mapping = Mapping::map(&memfd, s::RING_PAGE_BYTES, Access::ReadWrite).unwrap();
+    memfd.seal_future_writes().unwrap();
+    let create = CreateStream {
+        set: set.set,
+        name: String::new(),
+        max_consumers: 1,
+        room_ms: None,
+    };
+    let (stream, fds) = client.call(create, &[memfd.as_fd()], patience).unwrap();
+    let read = |fd, bytes, cells| {
+        ReadOnlyWords::new(Mapping::map(fd, bytes, Access::ReadOnly).unwrap(), cells).unwrap()
+    };
+    let status = read(&fds[0], s::STATUS_PAGE_BYTES, s::STATUS_PAGE_CELLS);
+    let words = OwnedWords::new(mapping, s::RING_PAGE_CELLS).unwrap();
+    let mut ring = wharf_stream::Producer::new(words, status, 64);
+    let issue = IssueToken {
+        kind: ObjectKind::Stream,
+        id: stream.stream.0,
+        uses: 1,
+    };
+    let token = client.call(issue, &[], patience).unwrap().0.token;
+    let consumer = fixture
+        .session("viewer")
+        .join(&token, JoinOptions::every_frame(1))
+        .unwrap();
+    let take = TakeChanges {
+        stream: stream.stream,
+        after: wharf_protocol::Incarnation(0),
+    };
+    let (changes, fds) = client.call(take, &[], patience).unwrap();
+    let page = read(&fds[0], s::CONSUMER_PAGE_BYTES, s::CONSUMER_PAGE_CELLS);
+    let incarnation = changes.joined[0].incarnation.0;
+    // It believes the consumer to have more depth than it has, and so does not wait for it.
+    ring.admit(wharf_stream::Member::new(
+        0,
+        incarnation,
+        64,
+        wharf_stream::Policy::Block,
+        page,
+    ));
+    let rogue = Rogue {
+        _client: client,
+        ring,
+        _buffers: buffers,
+    };
+    (rogue, consumer)
+}
+
+#[test]
+fn frame_in_a_generation_that_cannot_be_is_corrupt_and_the_next_one_is_received() {
+    let fixture = Fixture::new();
+    let (mut rogue, mut consumer) = rogue(&fixture);
+    for (index, generation) in [0, 2, u64::MAX, 7, 2].into_iter().enumerate() {
+        rogue.ring.switch(generation, 2);
+        let buffer = rogue.ring.try_acquire().unwrap();
+        rogue.ring.publish(buffer, &FrameInfo::default()).unwrap();
+        let error = consumer.receive(PATIENCE).unwrap_err();
+        let seq = 2 * index as u64 + 1;
+        let expected = format!("frame {seq} lies in generation {generation} of the buffers");
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert_eq!(error.errno(), Errno::BADMSG);
+        // However it lies about what is over.
+        rogue.ring.switch(1, 2);
+        let buffer = rogue.ring.try_acquire().unwrap();
+        rogue.ring.publish(buffer, &FrameInfo::default()).unwrap();
+        assert_eq!(consumer.receive(PATIENCE).unwrap().seq(), seq + 1);
+    }
+}
+
+#[test]
+fn frame_in_a_buffer_that_its_generation_does_not_have_is_corrupt() {
+    let fixture = Fixture::new();
+    let (mut rogue, mut consumer) = rogue(&fixture);
+    rogue.ring.switch(1, 64);
+    let mut indices: Vec<_> = (0..64).map_while(|_| rogue.ring.try_acquire().ok()).collect();
+    indices.sort_unstable();
+    let last = indices.pop().unwrap();
+    assert!(last >= 2);
+    rogue.ring.publish(last, &FrameInfo::default()).unwrap();
+    let error = consumer.receive(PATIENCE).unwrap_err();
+    assert!(
+        error.to_string().contains(&format!("buffer {last} of 2")),
+        "{error}"
+    );
+    rogue.ring.publish(1, &FrameInfo::default()).unwrap();
+    assert_eq!(consumer.receive(PATIENCE).unwrap().seq(), 2);
+}

@@ -48,6 +48,8 @@ impl World {
             Effect::SetGenerations { stream, generations } => {
                 self.holdings.set_generations(stream, generations)
             }
+            // No script creates a stream that makes room.
+            Effect::Wait { peer } | Effect::Resume { peer } => panic!("{peer:?} waits for room"),
             Effect::SetAlarm { operation, .. } => {
                 assert!(self.alarms.insert(operation), "{operation:?} has two alarms");
             }

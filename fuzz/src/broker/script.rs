@@ -213,6 +213,7 @@ impl<'a> Script<'a> {
                     set,
                     name,
                     max_consumers: self.count(),
+                    room_ms: None,
                 }
                 .into()
             }
@@ -293,8 +294,7 @@ impl<'a> Script<'a> {
             depth,
             policy,
             stream,
-            contract,
-        }
+            contract, needs: None, participant: None, wait_ms: None, }
     }
 
     /// A call about moving a set.

@@ -46,7 +46,7 @@ pub(super) struct Connection {
 pub(super) enum Stage {
     /// Its messages are served.
     Open,
-    /// Its current call waits for a seal; the ones after it wait too.
+    /// Its current call waits for a seal or a move; the ones after it wait too.
     Waiting,
     /// It is over, and the state machine is about to hear of it.
     Broken,

@@ -60,6 +60,11 @@ impl Driver {
             Effect::Reply { peer, reply, fds } => self.reply(peer, &reply, fds),
             Effect::Fail { peer, error } => self.fail(peer, &error),
             Effect::Disconnect { peer } => self.dismiss(peer),
+            Effect::Wait { peer } => self.change_stage(peer, Stage::Open, Stage::Waiting),
+            Effect::Resume { peer } => {
+                self.change_stage(peer, Stage::Waiting, Stage::Open);
+                self.queue(peer);
+            }
             Effect::Allocate {
                 operation,
                 name,

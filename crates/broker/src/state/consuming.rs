@@ -25,7 +25,12 @@ impl Machine {
             .ok_or(BrokerError::NoSuchSet { id: stream.set })?;
         let contract = call.contract.unwrap_or_default();
         set.check_joining(stream.set, contract)?;
-        let slot = stream.admit(call.depth, set.fewest())?;
+        let slot = match stream.admit(call.depth, set.fewest()) {
+            Err(error @ BrokerError::CountsExhausted { .. }) => {
+                return self.make_room(request, id, call.depth, error);
+            }
+            admitted => admitted?,
+        };
         let incarnation = Incarnation(self.counters.incarnation + 1);
         let (reply, fds) = self.welcome(id, stream, set, (slot, incarnation))?;
         self.accounts.charge(caller.uid, CONSUMER_PAGE)?;

@@ -157,6 +157,16 @@ pub enum Effect {
         /// Which.
         peer: PeerId,
     },
+    /// Serve this peer no further before [`Effect::Resume`]: the answer to its call takes a while.
+    Wait {
+        /// Which.
+        peer: PeerId,
+    },
+    /// Go on serving this peer.
+    Resume {
+        /// Which.
+        peer: PeerId,
+    },
     /// Create zeroed, resealable buffers; report with [`Event::Allocated`].
     Allocate {
         /// The operation to report on.

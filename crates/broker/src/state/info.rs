@@ -128,5 +128,6 @@ fn describe_set(id: SetId, set: &BufferSet) -> SetState {
         sealed: set.sealed,
         importers: set.importers.keys().copied().collect(),
         stream: set.stream,
+        negotiation: None,
     }
 }

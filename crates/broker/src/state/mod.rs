@@ -240,6 +240,16 @@ impl Machine {
             Call::ReadyGeneration(call) => self.ready_generation(peer, call),
             Call::ReleaseGeneration(call) => self.release_generation(peer, call),
             Call::GetGeneration(call) => self.get_generation(peer, call),
+            Call::CreateSet(_)
+            | Call::IssueSeat(_)
+            | Call::TakeSeat(_)
+            | Call::SealSet(_)
+            | Call::AwaitBuffers(_)
+            | Call::LeaveSeat(_)
+            | Call::ExplainSet(_)
+            | Call::CheckSet(_) => Err(BrokerError::MethodNotImplemented {
+                method: request.call.method().to_owned(),
+            }),
             Call::GetState(_) => self.get_state(peer),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use wharf_protocol::limits::MAX_BUFFERS;
 use wharf_protocol::{
     Amounts, BrokerError, Done, GetMove, GetMoveReply, Hindrance, MoveBlocker, MoveBuffers, MoveBuffersReply,
-    MoveContract, ReadyGeneration, Reply, SetId,
+    MoveContract, ReadyGeneration, Reply, SetId, StreamId,
 };
 use wharf_stream::status::Generations;
 
@@ -15,7 +16,7 @@ use super::accounts::{NOTHING, cost_of_buffers};
 use super::generations::{Generation, OldGeneration, Participant};
 use super::operations::Work;
 use super::sets::BufferSet;
-use super::{Answered, Effect, FdHandle, Machine, OperationId, PeerId, Request, done};
+use super::{Answer, Answered, Effect, FdHandle, Machine, OperationId, PeerId, Request, done};
 
 /// How many generations before the current one may be unreleased when a move begins.
 pub(super) const MAX_OLD: usize = 4;
@@ -55,6 +56,8 @@ pub(super) struct Move {
     pub(super) operation: OperationId,
     pub(super) phase: Phase,
     pub(super) buffers: Vec<FdHandle>,
+    /// The calls that are served again when the move is over.
+    pub(super) joiners: Vec<OperationId>,
     /// Who has mapped the buffers.
     pub(super) ready: BTreeSet<Participant>,
 }
@@ -104,16 +107,57 @@ impl Machine {
             count: call.count,
             plan: call.plan.clone(),
         };
-        self.begin_move(request, call.set, spec, call.deadline_ms)
+        self.begin_move(request, call.set, spec, (Work::Moving, call.deadline_ms))
     }
 
-    /// Begins to move a set, if nobody is in the way. The call is answered when the memory is there.
+    /// Moves a stream to more buffers for a consumer that does not fit (`error`), if its producer wishes so. The call is served
+    /// again when the move, or the one in progress, is over.
+    pub(super) fn make_room(
+        &mut self,
+        request: &Request,
+        stream: StreamId,
+        depth: u32,
+        error: BrokerError,
+    ) -> Answered {
+        let (peer, caller) = (request.peer, self.caller(request.peer)?);
+        let Some(stream) = self.streams.get(&stream) else {
+            return Err(error);
+        };
+        let id = stream.set;
+        let count = stream.promised().saturating_add(depth).saturating_add(1);
+        let deadline_ms = match stream.room_ms {
+            Some(room_ms) if count <= MAX_BUFFERS && stream.producer != caller.session => room_ms,
+            _ => return Err(error),
+        };
+        let set = self.sets.get_mut(&id).ok_or(error)?;
+        if set.moving.is_none() {
+            let spec = MoveSpec {
+                size_bytes: set.current.size_bytes,
+                count,
+                plan: set.current.plan.clone(),
+            };
+            self.begin_move(request, id, spec, (Work::MakingRoom, deadline_ms))?;
+            self.effects.push(Effect::Wait { peer });
+        } else {
+            let mut waiting = OperationId(0);
+            self.begin(request, Work::MakingRoom, NOTHING, |operation| {
+                waiting = operation;
+                Effect::Wait { peer }
+            })?;
+            let moving = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut());
+            moving.into_iter().for_each(|moving| moving.joiners.push(waiting));
+        }
+        Ok(Answer::Later)
+    }
+
+    /// Begins to move a set, if nobody is in the way. The call is answered when the memory is there ([`Work::Moving`]), or served
+    /// again when the move is over ([`Work::MakingRoom`]).
     pub(super) fn begin_move(
         &mut self,
         request: &Request,
         id: SetId,
         spec: MoveSpec,
-        deadline_ms: u64,
+        (work, deadline_ms): (Work, u64),
     ) -> Answered {
         let set = self.sets.get(&id).ok_or(BrokerError::NoSuchSet { id })?;
         self.check_movable(id, set, spec.count)?;
@@ -131,7 +175,7 @@ impl Machine {
                 count,
             }
         };
-        let answer = self.begin(request, Work::Moving, NOTHING, allocate)?;
+        let answer = self.begin(request, work, NOTHING, allocate)?;
         if let Some(set) = self.sets.get_mut(&id) {
             set.newest += 1;
             set.moving = Some(Move {
@@ -141,6 +185,10 @@ impl Machine {
                 operation,
                 phase: Phase::Allocating,
                 buffers: Vec::new(),
+                joiners: (work == Work::MakingRoom)
+                    .then_some(operation)
+                    .into_iter()
+                    .collect(),
                 ready: BTreeSet::new(),
             });
         }
@@ -333,6 +381,22 @@ impl Machine {
         set.sealed = true;
         self.end_alarm(moving.operation);
         self.announce_move(id);
+        self.serve_joiners(&moving.joiners, None);
+    }
+
+    /// Goes on with the calls that waited for a move, which failed for `error` if there is one.
+    pub(super) fn serve_joiners(&mut self, joiners: &[OperationId], error: Option<&BrokerError>) {
+        for joiner in joiners {
+            let Some(operation) = self.conclude(*joiner, Work::MakingRoom) else {
+                continue;
+            };
+            let peer = operation.request.peer;
+            self.effects.push(Effect::Resume { peer });
+            match error {
+                Some(error) => self.abandon(operation, error.clone()),
+                None => self.serve(operation.request),
+            }
+        }
     }
 
     /// Ends a move that comes to nothing. The memory in use stays.
@@ -344,6 +408,7 @@ impl Machine {
         self.drop_handles(moving.buffers);
         self.end_alarm(moving.operation);
         self.announce_move(id);
+        self.serve_joiners(&moving.joiners, Some(&error));
         if let Some(asked) = self.conclude(moving.operation, Work::Moving) {
             self.abandon(asked, error);
         }

@@ -86,6 +86,7 @@ impl Machine {
             uid: caller.uid,
             set: call.set,
             max_consumers: call.max_consumers,
+            room_ms: call.room_ms,
             pages: Some(Pages {
                 ring: ring.handle,
                 status,

@@ -279,10 +279,12 @@ impl Machine {
         self.accounts.release(set.uid, set.cost());
         let mut buffers = set.current.buffers;
         buffers.extend(set.old.into_iter().flat_map(|old| old.generation.buffers));
-        if let Some(moving) = set.moving {
-            self.end_alarm(moving.operation);
-            buffers.extend(moving.buffers);
-        }
+        let moving = set.moving;
+        buffers.extend(moving.iter().flat_map(|moving| moving.buffers.clone()));
         self.drop_handles(buffers);
+        if let Some(moving) = moving {
+            self.end_alarm(moving.operation);
+            self.serve_joiners(&moving.joiners, None);
+        }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Stream {
     pub(super) uid: u32,
     pub(super) set: SetId,
     pub(super) max_consumers: u32,
+    /// How long it may take to move to more buffers for a consumer; `None` if it is not to be done.
+    pub(super) room_ms: Option<u64>,
     /// The pages the broker hands out, as long as the stream runs.
     pub(super) pages: Option<Pages>,
     /// Why it is over, once it is.

@@ -160,6 +160,7 @@ impl Client {
             set,
             name: "preview".to_owned(),
             max_consumers,
+            room_ms: None,
         };
         let (reply, mut fds) = self.call_with(call, &[&ring]).unwrap();
         assert_eq!(fds.len(), 1);
@@ -190,6 +191,9 @@ impl Client {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         self.call_with(call, &[&page])
     }
@@ -231,6 +235,10 @@ impl StatusView {
             words: ReadOnlyWords::new(mapping, STATUS_PAGE_CELLS).unwrap(),
             fd,
         }
+    }
+
+    pub fn load_u64(&self, cell: usize) -> u64 {
+        self.words.load_u64(cell, wharf_memory::Ordering::Acquire)
     }
 
     pub fn version(&self) -> u32 {

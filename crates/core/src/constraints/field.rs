@@ -78,6 +78,20 @@ pub enum Scope {
     Derived,
 }
 
+impl Scope {
+    /// What people call it.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Device => "how a device addresses memory",
+            Self::Memory => "memory",
+            Self::Image => "a picture",
+            Self::Plane => "the planes of a picture",
+            Self::Set => "the set of buffers",
+            Self::Derived => "what is worked out",
+        }
+    }
+}
+
 /// A field with the type of its values, so that a value of the wrong unit does not compile.
 ///
 /// ```compile_fail
@@ -103,6 +117,9 @@ impl<T> Key<T> {
         self.field
     }
 }
+
+/// The values of [`Field::CacheModes`]: how the CPU's mapping can be cached.
+pub const CACHE_MODES: [&str; 3] = ["cached", "write_combined", "uncached"];
 
 /// One row of the table.
 struct Row {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::Record;
 use crate::InvalidText;
 use crate::layout::{Fourcc, Modifier};
-use crate::text::{by_text, number};
+use crate::text::{Shown, by_text, number};
 
 /// How pixels are arranged, as far as anybody but the driver can know. Equal or not: there is no order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +108,7 @@ impl fmt::Display for Tiling {
         match self {
             Self::Explicit(Modifier::LINEAR) => f.write_str("linear"),
             Self::Explicit(modifier) => modifier.fmt(f),
-            Self::Implicit(driver) => write!(f, "implicit({driver})"),
+            Self::Implicit(driver) => write!(f, "implicit({})", Shown(driver)),
         }
     }
 }

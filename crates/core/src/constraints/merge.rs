@@ -29,39 +29,60 @@ pub struct Unmergeable {
 /// # Ok::<(), wharf_core::constraints::Unmergeable>(())
 /// ```
 pub fn merge(field: Field, one: &Value, other: &Value) -> Result<Value, Unmergeable> {
-    let fail = |overflow| Unmergeable {
+    merge_as(field.merge_kind(), one, other).map_err(|failure| Unmergeable {
         field,
         one: one.clone(),
         other: other.clone(),
-        overflow,
-    };
-    let merged = match (one, other) {
-        (Value::Windows(one), Value::Windows(other)) => {
+        overflow: failure == MergeFailure::Overflow,
+    })
+}
+
+/// Why two values do not become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MergeFailure {
+    /// Nothing suits both, or they cannot be compared.
+    Nothing,
+    /// What suits both is beyond 64 bits.
+    Overflow,
+}
+
+/// Puts two values together whose kind comes from elsewhere than the table.
+pub(crate) fn merge_as(kind: MergeKind, one: &Value, other: &Value) -> Result<Value, MergeFailure> {
+    if one.value_type() != other.value_type() {
+        return Err(MergeFailure::Nothing);
+    }
+    let merged = match (kind, one, other) {
+        (MergeKind::Equal, one, other) => (one == other).then(|| one.clone()),
+        (MergeKind::Intersection, Value::Windows(one), Value::Windows(other)) => {
             let both = one.intersection(other);
             (!both.is_empty()).then_some(Value::Windows(both))
         }
-        (Value::Names(one), Value::Names(other)) => {
+        (MergeKind::Intersection, Value::Names(one), Value::Names(other)) => {
             let both = one.intersection(other);
             (!both.is_empty()).then_some(Value::Names(both))
         }
-        (Value::Sizes(one), Value::Sizes(other)) => {
+        (MergeKind::Union, Value::Names(one), Value::Names(other)) => Some(Value::Names(one.union(other))),
+        (MergeKind::Union, Value::Sizes(one), Value::Sizes(other)) => {
             let all: Sizes = one.as_slice().iter().chain(other.as_slice()).copied().collect();
             Some(Value::Sizes(all))
         }
-        (Value::Rules(one), Value::Rules(other)) => {
+        (MergeKind::Rules, Value::Rules(one), Value::Rules(other)) => {
             Some(Value::Rules(one.iter().chain(other.iter()).collect::<Rules>()))
         }
-        (one, other) if std::mem::discriminant(one) != std::mem::discriminant(other) => None,
-        (one, other) => match (field.merge_kind(), one.number(), other.number()) {
-            (MergeKind::Equal, ..) => (one == other).then(|| one.clone()),
-            (kind, Some(one), Some(other)) => {
-                let number = merge_numbers(kind, one, other).ok_or_else(|| fail(true))?;
-                Value::of_number(field, number)
+        (MergeKind::Or, Value::Needed, Value::Needed) => Some(Value::Needed),
+        (MergeKind::Max, Value::Coherency(one), Value::Coherency(other)) => {
+            Some(Value::Coherency(*one.max(other)))
+        }
+        (MergeKind::Max, Value::CpuUse(one), Value::CpuUse(other)) => Some(Value::CpuUse(*one.max(other))),
+        (kind, one_value, other) => match (one_value.number(), other.number()) {
+            (Some(one), Some(other)) => {
+                let number = merge_numbers(kind, one, other).ok_or(MergeFailure::Overflow)?;
+                one_value.with_number(number)
             }
             _ => None,
         },
     };
-    merged.ok_or_else(|| fail(false))
+    merged.ok_or(MergeFailure::Nothing)
 }
 
 /// The number that two become; `None` when it is beyond 64 bits.

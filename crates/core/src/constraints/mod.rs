@@ -23,7 +23,7 @@
 //!
 //! let read: Constraints = serde_json::from_str(r#"{"windows": ["0..1 GiB"], "size_align_bytes": "4 KiB"}"#)?;
 //! assert_eq!(read.memory().get(key::SIZE_ALIGN.field()), Some(&Bytes(4096).into()));
-//! assert!(serde_json::from_str::<Constraints>(r#"{"size_alignment": 4096}"#).is_err());
+//! assert!(serde_json::from_str::<Constraints>(r#"{"size_align_bytes": 0}"#).is_err());
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
@@ -31,6 +31,7 @@ mod declaration;
 mod extension;
 mod field;
 mod image;
+mod invalid;
 mod merge;
 mod record;
 pub(crate) mod serial;
@@ -39,12 +40,13 @@ mod value;
 
 pub use declaration::{Constraints, ConstraintsBuilder};
 pub use extension::{Extension, ExtensionKey};
-pub use field::{Field, Key, MergeKind, Scope, Unit, key};
+pub use field::{CACHE_MODES, Field, Key, MergeKind, Scope, Unit, key};
 pub use image::{FormatKey, ImageConstraints, Tiling};
+pub use invalid::{InvalidConstraint, MAX_ENTRIES, MAX_NAME_BYTES};
 pub(crate) use merge::merge_numbers;
 pub use merge::{Unmergeable, merge};
 pub use record::Record;
-pub use validate::InvalidConstraint;
+
 use value::Typed;
 pub use value::{
     Buffers, Bytes, CpuUse, Mask, Names, Pixels, Rows, Rules, Segments, Size, Sizes, StrideRule, Value,

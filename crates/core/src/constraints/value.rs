@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Field;
 use crate::dma::{Coherency, Translation, Windows};
-use crate::text::bytes_or_text;
+use crate::text::{Shown, bytes_or_text};
 
 macro_rules! units {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -172,6 +172,30 @@ pub(super) trait Typed {
     const TYPE: ValueType;
 }
 
+impl ValueType {
+    /// What people call such values.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Bytes => "a number of bytes",
+            Self::Segments => "a number of segments",
+            Self::Mask => "a mask of addresses",
+            Self::Address => "an address",
+            Self::Pixels => "a number of pixels",
+            Self::Rows => "a number of rows",
+            Self::Buffers => "a number of buffers",
+            Self::Windows => "ranges of addresses",
+            Self::Translation => "a translation",
+            Self::Coherency => "snooping or sync",
+            Self::CpuUse => "never, rarely or often",
+            Self::Names => "a list of names",
+            Self::Sizes => "sizes of pictures",
+            Self::Rules => "rules for strides",
+            Self::Text => "one name",
+            Self::Needed => "needed, or nothing",
+        }
+    }
+}
+
 impl Names {
     /// Returns the names, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
@@ -186,6 +210,16 @@ impl Names {
     /// Says whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the names that are in any of both.
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
     }
 
     /// Returns the names that are in both.
@@ -306,6 +340,20 @@ impl Value {
         })
     }
 
+    /// The same value with another number; `None` if it has none.
+    pub(super) fn with_number(&self, number: u64) -> Option<Self> {
+        Some(match self {
+            Self::Bytes(_) => Self::Bytes(number),
+            Self::Segments(_) => Self::Segments(number),
+            Self::Mask(_) => Self::Mask(number),
+            Self::Address(_) => Self::Address(number),
+            Self::Pixels(_) => Self::Pixels(number),
+            Self::Rows(_) => Self::Rows(number),
+            Self::Buffers(_) => Self::Buffers(number),
+            _ => return None,
+        })
+    }
+
     /// The number that the value stands for, if it stands for one.
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
@@ -382,7 +430,7 @@ fn list<T: fmt::Display>(
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        list(f, self.iter(), ", ")
+        list(f, self.iter().map(Shown), ", ")
     }
 }
 
@@ -443,7 +491,7 @@ impl fmt::Display for Value {
             Self::Names(names) => names.fmt(f),
             Self::Sizes(sizes) => sizes.fmt(f),
             Self::Rules(rules) => rules.fmt(f),
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) => Shown(text).fmt(f),
             Self::Needed => f.write_str("needed"),
         }
     }

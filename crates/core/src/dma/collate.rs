@@ -2,7 +2,7 @@
 
 use super::merge::fold;
 use super::physical::Physical;
-use super::{Conflict, DmaLimits, Field, Need, Place, Requirements, Translation, Value, Violation};
+use super::{Conflict, DmaLimits, Field, Need, Place, Requirements, Translation, Value, Violation, Windows};
 
 /// Puts together what all participants need of the memory of a buffer of `size_bytes`: what an exporter sees that allocates at
 /// the first map.
@@ -77,10 +77,29 @@ fn conflict_alone(who: &str, limits: &DmaLimits, size_bytes: u64) -> Conflict {
 
 impl DmaLimits {
     /// The field that no memory of this size can satisfy.
-    fn failing_alone(&self, size_bytes: u64) -> Option<Field> {
+    pub(super) fn failing_alone(&self, size_bytes: u64) -> Option<Field> {
         self.check_alone(size_bytes)
             .err()
             .map(|violation| violation.field)
+    }
+
+    /// What the sizes of buffers are multiples of, in bytes.
+    pub(crate) fn size_unit_bytes(&self) -> u64 {
+        self.length_granule().max(self.page_granule())
+    }
+
+    /// Says whether a buffer of `size_bytes`, a multiple of the unit, could be mapped wherever it is.
+    pub(crate) fn could_hold(&self, size_bytes: u64) -> bool {
+        let fits_windows = || {
+            let windows = self.physical_windows().unwrap_or_else(Windows::all);
+            let rooms = windows.rooms(self.segment_align(), self.length_granule());
+            let room = match self.segment_count() {
+                Some((_, 1)) => rooms.max().unwrap_or(0),
+                _ => rooms.sum(),
+            };
+            room >= u128::from(size_bytes)
+        };
+        self.check_alone(size_bytes).is_ok() && fits_windows()
     }
 
     fn check_alone(&self, size_bytes: u64) -> Result<(), Violation> {

@@ -72,6 +72,7 @@ pub use device_error::DeviceError;
 pub use limits::{DmaLimits, DmaLimitsBuilder};
 pub use merge::merge;
 pub use ops::{DirectDma, DmaOps};
+pub(crate) use physical::Physical;
 pub use requirements::{Requirements, Unsuitable};
 pub use storage::{PhysicalRun, Storage, StorageError};
 pub use table::{SgSegment, SgTable};

@@ -2,18 +2,18 @@
 
 use crate::PAGE_BYTES;
 
-use super::{DmaLimits, Field, Need, Translation, Value, Windows};
+use super::{DmaLimits, Field, Need, Place, Translation, Value, Windows};
 
 /// What needs of physical memory come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Physical {
-    pub(super) windows: Option<Windows>,
+pub(crate) struct Physical {
+    pub(crate) windows: Option<Windows>,
     /// The most runs, and the field that says so.
     pub(super) runs: Option<(Field, u64)>,
-    pub(super) base_align: u64,
-    pub(super) run_align: u64,
+    pub(crate) base_align: u64,
+    pub(crate) run_align: u64,
     pub(super) run_granule: u64,
-    pub(super) min_chunk: u64,
+    pub(crate) min_chunk: u64,
 }
 
 impl DmaLimits {
@@ -68,6 +68,63 @@ impl DmaLimits {
         coalesces || self.min_chunk(size_bytes).is_some()
     }
 
+    /// The field in which one run might break the limits that a heap puts anywhere in `windows` at a multiple of `align_bytes`.
+    /// `None` if it does not, wherever it is. That it is within reach and aligned is another matter.
+    pub(crate) fn failing_run(
+        &self,
+        size_bytes: u64,
+        align_bytes: u64,
+        windows: Option<&Windows>,
+    ) -> Option<Field> {
+        let shifted = match self.translation_or_physical() {
+            // An IOMMU maps it at a boundary.
+            Translation::Iommu { .. } => 0,
+            Translation::Direct { offset_bytes } => {
+                u64::from(self.might_cross(size_bytes, align_bytes, windows, offset_bytes))
+            }
+        };
+        let pieces = match self.check_divisible(size_bytes, Place::Whole) {
+            Ok(pieces) => pieces.saturating_add(shifted),
+            Err(violation) => return Some(violation.field),
+        };
+        let uneven = shifted > 0 && !self.block_bytes().is_multiple_of(u128::from(self.step()));
+        if uneven || self.check_count(pieces).is_err() {
+            let by_boundary = uneven || self.check_count(pieces - shifted).is_ok();
+            let count = self.segment_count().map(|(field, _)| field);
+            return count.filter(|_| !by_boundary).or(Some(Field::BoundaryMask));
+        }
+        None
+    }
+
+    /// Whether a run might lie across a boundary that it would not if it began at one.
+    fn might_cross(
+        &self,
+        size_bytes: u64,
+        align_bytes: u64,
+        windows: Option<&Windows>,
+        offset_bytes: i64,
+    ) -> bool {
+        if self.boundary_mask().is_none() {
+            return false;
+        }
+        let block = self.with_physical_boundaries().block_bytes();
+        let aligned = u128::from(align_bytes) >= block
+            || size_bytes
+                .checked_next_power_of_two()
+                .is_some_and(|whole| align_bytes >= whole);
+        let within_one = |windows: &Windows| {
+            let seen = windows.moved(i128::from(offset_bytes));
+            let mut blocks = seen.as_slice().iter().map(|window| {
+                (
+                    u128::from(window.first) / self.block_bytes(),
+                    u128::from(window.last) / self.block_bytes(),
+                )
+            });
+            blocks.all(|(first, last)| first == last)
+        };
+        !aligned && !windows.is_some_and(within_one)
+    }
+
     /// The smallest power of two of bytes such that chunks of it, each at a multiple of it, do not become too many segments.
     fn min_chunk(&self, size_bytes: u64) -> Option<u64> {
         let most = self.segment_count().map_or(u64::MAX - 1, |(_, most)| most);
@@ -100,6 +157,35 @@ impl DmaLimits {
 }
 
 impl Physical {
+    /// What limits come to for a size, and whether chunks of some length suit all of them.
+    ///
+    /// # Errors
+    /// The field that no memory of this size can satisfy.
+    pub(crate) fn of_all<'a>(
+        limits: impl IntoIterator<Item = &'a DmaLimits>,
+        size_bytes: u64,
+    ) -> Result<(Self, bool), Field> {
+        let mut needs = Vec::new();
+        let mut every_chunk = true;
+        for limits in limits {
+            if let Some(field) = limits.failing_alone(size_bytes) {
+                return Err(field);
+            }
+            needs.extend(limits.physical("", size_bytes));
+            every_chunk &= limits.chunks_suffice(size_bytes);
+        }
+        let physical = Self::of(&needs);
+        match physical.failing(size_bytes) {
+            Some(field) => Err(field),
+            None => Ok((physical, every_chunk)),
+        }
+    }
+
+    /// Says whether the memory has to be one run.
+    pub(crate) fn is_one_run(&self) -> bool {
+        self.runs.is_some_and(|(_, most)| most == 1)
+    }
+
     pub(super) fn of(needs: &[Need]) -> Self {
         let mut windows: Option<Windows> = None;
         for need in needs {

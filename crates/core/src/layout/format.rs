@@ -49,6 +49,23 @@ impl Fourcc {
         self.0
     }
 
+    /// Returns how many planes pictures of the format have; `None` for a format that is not known.
+    pub fn plane_count(self) -> Option<usize> {
+        Some(self.format()?.len())
+    }
+
+    /// Returns the bytes of a row of a plane that hold samples, in a picture `width` pixels wide; `None` if there is no such plane.
+    pub fn row_bytes(self, plane: usize, width: u32) -> Option<u64> {
+        let plane = self.format()?.get(plane)?;
+        Some(u64::from(width.div_ceil(plane.pixels_across)) * u64::from(plane.sample_bytes))
+    }
+
+    /// Returns the rows of a plane in a picture `height` pixels high; `None` if there is no such plane.
+    pub fn rows(self, plane: usize, height: u32) -> Option<u64> {
+        let plane = self.format()?.get(plane)?;
+        Some(u64::from(height.div_ceil(plane.rows_down)))
+    }
+
     pub(super) fn format(self) -> Option<&'static [PlaneFormat]> {
         FORMATS
             .iter()

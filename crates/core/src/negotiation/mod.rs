@@ -11,16 +11,21 @@
 //!
 //! Contract: N.
 
+mod blame;
 mod display;
 mod evaluate;
+mod explain;
 mod file;
 mod heap;
 mod needs;
 mod participant;
 mod plan;
 mod problem;
+mod relax;
 mod report;
+mod search;
 mod serial;
+mod solve;
 mod validate;
 
 pub use display::{Palette, Plain, Role};
@@ -33,4 +38,5 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
-pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS, MAX_NAME_BYTES};
+pub use solve::{next_best, solve};
+pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};

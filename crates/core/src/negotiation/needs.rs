@@ -60,6 +60,22 @@ impl Needs {
         }
     }
 
+    /// Returns the needs as they would be if each were another, or none.
+    pub(crate) fn edited(&self, edit: impl Fn(&Need) -> Option<Need>) -> Self {
+        let mut edited = Self {
+            all: Vec::with_capacity(self.all.len()),
+            speakers: Vec::with_capacity(self.speakers.len()),
+        };
+        for (speaker, range) in &self.speakers {
+            let first = edited.all.len();
+            edited
+                .all
+                .extend(self.all[range.clone()].iter().filter_map(&edit));
+            edited.speakers.push((*speaker, first..edited.all.len()));
+        }
+        edited
+    }
+
     /// Returns all alternatives of all functions, in order.
     pub(crate) fn speakers(&self) -> impl Iterator<Item = Speaker> {
         self.speakers.iter().map(|(speaker, _)| *speaker)

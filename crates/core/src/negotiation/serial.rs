@@ -18,6 +18,9 @@ pub(super) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<ParticipantId>,
     label: Box<str>,
+    /// Whether it comes when there is memory already: said in the file of a set, where all are listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) late: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +72,7 @@ impl TryFrom<Entry> for Participant {
 
     fn try_from(entry: Entry) -> Result<Self, InvalidParticipant> {
         match entry.id {
+            _ if entry.late => Err(InvalidParticipant::Late { label: entry.label }),
             Some(id) => entry.numbered(id),
             None => Err(InvalidParticipant::NoId { label: entry.label }),
         }
@@ -80,6 +84,7 @@ impl From<Participant> for Entry {
         Self {
             id: Some(participant.id),
             label: participant.label,
+            late: false,
             pid: participant.pid,
             device: participant.device,
             access: participant.access,

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use super::{HeapOffer, Participant};
+use crate::constraints::{CACHE_MODES, MAX_NAME_BYTES, Value};
 use crate::{Errno, PAGE_BYTES};
 
-/// Longest label or name, in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
 /// Most functions of one participant.
 pub const MAX_FUNCTIONS: usize = 64;
 /// Most alternatives of one function.
@@ -63,8 +62,14 @@ pub enum InvalidParticipant {
         alternative: Box<str>,
     },
     /// It has no number.
-    #[error("{label} has no id; give each participant one of its own")]
+    #[error("{label:?} has no id; give each participant one of its own")]
     NoId {
+        /// Who.
+        label: Box<str>,
+    },
+    /// It is said to be late where there is nobody else to be later than.
+    #[error("{label} cannot be late by itself; only the file of a set can say who is")]
+    Late {
         /// Who.
         label: Box<str>,
     },
@@ -94,14 +99,14 @@ pub enum InvalidHeap {
         name: Box<str>,
     },
     /// A promise means nothing.
-    #[error("the heap {heap} has {promise} of {bytes} bytes; use {need}")]
+    #[error("the heap {heap} promises {promise} of {value}; use {need}")]
     Promise {
         /// Whose.
         heap: Box<str>,
         /// Which.
         promise: &'static str,
         /// What it says.
-        bytes: u64,
+        value: Value,
         /// What it has to be.
         need: &'static str,
     },
@@ -131,8 +136,10 @@ impl HeapOffer {
     }
 }
 
-pub(super) fn participants(participants: &[Participant]) -> Result<(), InvalidParticipant> {
-    let mut ids = HashSet::with_capacity(participants.len());
+pub(super) fn participants<'a>(
+    participants: impl IntoIterator<Item = &'a Participant>,
+) -> Result<(), InvalidParticipant> {
+    let mut ids = HashSet::new();
     for one in participants {
         participant(one)?;
         if !ids.insert(one.id) {
@@ -161,27 +168,50 @@ fn heap(heap: &HeapOffer) -> Result<(), InvalidHeap> {
             name: heap.name.clone(),
         });
     }
-    let promises = [
-        ("chunks", heap.guarantees.chunk_bytes),
-        ("an alignment", heap.guarantees.base_align_bytes),
+    let promise = |promise, value, need| {
+        Err(InvalidHeap::Promise {
+            heap: heap.name.clone(),
+            promise,
+            value,
+            need,
+        })
+    };
+    let guarantees = &heap.guarantees;
+    let units = [
+        ("chunks", guarantees.chunk_bytes),
+        ("an alignment", guarantees.base_align_bytes),
     ];
-    for (promise, bytes) in promises {
+    for (what, bytes) in units {
         if !bytes.is_power_of_two() || bytes < PAGE_BYTES {
-            return Err(InvalidHeap::Promise {
-                heap: heap.name.clone(),
-                promise,
-                bytes,
-                need: "a power of two of at least a page of 4096 bytes",
-            });
+            return promise(
+                what,
+                Value::Bytes(bytes),
+                "a power of two of at least a page of 4096 bytes",
+            );
         }
     }
-    if heap.guarantees.max_size_bytes < PAGE_BYTES {
-        return Err(InvalidHeap::Promise {
-            heap: heap.name.clone(),
-            promise: "buffers",
-            bytes: heap.guarantees.max_size_bytes,
-            need: "at least a page of 4096 bytes",
-        });
+    if guarantees.max_size_bytes < PAGE_BYTES {
+        let size = Value::Bytes(guarantees.max_size_bytes);
+        return promise("buffers", size, "at least a page of 4096 bytes");
+    }
+    if let Some(windows) = guarantees.windows.as_ref().filter(|windows| windows.is_empty()) {
+        return promise(
+            "windows",
+            Value::Windows(windows.clone()),
+            "at least one, or none at all",
+        );
+    }
+    if !guarantees
+        .cache_modes
+        .iter()
+        .all(|mode| CACHE_MODES.contains(&mode))
+    {
+        let modes = Value::Names(guarantees.cache_modes.clone());
+        return promise("cache modes", modes, "cached, write_combined and uncached");
+    }
+    if !is_name(&guarantees.protection) {
+        let scheme = Value::Text(guarantees.protection.clone());
+        return promise("protection", scheme, "1 to 256 bytes without control characters");
     }
     Ok(())
 }
@@ -191,6 +221,9 @@ pub(super) fn participant(participant: &Participant) -> Result<(), InvalidPartic
     name("the label", label)?;
     if let Some(device) = &participant.device {
         name("the device", device)?;
+    }
+    if let Some(source) = &participant.source {
+        name("the source", source)?;
     }
     list("functions", label, participant.functions.len(), MAX_FUNCTIONS)?;
     let mut names = HashSet::new();

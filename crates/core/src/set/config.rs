@@ -1,10 +1,13 @@
 //! What the creator of a set decides.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rights, TokenSpec};
 use crate::negotiation::{HeapOffer, Policy};
 
 /// What becomes of somebody who comes when there is memory already, and whom it does not suit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LatePolicy {
     /// It is refused.
     #[default]

@@ -50,8 +50,9 @@ impl SetMachine {
         self.check_settled()?;
         let participant = self.checked(token, participant)?;
         if !self.is_allocated() {
-            self.replace_phantom(self.phantom_for(&participant));
+            let phantom = self.phantom_for(&participant);
             self.set_standing(token, Standing::Declared(participant));
+            self.replace_phantom(phantom, token);
             self.seal_if_complete();
             return Ok(Declared::Collected);
         }
@@ -142,14 +143,6 @@ impl SetMachine {
         found.map(|(token, _)| *token)
     }
 
-    /// Ends a phantom, whose place somebody takes.
-    pub(super) fn replace_phantom(&mut self, phantom: Option<TokenId>) {
-        if let Some(phantom) = phantom {
-            self.set_standing(phantom, Standing::Released(None));
-            self.prune();
-        }
-    }
-
     fn come_late(
         &mut self,
         token: TokenId,
@@ -159,14 +152,13 @@ impl SetMachine {
         let phantom = self.phantom_for(&participant);
         match self.ask_to_join(token, &participant, phantom, holders)? {
             Joining::Fits(ledger) => {
-                self.replace_phantom(phantom);
                 self.set_standing(token, Standing::Declared(participant));
-                let Some(current) = &mut self.current else {
-                    return Err(SetError::Sealed);
-                };
-                current.ledger = ledger;
-                let generation = current.number;
+                if let Some(current) = &mut self.current {
+                    current.ledger = ledger;
+                }
+                let generation = self.generation().unwrap_or(0);
                 self.tell(token, News::Ready { generation });
+                self.replace_phantom(phantom, token);
                 Ok(Declared::Fits { generation })
             }
             Joining::Move { plan, misfit } => {

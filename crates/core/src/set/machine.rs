@@ -8,9 +8,9 @@ use super::attempt::Attempt;
 use super::node::{Node, Standing};
 use super::{News, Order, SetConfig, SetError, SetFailure, SetStatus, Solver, TokenId};
 use crate::BufferName;
+use crate::constraints::MAX_NAME_BYTES;
 use crate::negotiation::{
-    HeapOffer, InvalidParticipant, Ledger, MAX_NAME_BYTES, Misfit, Participant, Plan, Presence, Problem,
-    Report,
+    HeapOffer, InvalidParticipant, Ledger, Misfit, Participant, Plan, Presence, Problem, Report,
 };
 
 /// Most tokens of a set that are held, participants included.

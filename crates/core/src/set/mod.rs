@@ -31,6 +31,7 @@ mod config;
 mod declaring;
 mod error;
 mod listing;
+pub mod local;
 mod machine;
 mod moving;
 mod node;

@@ -38,7 +38,6 @@ impl SetMachine {
         let generation = self.accept(&moving.attempt);
         let from = self.generation().unwrap_or(0);
         let stayed = self.members();
-        self.replace_phantom(moving.phantom);
         if let Some(node) = self.nodes.get_mut(&moving.newcomer)
             && let Standing::Joining(participant) = &node.standing
         {
@@ -52,6 +51,7 @@ impl SetMachine {
         self.tell(moving.newcomer, News::Ready { generation: to });
         self.leave_out();
         self.order(Order::Free { generation: from });
+        self.replace_phantom(moving.phantom, moving.newcomer);
         Ok(())
     }
 
@@ -124,6 +124,7 @@ impl SetMachine {
         if let Some(newcomer) = self.give_up_move() {
             self.set_standing(newcomer, Standing::Issued);
             self.tell(newcomer, News::Refused(error));
+            self.forget_released();
         }
     }
 
@@ -143,16 +144,18 @@ impl SetMachine {
         }
     }
 
-    /// What was declared by those who have left in good order is in force no more, unless the new memory was allocated for it.
-    fn forget_released(&mut self) {
-        let Some(current) = &self.current else { return };
-        let counted = |token: &TokenId| {
-            let mut entries = current.ledger.entries.iter();
-            entries.any(|entry| entry.participant == token.participant())
-        };
-        for (token, node) in &mut self.nodes {
-            if matches!(node.standing, Standing::Released(Some(_))) && !counted(token) {
-                node.standing = Standing::Released(None);
+    /// Forgets those who have left in good order and for whom no buffers are reserved.
+    pub(super) fn forget_released(&mut self) {
+        let released = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| matches!(node.standing, Standing::Released(Some(_))));
+        let released: Vec<TokenId> = released.map(|(token, _)| *token).collect();
+        for token in released {
+            let counts = self.counts(token);
+            if counts.is_none_or(|counts| counts.camping == 0 && counts.slack == 0) {
+                self.forget_counts(token);
+                self.set_standing(token, Standing::Released(None));
             }
         }
         self.prune();

@@ -70,7 +70,7 @@ impl Node {
 
     /// Whether it keeps the set alive.
     pub(super) fn keeps_alive(&self) -> bool {
-        self.is_held() && self.spec.tie == Tie::Strong && !self.is_phantom()
+        self.is_held() && self.spec.tie == Tie::Strong
     }
 
     /// Whether the others wait for it.

@@ -63,6 +63,11 @@ pub enum News {
         /// To which.
         to: u64,
     },
+    /// It was a phantom, and somebody real takes its place: its token is gone.
+    Replaced {
+        /// Who does.
+        by: ParticipantId,
+    },
     /// It takes no part any more, because somebody whose failure it shares went away.
     Lost,
     /// The set is over.

@@ -155,7 +155,7 @@ impl SetMachine {
             .map(|node| mem::replace(&mut node.standing, standing))
     }
 
-    fn forget_counts(&mut self, token: TokenId) {
+    pub(super) fn forget_counts(&mut self, token: TokenId) {
         if let Some(current) = &mut self.current {
             let entries = &mut current.ledger.entries;
             entries.retain(|entry| entry.participant != token.participant());
@@ -164,12 +164,30 @@ impl SetMachine {
 
     /// What follows when somebody has gone.
     fn after_leaving(&mut self) {
+        if matches!(self.phase, Phase::Live) {
+            self.forget_released();
+        }
         self.prune();
-        if self.nodes.values().any(|node| node.keeps_alive()) {
-            self.seal_if_complete();
-        } else {
+        self.end_if_abandoned();
+        self.seal_if_complete();
+    }
+
+    /// Ends the set if nobody keeps it alive.
+    fn end_if_abandoned(&mut self) {
+        if !self.nodes.values().any(|node| node.keeps_alive()) {
             self.end(SetFailure::Ended);
         }
+    }
+
+    /// Ends a phantom, whose place `by` takes.
+    pub(super) fn replace_phantom(&mut self, phantom: Option<TokenId>, by: TokenId) {
+        let Some(phantom) = phantom else { return };
+        self.set_standing(phantom, Standing::Released(None));
+        self.forget_counts(phantom);
+        let by = by.participant();
+        self.tell(phantom, News::Replaced { by });
+        self.prune();
+        self.end_if_abandoned();
     }
 
     /// Forgets tokens that are gone, and from which none is left that was issued.

@@ -7,11 +7,12 @@ use wharf_core::constraints::{
 use wharf_core::dma::{Translation, Window};
 use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{
-    Blame, Conflict, Eliminated, Elimination, FieldPath, LimitOrigin, Member, ParticipantId, Relaxation,
-    Report, ReportKind, SetFile,
+    Blame, Conflict, Eliminated, Elimination, FieldPath, LimitOrigin, Member, Participant, ParticipantId,
+    Relaxation, Report, ReportKind, SetFile,
 };
+use wharf_core::set::LatePolicy;
 
-const EXAMPLE: &str = include_str!("../fixtures/worked_example.toml");
+const EXAMPLE: &str = include_str!("../../../../sets/worked-example.toml");
 
 fn example() -> SetFile {
     toml::from_str(EXAMPLE).unwrap()
@@ -87,6 +88,13 @@ fn errors_name_line_field_and_reason() {
     );
     let error = error_of::<SetFile>(&EXAMPLE.replace("camping = 4", "camping = \"many\""));
     assert_says(&error, &["line ", "camping: ", "\"many\" is not a number"]);
+    let error = error_of::<SetFile>(&EXAMPLE.replace("label = \"gpu\"", "label = \"\""));
+    assert_says(
+        &error,
+        &["[[participants]]", "the label \"\": use 1 to 256 bytes"],
+    );
+    let error = error_of::<SetFile>(&EXAMPLE.replace("name = \"cma-low\"", "name = \"a\\tb\""));
+    assert_says(&error, &["[[heaps]]", "the heap \"a\\tb\": use 1 to 256 bytes"]);
     let error = error_of::<SetFile>(&EXAMPLE.replace("rows_align = 16", "row_align = 16"));
     assert_says(&error, &["line ", "unknown field \"row_align\""]);
 }
@@ -167,6 +175,39 @@ fn participants_without_numbers_are_numbered_by_their_place() {
         &error_of::<SetFile>(&twice),
         &["two participants have the number 2"],
     );
+}
+
+#[test]
+fn late_participants_are_no_part_of_the_problem() {
+    let toml = r#"
+        name = "pair"
+        late_policy = "reallocate"
+        [[participants]]
+        label = "encoder"
+        late = true
+        functions = [{ name = "encode" }]
+        [[participants]]
+        label = "camera"
+        functions = [{ name = "capture" }]
+    "#;
+    let set: SetFile = toml::from_str(toml).unwrap();
+    let names = |list: &[Participant]| -> Vec<String> {
+        list.iter().map(|one| format!("{} {one}", one.id.0)).collect()
+    };
+    assert_eq!(names(set.problem().participants), ["2 camera"]);
+    assert_eq!(names(set.late()), ["1 encoder"]);
+    assert_eq!(set.late_policy(), LatePolicy::Reallocate);
+    assert_eq!(example().late_policy(), LatePolicy::Refuse);
+    let json = serde_json::to_string(&set).unwrap();
+    assert_eq!(serde_json::from_str::<SetFile>(&json).unwrap(), set);
+    let twice = toml.replace("late = true", "late = true\nid = 2");
+    assert_says(
+        &error_of::<SetFile>(&twice),
+        &["two participants have the number 2"],
+    );
+    let alone = r#"{"id": 1, "label": "encoder", "late": true, "functions": [{"name": "encode"}]}"#;
+    let error = serde_json::from_str::<Participant>(alone).unwrap_err();
+    assert_says(&error.to_string(), &["encoder cannot be late by itself"]);
 }
 
 #[test]

@@ -43,12 +43,15 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         }
         .into()),
         number().prop_map(|set| FreeBuffers { set: SetId(set) }.into()),
-        (number(), text(), any::<u32>()).prop_map(|(set, name, max_consumers)| CreateStream {
-            set: SetId(set),
-            name,
-            max_consumers
-        }
-        .into()),
+        (number(), text(), any::<u32>(), option::of(number())).prop_map(
+            |(set, name, max_consumers, room_ms)| CreateStream {
+                set: SetId(set),
+                name,
+                max_consumers,
+                room_ms,
+            }
+            .into()
+        ),
         (kind(), number(), any::<u32>()).prop_map(|(kind, id, uses)| IssueToken { kind, id, uses }.into()),
         (token(), option::of(contract()))
             .prop_map(|(token, contract)| ImportBuffers { token, contract }.into()),
@@ -65,6 +68,9 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 policy,
                 stream,
                 contract,
+                needs: None,
+                participant: None,
+                wait_ms: None,
             }
             .into()),
         (number(), number()).prop_map(|(stream, after)| TakeChanges {

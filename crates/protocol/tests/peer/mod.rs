@@ -65,6 +65,7 @@ pub(crate) fn create(name: &str) -> CreateStream {
         set: SetId(1),
         name: name.to_owned(),
         max_consumers: 1,
+        room_ms: None,
     }
 }
 

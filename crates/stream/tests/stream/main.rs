@@ -9,6 +9,7 @@ mod hostile_consumer;
 mod hostile_producer;
 mod membership;
 mod model;
+mod moving;
 mod stress;
 mod support;
 mod waiting;

@@ -55,6 +55,22 @@ pub enum Order {
     },
     /// Producer: says who has departed since it was last asked and who is there. `Roster`.
     Roster,
+    /// Producer: begins to move the stream to other buffers. `Moving` or `Refused`.
+    Move {
+        /// The size of each in bytes.
+        size_bytes: u64,
+        /// How many.
+        buffers: u32,
+        /// How long all of it may take, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// Producer: says how a move stands. `Moving` or, when it came to nothing, `Refused`.
+    AskMove {
+        /// The generation moved to.
+        generation: u64,
+    },
+    /// Producer or consumer, which may be about to join: stops itself, as by SIGSTOP, at a step of the next move. `Done`.
+    StopAt(MoveStage),
     /// Producer: ends the stream in order. `Done`, or `Refused` without a broker.
     Finish,
     /// Consumer: joins a stream and goes on receiving. `Done` or `Refused`.
@@ -74,6 +90,21 @@ pub enum Order {
     },
 }
 
+/// A step of a move, as one participant goes through it; see `wharf::MoveStep`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveStage {
+    /// Before it takes the new buffers.
+    Offered,
+    /// Before it tells the broker that it has them.
+    Taken,
+    /// After that.
+    Ready,
+    /// When it sees them in use.
+    Committed,
+    /// At its first frame in them.
+    FirstFrame,
+}
+
 /// What stream a producer starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerTerms {
@@ -83,6 +114,8 @@ pub struct ProducerTerms {
     pub size_bytes: u64,
     /// How many consumers there may be at a time.
     pub max_consumers: u32,
+    /// How long it may take to make room for one that does not fit, in milliseconds; `None` if that is not to be done.
+    pub room_ms: Option<u64>,
     /// What to fill frames with.
     pub pattern: Pattern,
 }

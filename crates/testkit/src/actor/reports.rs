@@ -24,6 +24,13 @@ pub enum Report {
         /// Number of the last one.
         seq: u64,
     },
+    /// How a move stands.
+    Moving {
+        /// The generation moved to.
+        generation: u64,
+        /// Whether it is in use.
+        committed: bool,
+    },
     /// Consumers were in the way.
     Blocked {
         /// The error's text.
@@ -90,6 +97,8 @@ pub struct Tally {
     pub first_seq: u64,
     /// Number of the last frame received; 0 before.
     pub last_seq: u64,
+    /// The generation of the buffers that the last frame lay in.
+    pub generation: u64,
     /// Frames held now.
     pub holding: usize,
     /// How the stream ended, if it has.

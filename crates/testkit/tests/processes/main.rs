@@ -10,6 +10,7 @@ mod consumer_kills;
 mod contention;
 mod few_descriptors;
 mod late_joiners;
+mod moves;
 mod no_copies;
 mod producer_kills;
 mod read_only;

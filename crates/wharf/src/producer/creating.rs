@@ -20,7 +20,7 @@ impl Producer {
         connection: &Arc<Connection>,
         name: &str,
         buffers: BufferSet,
-        max_consumers: u32,
+        (max_consumers, room_ms): (u32, Option<u64>),
     ) -> Result<Self, SessionError> {
         if !buffers.is_writable() {
             return Err(SessionError::NotWritable {
@@ -32,6 +32,7 @@ impl Producer {
             set: buffers.set(),
             name: name.to_owned(),
             max_consumers,
+            room_ms,
         };
         let undo = |connection: &Connection, reply: &CreateStreamReply| {
             connection.give_back(EndStream {

@@ -22,8 +22,25 @@ impl World {
         self.machine.audit_peers();
         self.machine.audit_sets();
         self.machine.audit_streams();
+        self.audit_waiting();
         self.audit_descriptors();
         self.audit_status_pages();
+    }
+
+    /// Those who are not served are those for whom room is made.
+    fn audit_waiting(&self) {
+        let operations = self.machine.operations.values();
+        let joining = operations.filter(|operation| operation.work == Work::MakingRoom);
+        let joining: BTreeSet<_> = joining.map(|operation| operation.request.peer).collect();
+        assert_eq!(self.waiting, joining);
+        let moves = self.machine.sets.values().filter_map(|set| set.moving.as_ref());
+        let waited_for: BTreeSet<_> = moves.flat_map(|moving| &moving.joiners).collect();
+        for (id, operation) in &self.machine.operations {
+            assert!(
+                operation.work != Work::MakingRoom || waited_for.contains(id),
+                "{id:?} waits for nothing"
+            );
+        }
     }
 
     /// What the driver holds is what the machine knows of, but for what the driver has not reported yet.

@@ -32,10 +32,11 @@ fn page() -> impl Strategy<Value = Page> {
 fn set_action() -> impl Strategy<Value = SetAction> {
     prop_oneof![
         1 => Just(SetAction::Free),
-        4 => (0_u32..4, page()).prop_map(|(max, page)| SetAction::Create { max, page }),
+        4 => (0_u32..4, page(), any::<bool>())
+            .prop_map(|(max, page, room)| SetAction::Create { max, page, room }),
         2 => (0_u32..4).prop_map(|uses| SetAction::Share { uses }),
         4 => (0_u64..9_000, 0_u32..9).prop_map(|(size_bytes, count)| SetAction::Move { size_bytes, count }),
-        1 => which().prop_map(|which| SetAction::AskMove { which }),
+        3 => which().prop_map(|which| SetAction::AskMove { which }),
     ]
 }
 
@@ -61,7 +62,7 @@ fn participation() -> impl Strategy<Value = Action> {
     let who = || 0_usize..5;
     prop_oneof![
         3 => (who(), which()).prop_map(|(participant, which)| Action::Take { participant, which }),
-        12 => (who(), which(), prop::bool::weighted(0.03))
+        12 => (who(), which(), prop::bool::weighted(0.3))
             .prop_map(|(participant, which, fails)| Action::Ready { participant, which, fails }),
         6 => (who(), which()).prop_map(|(participant, which)| Action::LetGo { participant, which }),
         1 => who().prop_map(|participant| Action::AskGeneration { participant }),
@@ -88,7 +89,7 @@ fn action() -> impl Strategy<Value = Action> {
         5 => (nth(), contract()).prop_map(|(token, contract)| Action::Import { token, contract }),
         14 => participation(),
         2 => (0_usize..2).prop_map(|set| Action::Release { set }),
-        16 => (nth(), 0_u32..4, page(), stream, contract())
+        18 => (nth(), prop_oneof![5 => 0_u32..3, 1 => 3_u32..8], page(), stream, contract())
             .prop_map(|(token, depth, page, stream, contract)| Action::Join { token, depth, page, stream, contract }),
         4 => (nth(), 0_u64..2).prop_map(|(member, off)| Action::Leave { member, off }),
         1 => Just(Action::Look),
@@ -152,7 +153,7 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
 
     let mut runner = TestRunner::deterministic();
     let mut kinds = std::collections::BTreeSet::new();
-    for _ in 0..160 {
+    for _ in 0..200 {
         let steps = prop::collection::vec(step(), 300)
             .new_tree(&mut runner)
             .unwrap()
@@ -163,8 +164,8 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
         Disconnect Drop DropStatusPage EndStream FreeBuffers GetGeneration GetMove GetState ImportBuffers InvalidArgument \
         IssueToken JoinStream LeaveStream MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
         NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
-        ReleaseImport Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
-        TakeChanges TakeGeneration TokenForOther TokenUnknown TokenUsedUp";
+        ReleaseImport Resume Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
+        TakeChanges TakeGeneration TokenForOther TokenUnknown TokenUsedUp Wait";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
 }

@@ -32,6 +32,7 @@ fn create(world: &mut World, peer: PeerId, set: wharf_protocol::SetId) {
             set,
             name: String::new(),
             max_consumers: 1,
+            room_ms: None,
         },
         vec![page],
     );

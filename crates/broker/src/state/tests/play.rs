@@ -78,7 +78,7 @@ pub(super) enum Action {
 #[derive(Clone, Debug)]
 pub(super) enum SetAction {
     Free,
-    Create { max: u32, page: Page },
+    Create { max: u32, page: Page, room: bool },
     Share { uses: u32 },
     Move { size_bytes: u64, count: u32 },
     AskMove { which: Which },
@@ -195,6 +195,9 @@ impl Player {
                 let peer = owner.unwrap_or_else(|| self.peer(peer));
                 if !impatient {
                     self.world.report_all();
+                    if self.world.waiting.contains(&peer) {
+                        return;
+                    }
                 }
                 let fds = page.map(|page| self.send(page, &call)).unwrap_or_default();
                 self.world.tell(Event::Call {
@@ -290,6 +293,9 @@ impl Player {
                         policy: Policy::Latest,
                         stream,
                         contract,
+                        needs: None,
+                        participant: None,
+                        wait_ms: None,
                     }
                     .into(),
                     Some(page),
@@ -377,11 +383,12 @@ impl Player {
         let name = String::new();
         match action {
             SetAction::Free => (FreeBuffers { set }.into(), None, owner),
-            SetAction::Create { max, page } => (
+            SetAction::Create { max, page, room } => (
                 CreateStream {
                     set,
                     name,
                     max_consumers: max,
+                    room_ms: room.then_some(700),
                 }
                 .into(),
                 Some(page),

@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) answers: BTreeMap<PeerId, VecDeque<Outcome>>,
     /// What the driver has done but not reported.
     pub(super) reports: VecDeque<Event>,
+    /// Peers that are not served.
+    pub(super) waiting: BTreeSet<PeerId>,
     /// The times the machine wants to be told of, in milliseconds.
     pub(super) alarms: BTreeMap<OperationId, u64>,
     /// Reports wait until `report` is called.
@@ -76,6 +78,7 @@ impl World {
             connected: BTreeSet::new(),
             answers: BTreeMap::new(),
             reports: VecDeque::new(),
+            waiting: BTreeSet::new(),
             alarms: BTreeMap::new(),
             hold_reports: false,
             failure: None,
@@ -90,6 +93,7 @@ impl World {
     pub(super) fn tell(&mut self, event: Event) {
         if let Event::Disconnected { peer } = event {
             self.connected.remove(&peer);
+            self.waiting.remove(&peer);
         }
         for effect in self.machine.handle(event) {
             self.execute(effect);
@@ -128,7 +132,10 @@ impl World {
                 );
                 self.answers.entry(peer).or_default().push_back(Err(error));
             }
+            Effect::Wait { peer } => assert!(self.waiting.insert(peer), "{peer:?} waits twice"),
+            Effect::Resume { peer } => assert!(self.waiting.remove(&peer), "{peer:?} does not wait"),
             Effect::Disconnect { peer } => {
+                self.waiting.remove(&peer);
                 assert!(self.connected.remove(&peer), "{peer:?} disconnected twice")
             }
             Effect::Drop { handles } => {

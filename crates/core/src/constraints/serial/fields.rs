@@ -70,9 +70,13 @@ pub(super) fn read_field<'de, A: MapAccess<'de>>(
 ) -> Result<(), A::Error> {
     let field = Field::from_name(name).ok_or_else(|| unknown(name))?;
     if !belongs(field.scope()) {
+        let place = match field.scope() {
+            Scope::Image | Scope::Plane => ", and belongs to one of the `images`",
+            _ => "",
+        };
+        let subject = field.scope().words();
         return Err(A::Error::custom(format_args!(
-            "{field} cannot be stated here: it speaks of {}",
-            subject(field.scope())
+            "{field} cannot be stated here: it speaks of {subject}{place}"
         )));
     }
     let value = map.next_value_seed(ValueOf(field))?;
@@ -90,16 +94,4 @@ fn is_stated(scope: Scope) -> bool {
 fn unknown<E: Error>(name: &str) -> E {
     let shown: String = name.chars().take(48).collect();
     E::custom(format_args!("unknown field {shown:?}"))
-}
-
-/// What a scope speaks of, for people.
-fn subject(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Device => "how a device addresses memory",
-        Scope::Memory => "memory",
-        Scope::Image => "a picture, and belongs to one of the `images`",
-        Scope::Plane => "the planes of a picture, and belongs to one of the `images`",
-        Scope::Set => "the set of buffers",
-        Scope::Derived => "what is worked out",
-    }
 }

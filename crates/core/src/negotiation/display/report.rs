@@ -5,8 +5,8 @@ use super::words::{amount, bytes_told, details, name, names, phrase};
 use super::{Role, summary};
 use crate::constraints::{MergeKind, Value};
 use crate::negotiation::{
-    Blocker, Conflict, Eliminated, Elimination, HeapAnswer, HeapMisfit, LimitOrigin, Member, Relaxation,
-    Report, ReportKind,
+    Blame, Blocker, Conflict, Eliminated, Elimination, HeapAnswer, HeapMisfit, LimitOrigin, Member,
+    Relaxation, Report, ReportKind,
 };
 
 pub(super) fn page(report: &Report) -> Page {
@@ -79,15 +79,15 @@ fn all_conflicts(page: &mut Page, conflicts: &[Conflict], total: usize) {
 
 fn conflict_heading(conflict: &Conflict) -> Spans {
     let field = Spans::of(Role::Field, &conflict.path);
-    let limits = conflict.origin != LimitOrigin::Participant;
     field.and(
         Role::Heading,
-        match (conflict.members.len(), conflict.minimal) {
-            (_, true) if limits => ": more than there may be",
-            (0 | 1, _) => ": not to be had",
-            (2, true) => ": not both of these",
-            (_, true) => ": not all of these; all but any one could be had",
-            (_, false) => ": not all of these",
+        match (conflict.origin, conflict.members.len()) {
+            (LimitOrigin::System, _) => ": more than there may be",
+            (LimitOrigin::Heap, _) => ": no heap promises this",
+            (LimitOrigin::Participant, 0 | 1) => ": not to be had",
+            (LimitOrigin::Participant, _) if !conflict.minimal => ": not all of these",
+            (LimitOrigin::Participant, 2) => ": not both of these",
+            (LimitOrigin::Participant, _) => ": not all of these; all but any one could be had",
         },
     )
 }
@@ -118,28 +118,30 @@ fn merged(conflict: &Conflict) -> Option<Spans> {
 
 /// A heap and why it does not do.
 fn misfit(misfit: &HeapMisfit) -> Vec<Spans> {
+    let whom = match misfit.who.is_empty() {
+        true => Spans::default(),
+        false => Spans::plain("for ").then(names(&misfit.who)),
+    };
     vec![
         Spans::of(Role::Name, &misfit.heap),
         Spans::of(Role::Field, misfit.field),
+        whom,
         lacks(misfit),
-        Spans::plain("for ").then(names(&misfit.who)),
     ]
-    .into_iter()
-    .take(if misfit.who.is_empty() { 3 } else { 4 })
-    .collect()
 }
 
 /// What a heap has, and what is needed instead.
 fn lacks(misfit: &HeapMisfit) -> Spans {
-    let has = match &misfit.have {
-        Some(have) => Spans::plain("has ").and(Role::Value, amount(have)),
-        None => Spans::plain("promises nothing"),
-    };
-    match &misfit.need {
-        Value::Needed => Spans::plain("not promised"),
-        need => has
+    let needs = |spans: Spans| match &misfit.need {
+        Value::Needed => spans,
+        need => spans
             .and(Role::Plain, ", needed ")
             .and(Role::Value, phrase(misfit.field, need)),
+    };
+    match (&misfit.have, &misfit.need) {
+        (Some(have), _) => needs(Spans::plain("has ").and(Role::Value, amount(have))),
+        (None, Value::Needed) => Spans::plain("not promised"),
+        (None, _) => needs(Spans::plain("promises nothing")),
     }
 }
 
@@ -158,6 +160,7 @@ fn answer(answer: &HeapAnswer) -> Vec<Spans> {
         } => vec![
             Spans::of(Role::Name, heap),
             Spans::of(Role::Bad, "refused"),
+            Spans::default(),
             Spans::default(),
             Spans::of(Role::Value, bytes_told(*requested_bytes))
                 .and(Role::Plain, ": ")
@@ -206,7 +209,16 @@ fn condition(relaxation: &Relaxation) -> Spans {
             .and(Role::Plain, ", not ")
             .and(Role::Value, amount(from)),
         Relaxation::Without { who } => Spans::plain("the set did without ").then(name(who)),
-        Relaxation::UseAlternative { who } => name(who).and(Role::Plain, " were its way of working"),
+        Relaxation::UseAlternative { who } => {
+            let function = Blame {
+                alternative: None,
+                ..who.clone()
+            };
+            let way = who.alternative.as_deref().unwrap_or("declared");
+            name(&function)
+                .and(Role::Plain, " worked as ")
+                .and(Role::Good, way)
+        }
     }
 }
 

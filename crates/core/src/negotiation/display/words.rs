@@ -6,7 +6,7 @@ use super::Role;
 use super::page::Spans;
 use crate::constraints::{Field, MergeKind, Value};
 use crate::dma::Windows;
-use crate::negotiation::{Blame, FieldPath, Member};
+use crate::negotiation::{Blame, FieldPath, Member, Reason};
 
 /// How many items of a list are told.
 const LISTED: usize = 6;
@@ -47,13 +47,26 @@ impl fmt::Display for FieldPath {
 impl fmt::Display for Member {
     /// Writes who needs what: `encoder.encode needs max_segments at most 4 segments`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} needs {}", self.who, self.path)?;
-        let phrase = phrase(self.path.field, &self.value);
-        if phrase.is_empty() {
-            return Ok(());
-        }
-        write!(f, " {phrase}")
+        write!(f, "{} needs ", self.who)?;
+        stated(f, &self.path, &self.value)
     }
+}
+
+impl fmt::Display for Reason {
+    /// Writes what it came to: `windows inside 0x0..=0x3fffffff (0 to 1 GiB)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        stated(f, &self.path, &self.value)
+    }
+}
+
+/// Writes a field and what is demanded of it.
+fn stated(f: &mut fmt::Formatter<'_>, path: &FieldPath, value: &Value) -> fmt::Result {
+    write!(f, "{path}")?;
+    let phrase = phrase(path.field, value);
+    if phrase.is_empty() {
+        return Ok(());
+    }
+    write!(f, " {phrase}")
 }
 
 /// The value with its unit, in larger units too where that is exact.
@@ -76,7 +89,7 @@ pub(super) fn amount(value: &Value) -> String {
 pub(super) fn phrase(field: Field, value: &Value) -> String {
     match (field.merge_kind(), value) {
         (_, Value::Needed) => String::new(),
-        (MergeKind::Sum, value) => amount(value),
+        (MergeKind::Sum, value) | (_, value @ Value::Translation(_)) => amount(value),
         (_, value) => format!("{} {}", field.relation(), amount(value)),
     }
 }

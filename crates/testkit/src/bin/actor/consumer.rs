@@ -3,14 +3,19 @@
 use crate::seat::Seat;
 use crate::stage::{Failure, Part, perform, refused};
 use wharf::{JoinOptions, Policy, Session, now_ns};
-use wharf_testkit::actor::{ConsumerTerms, Order, Report};
+use wharf_testkit::actor::{ConsumerTerms, MoveStage, Order, Report};
 
 pub(crate) fn play() -> Result<(), Failure> {
-    perform(Audience { seat: None })
+    perform(Audience {
+        seat: None,
+        stop_at: None,
+    })
 }
 
 struct Audience {
     seat: Option<Seat>,
+    /// Where to stop once it has joined.
+    stop_at: Option<MoveStage>,
 }
 
 impl Part for Audience {
@@ -27,6 +32,13 @@ impl Part for Audience {
             Order::Join(terms) => Ok(self.join(session, &terms)),
             Order::Tally => Ok(Report::Tally(self.seat()?.tally())),
             Order::History => Ok(Report::History(self.seat()?.history().to_vec())),
+            Order::StopAt(stage) => {
+                match &mut self.seat {
+                    Some(seat) => seat.stop_at(stage),
+                    None => self.stop_at = Some(stage),
+                }
+                Ok(Report::Done)
+            }
             Order::Leave => {
                 let mut seat = self.seat.take().ok_or("not in a stream")?;
                 seat.let_go(0)?;
@@ -51,15 +63,15 @@ impl Audience {
             wharf_protocol::Policy::Block => Policy::Block,
             wharf_protocol::Policy::Latest => Policy::Latest,
         };
-        let options = JoinOptions {
-            contract: wharf::MoveContract::Movable,
-            depth: terms.depth,
-            policy,
-        };
+        let options = JoinOptions::new(terms.depth, policy);
         let asked_ns = now_ns();
         match session.join(&terms.token, options) {
             Ok(consumer) => {
-                self.seat = Some(Seat::new(consumer, terms, (asked_ns, now_ns())));
+                let mut seat = Seat::new(consumer, terms, (asked_ns, now_ns()));
+                if let Some(stage) = self.stop_at.take() {
+                    seat.stop_at(stage);
+                }
+                self.seat = Some(seat);
                 Report::Done
             }
             Err(error) => refused(&error),

@@ -1,10 +1,11 @@
 //! The producer.
 
-use crate::stage::{Failure, Part, perform, refused};
+use crate::stage::{Failure, Part, perform, refused, stop_at};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wharf::{
-    AcquireError, BufferSpec, FrameInfo, FrameMut, Producer, Session, SessionError, UserData, now_ns,
+    AcquireError, BufferSpec, FrameInfo, FrameMut, Producer, Reallocation, Session, SessionError, UserData,
+    now_ns,
 };
 use wharf_testkit::Pattern;
 use wharf_testkit::Rng;
@@ -87,7 +88,10 @@ fn try_open(session: &Session, terms: &ProducerTerms) -> Result<Producer, Sessio
         count: terms.buffers,
     };
     let buffers = session.allocate(&spec)?;
-    session.create_stream("stream", buffers, terms.max_consumers)
+    match terms.room_ms.map(Duration::from_millis) {
+        Some(room) => session.create_stream_with_room("stream", buffers, terms.max_consumers, room),
+        None => session.create_stream("stream", buffers, terms.max_consumers),
+    }
 }
 
 impl Stream {
@@ -135,8 +139,40 @@ impl Stream {
                 }
             }
             Order::AcquireAll { patience_ms } => self.acquire_all(Duration::from_millis(patience_ms)),
+            Order::Move {
+                size_bytes,
+                buffers,
+                deadline_ms,
+            } => Ok(self.begin_move((size_bytes, buffers), Duration::from_millis(deadline_ms))),
+            Order::AskMove { generation } => Ok(self.producer.is_moved(generation).map_or_else(
+                |error| refused(&error),
+                |committed| Report::Moving {
+                    generation,
+                    committed,
+                },
+            )),
+            Order::StopAt(stage) => {
+                self.producer.observe_moves(stop_at(stage));
+                Ok(Report::Done)
+            }
             Order::Roster => Ok(self.roster()),
             order => Err(format!("{order:?} is not for a producer").into()),
+        }
+    }
+
+    fn begin_move(&mut self, (size_bytes, count): (u64, u32), deadline: Duration) -> Report {
+        let to = Reallocation {
+            size_bytes,
+            count,
+            plan: "",
+            deadline,
+        };
+        match self.producer.begin_move(&to) {
+            Ok(generation) => Report::Moving {
+                generation,
+                committed: false,
+            },
+            Err(error) => refused(&error),
         }
     }
 
@@ -161,9 +197,13 @@ impl Stream {
     fn publish(&mut self, frame: FrameMut) -> Result<(), Failure> {
         let seq = self.published + 1;
         self.pattern.fill(&frame.view_mut()?, seq)?;
+        let used_bytes = match frame.generation() {
+            1 => self.size_bytes,
+            _ => frame.buffer().size_bytes(),
+        };
         let info = FrameInfo {
             timestamp_ns: seq * 1000,
-            used_bytes: self.size_bytes,
+            used_bytes,
             user: UserData::new(&seq.to_le_bytes())?,
             ..FrameInfo::default()
         };

@@ -1,12 +1,12 @@
 //! A consumer in a stream: receives frames, holds them, and finds fault with them.
 
-use crate::stage::Failure;
+use crate::stage::{Failure, stop_at};
 use std::collections::VecDeque;
 use std::thread::sleep;
 use std::time::Duration;
 use wharf::{Consumer, Frame, ReceiveError};
 use wharf_protocol::Policy;
-use wharf_testkit::actor::{Behavior, ConsumerTerms, Ending, Tally};
+use wharf_testkit::actor::{Behavior, ConsumerTerms, Ending, MoveStage, Tally};
 use wharf_testkit::{Pattern, Rng};
 
 /// How long it sleeps at once before it looks for orders.
@@ -42,6 +42,10 @@ impl Seat {
             },
             history: Vec::new(),
         }
+    }
+
+    pub(crate) fn stop_at(&mut self, stage: MoveStage) {
+        self.consumer.observe_moves(stop_at(stage));
     }
 
     /// Whether it still receives frames.
@@ -98,6 +102,7 @@ impl Seat {
         self.tally.skipped += frame.skipped();
         self.tally.received += 1;
         self.tally.last_seq = frame.seq();
+        self.tally.generation = frame.generation();
         self.history.push((frame.seq(), frame.published_ns()));
         self.held.push_back(frame);
         Ok(())

@@ -1,12 +1,13 @@
 //! What all roles have: orders come in, reports go out.
 
 use crate::starvation::{feed, starve};
+use rustix::process::{Signal, getpid, kill_process};
 use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use wharf::{Session, SessionError};
-use wharf_testkit::actor::{Order, Report};
+use wharf::{MoveStep, Session, SessionError};
+use wharf_testkit::actor::{MoveStage, Order, Report};
 
 /// Whatever is wrong: it ends the actor.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -80,6 +81,24 @@ fn connect(session: &mut Option<Session>, socket: &Path, label: &str) -> Report 
             Report::Done
         }
         Err(error) => refused(&error),
+    }
+}
+
+/// Stops this process at a step of a move.
+pub(crate) fn stop_at(stage: MoveStage) -> impl FnMut(MoveStep, u64) + Send {
+    let wanted = match stage {
+        MoveStage::Offered => MoveStep::Offered,
+        MoveStage::Taken => MoveStep::Taken,
+        MoveStage::Ready => MoveStep::Ready,
+        MoveStage::Committed => MoveStep::Committed,
+        MoveStage::FirstFrame => MoveStep::FirstFrame,
+    };
+    let mut is_done = false;
+    move |step, _| {
+        if step == wanted && !std::mem::replace(&mut is_done, true) {
+            // Nobody else can stop it at this very point. That it cannot would show in the test.
+            let _ = kill_process(getpid(), Signal::STOP);
+        }
     }
 }
 

@@ -1,0 +1,154 @@
+//! Conflicts: one for each way of combining alternatives that failed for a reason of its own.
+
+use super::core::core_of;
+use super::judging::{failure_of, judge, rank};
+use super::members::the_system;
+use crate::constraints::{Field, MergeKind, Value, merge};
+use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
+use crate::negotiation::needs::{Need, Stated, Surroundings};
+use crate::negotiation::{Conflict, FieldPath, LimitOrigin, Member, Policy};
+
+/// A conflict with the needs that are in it.
+pub(super) struct Found<'n> {
+    pub(super) conflict: Conflict,
+    pub(super) core: Vec<&'n Need>,
+}
+
+/// All conflicts behind combinations that failed, the simplest first.
+pub(super) fn conflicts<'n>(
+    surroundings: &Surroundings<'_>,
+    failed: &[(Vec<&'n Need>, Failure)],
+    budget: &mut Budget,
+) -> Vec<Found<'n>> {
+    let mut branches: Vec<&(Vec<&Need>, Failure)> = failed.iter().collect();
+    branches.sort_by_cached_key(|(needs, failure)| {
+        let who: Vec<_> = needs.iter().map(|need| (need.who, need.path.clone())).collect();
+        (needs.len(), failure.path.clone(), who)
+    });
+    let mut all: Vec<Found<'n>> = Vec::new();
+    for (needs, failure) in branches {
+        let known = all.iter().any(|found| is_within(&found.core, needs));
+        if !known {
+            all.push(conflict(surroundings, needs, failure, budget));
+        }
+    }
+    all.sort_by_cached_key(|found| {
+        let who: Vec<_> = found
+            .core
+            .iter()
+            .map(|need| (need.who, need.path.clone()))
+            .collect();
+        (found.core.len(), found.conflict.path.clone(), who)
+    });
+    all
+}
+
+/// Says whether a combination has all the needs of a conflict that is known: it failed for the same reason.
+fn is_within(core: &[&Need], needs: &[&Need]) -> bool {
+    core.iter().all(|one| {
+        needs
+            .iter()
+            .any(|other| one.who == other.who && one.path == other.path)
+    })
+}
+
+fn conflict<'n>(
+    surroundings: &Surroundings<'_>,
+    needs: &[&'n Need],
+    failure: &Failure,
+    budget: &mut Budget,
+) -> Found<'n> {
+    let shrunk = core_of(
+        needs,
+        &failure.path,
+        &rank(surroundings),
+        &mut judge(surroundings, budget),
+    );
+    let core = shrunk.items;
+    let failure = match failure_of(&core, surroundings, budget) {
+        Ok(Some(failure)) => failure,
+        Ok(None) | Err(_) => failure.clone(),
+    };
+    let path = failure.path;
+    let limits = exceeded(surroundings, &core, budget);
+    let participants = core.iter().map(|need| Member::of(surroundings, need));
+    let mut conflict = Conflict {
+        unit: path.field.unit(),
+        kind: path.field.merge_kind(),
+        merged: merged(&core, &path),
+        origin: match failure.kind {
+            FailureKind::NoHeap(_) => LimitOrigin::Heap,
+            _ => LimitOrigin::Participant,
+        },
+        minimal: shrunk.minimal,
+        members: participants.collect(),
+        path,
+    };
+    if !limits.is_empty() {
+        conflict.origin = LimitOrigin::System;
+        conflict.members.extend(limits);
+    }
+    Found { conflict, core }
+}
+
+/// What the values come to that are stated of the field in which it shows.
+fn merged(core: &[&Need], path: &FieldPath) -> Option<Value> {
+    let same = |need: &&&Need| need.path.field == path.field && need.path.extension == path.extension;
+    let mut values = core.iter().filter(same).filter_map(|need| match &need.what {
+        Stated::Value(value) => Some(value),
+        Stated::Formats(_) | Stated::Extension(_) => None,
+    });
+    let first = values.next()?.clone();
+    let mut several = false;
+    let all = values.try_fold(first, |all, value| {
+        several = true;
+        merge(path.field, &all, value).ok()
+    })?;
+    (several || path.field.merge_kind() == MergeKind::Sum).then_some(all)
+}
+
+/// The system's limits without which the needs could be had: any one of them.
+fn exceeded(surroundings: &Surroundings<'_>, core: &[&Need], budget: &mut Budget) -> Vec<Member> {
+    let policy = surroundings.policy;
+    let mut limits = Vec::new();
+    let without: [(Field, Value, Policy); 3] = [
+        (
+            Field::MaxBuffers,
+            Value::Buffers(policy.max_buffers.into()),
+            Policy {
+                max_buffers: u32::MAX,
+                ..policy.clone()
+            },
+        ),
+        (
+            Field::MaxSize,
+            Value::Bytes(policy.max_buffer_bytes),
+            Policy {
+                max_buffer_bytes: u64::MAX,
+                ..policy.clone()
+            },
+        ),
+        (
+            Field::MaxTotal,
+            Value::Bytes(policy.max_total_bytes),
+            Policy {
+                max_total_bytes: u64::MAX,
+                ..policy.clone()
+            },
+        ),
+    ];
+    for (field, value, policy) in without {
+        let surroundings = Surroundings {
+            policy: &policy,
+            ..*surroundings
+        };
+        if matches!(failure_of(core, &surroundings, budget), Ok(None)) {
+            limits.push(Member {
+                who: the_system(),
+                path: field.into(),
+                value,
+            });
+        }
+    }
+    limits
+}

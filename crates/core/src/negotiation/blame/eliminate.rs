@@ -1,0 +1,157 @@
+//! What was possible until somebody removed it, and the fewest who did.
+
+use super::core::core_of;
+use super::judging::{failure_of, judge, rank};
+use crate::constraints::{Field, FormatKey, Names, Value};
+use crate::negotiation::evaluate::Budget;
+use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
+use crate::negotiation::{Blame, Eliminated, Elimination, Member};
+
+/// Who asks for what is tried: nobody who could be blamed.
+const NOBODY: Speaker = Speaker {
+    participant: usize::MAX,
+    function: usize::MAX,
+    alternative: usize::MAX,
+};
+
+/// What a plan does without, though it is better: formats, alternatives, heaps and optional participants that somebody removed.
+///
+/// `chosen` are the alternatives of the plan. Contract: N3.
+pub(in crate::negotiation) fn eliminations(
+    surroundings: &Surroundings<'_>,
+    needs: &Needs,
+    chosen: &[Speaker],
+    budget: &mut Budget,
+) -> Vec<Elimination> {
+    let mut trial = Trial { surroundings, budget };
+    let together: Vec<&Need> = chosen.iter().flat_map(|speaker| needs.of(*speaker)).collect();
+    let mut all = trial.formats(&together);
+    all.extend(trial.alternatives(needs, chosen));
+    all.extend(trial.heaps(&together));
+    all.extend(trial.participants(needs, chosen));
+    all
+}
+
+/// Formats that somebody listed and somebody removed, of needs that fail for other reasons, too.
+pub(in crate::negotiation) fn formats_removed(
+    surroundings: &Surroundings<'_>,
+    together: &[&Need],
+    budget: &mut Budget,
+) -> Vec<Elimination> {
+    let of_pictures = |need: &&&Need| need.path.format.is_some() || matches!(need.what, Stated::Formats(_));
+    let pictures: Vec<&Need> = together.iter().filter(of_pictures).copied().collect();
+    Trial { surroundings, budget }.formats(&pictures)
+}
+
+struct Trial<'t, 's> {
+    surroundings: &'t Surroundings<'s>,
+    budget: &'t mut Budget,
+}
+
+impl Trial<'_, '_> {
+    fn formats(&mut self, together: &[&Need]) -> Vec<Elimination> {
+        let mut formats: Vec<&FormatKey> = Vec::new();
+        for need in together {
+            if let Stated::Formats(listed) = &need.what {
+                let new: Vec<&FormatKey> = listed
+                    .iter()
+                    .filter(|format| format.is_concrete() && !formats.contains(format))
+                    .collect();
+                formats.extend(new);
+            }
+        }
+        let mut all = Vec::new();
+        for format in formats {
+            let only = Need {
+                who: NOBODY,
+                path: Field::Format.into(),
+                what: Stated::Formats(vec![format.clone()]),
+            };
+            all.extend(self.removed(Eliminated::Format(format.clone()), together, &[&only]));
+        }
+        all
+    }
+
+    fn heaps(&mut self, together: &[&Need]) -> Vec<Elimination> {
+        let mut all = Vec::new();
+        for heap in self.surroundings.heaps {
+            let only = Need {
+                who: NOBODY,
+                path: Field::Heaps.into(),
+                what: Stated::Value(Value::Names([&*heap.name].into_iter().collect::<Names>())),
+            };
+            all.extend(self.removed(Eliminated::Heap(heap.name.clone()), together, &[&only]));
+        }
+        all
+    }
+
+    /// Alternatives declared before the one that was chosen.
+    fn alternatives(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
+        let mut all = Vec::new();
+        for speaker in chosen {
+            let others = chosen.iter().filter(|other| *other != speaker);
+            let others: Vec<&Need> = others.flat_map(|other| needs.of(*other)).collect();
+            for alternative in 0..speaker.alternative {
+                let better = Speaker {
+                    alternative,
+                    ..*speaker
+                };
+                let who = Blame::speaker(self.surroundings, better);
+                let tried: Vec<&Need> = needs.of(better).iter().collect();
+                all.extend(self.removed(Eliminated::Alternative { who }, &others, &tried));
+            }
+        }
+        all
+    }
+
+    /// Participants that the plan does without.
+    fn participants(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
+        let together: Vec<&Need> = chosen.iter().flat_map(|speaker| needs.of(*speaker)).collect();
+        let mut all = Vec::new();
+        for participant in 0..self.surroundings.participants.len() {
+            if chosen.iter().any(|speaker| speaker.participant == participant) {
+                continue;
+            }
+            let best = needs
+                .speakers()
+                .filter(|speaker| speaker.participant == participant && speaker.alternative == 0);
+            let tried: Vec<&Need> = best.flat_map(|speaker| needs.of(speaker)).collect();
+            let who = Blame::participant(self.surroundings, participant);
+            all.extend(self.removed(Eliminated::Participant { who }, &together, &tried));
+        }
+        all
+    }
+
+    /// What is needed by the fewest who remove something: `None` if it is possible, or impossible whatever the others need, or
+    /// if the budget has ended.
+    fn removed(&mut self, what: Eliminated, together: &[&Need], tried: &[&Need]) -> Option<Elimination> {
+        let all: Vec<&Need> = together.iter().chain(tried).copied().collect();
+        let failure = failure_of(&all, self.surroundings, self.budget).ok()??;
+        let ranks = rank(self.surroundings);
+        let core = core_of(
+            &all,
+            &failure.path,
+            &ranks,
+            &mut judge(self.surroundings, self.budget),
+        )
+        .items;
+        let tried = |need: &&&Need| {
+            tried
+                .iter()
+                .any(|one| one.who == need.who && one.path == need.path)
+        };
+        if !core.iter().any(|need| tried(&need)) {
+            return None;
+        }
+        let path = match failure_of(&core, self.surroundings, self.budget) {
+            Ok(Some(failure)) => failure.path,
+            Ok(None) | Err(_) => failure.path,
+        };
+        let members = core.iter().filter(|need| need.who != NOBODY);
+        Some(Elimination {
+            what,
+            path,
+            members: members.map(|need| Member::of(self.surroundings, need)).collect(),
+        })
+    }
+}

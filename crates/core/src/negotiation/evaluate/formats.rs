@@ -1,0 +1,103 @@
+//! Which formats are left, and what is needed of each.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::Failure;
+use super::merged::join;
+use crate::constraints::{FormatKey, Record, Value};
+use crate::negotiation::FieldPath;
+use crate::negotiation::needs::Need;
+
+/// A format that suits everybody's list so far.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) key: FormatKey,
+    /// What is needed of the picture.
+    pub(super) image: Record,
+    /// What is needed of every plane.
+    every_plane: Record,
+    /// What is needed of single planes besides.
+    planes: Vec<Record>,
+}
+
+impl Candidate {
+    fn of(key: FormatKey) -> Self {
+        Self {
+            key,
+            image: Record::new(),
+            every_plane: Record::new(),
+            planes: Vec::new(),
+        }
+    }
+
+    /// Adds what is needed of this format.
+    pub(super) fn join(&mut self, need: &Need, value: &Value) -> Result<(), Failure> {
+        use crate::constraints::Scope;
+        let path = FieldPath {
+            format: Some(self.key.clone()),
+            ..need.path.clone()
+        };
+        let record = match (path.plane, path.field.scope()) {
+            (Some(plane), _) => {
+                if self.planes.len() <= plane {
+                    self.planes.resize(plane + 1, Record::new());
+                }
+                &mut self.planes[plane]
+            }
+            (None, Scope::Plane) => &mut self.every_plane,
+            (None, _) => &mut self.image,
+        };
+        join(record, &path, value)
+    }
+
+    /// What is needed of one plane altogether.
+    pub(super) fn plane(&self, plane: usize) -> Result<Record, Failure> {
+        let mut record = self.every_plane.clone();
+        for (field, value) in self.planes.get(plane).into_iter().flat_map(Record::iter) {
+            let path = FieldPath {
+                field,
+                format: Some(self.key.clone()),
+                plane: Some(plane),
+                extension: None,
+            };
+            join(&mut record, &path, value)?;
+        }
+        Ok(record)
+    }
+}
+
+/// The formats that are also in a list, in the order of their keys.
+pub(super) fn restricted(formats: Option<&[Rc<Candidate>]>, list: &[FormatKey]) -> Vec<Rc<Candidate>> {
+    let Some(formats) = formats else {
+        let keys: BTreeSet<&FormatKey> = list.iter().collect();
+        return keys
+            .into_iter()
+            .map(|key| Rc::new(Candidate::of(key.clone())))
+            .collect();
+    };
+    let (concrete, wild): (BTreeSet<&FormatKey>, BTreeSet<&FormatKey>) =
+        list.iter().partition(|key| key.is_concrete());
+    let mut left = Vec::with_capacity(formats.len());
+    for candidate in formats {
+        if candidate.key.is_concrete() {
+            let suits = |key: &&&FormatKey| key.common(&candidate.key).is_some();
+            if concrete.contains(&candidate.key) || wild.iter().any(|key| suits(&key)) {
+                left.push(Rc::clone(candidate));
+            }
+        } else {
+            let common = concrete
+                .iter()
+                .chain(&wild)
+                .filter_map(|key| key.common(&candidate.key));
+            left.extend(common.map(|key| {
+                Rc::new(Candidate {
+                    key,
+                    ..Candidate::clone(candidate)
+                })
+            }));
+        }
+    }
+    left.sort_by(|one, other| one.key.cmp(&other.key));
+    left
+}

@@ -1,0 +1,4 @@
+//! What suits everybody: the solver.
+
+mod support;
+mod worked_example;

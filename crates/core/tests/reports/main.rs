@@ -1,0 +1,8 @@
+//! Refusals that say why: what people read, what programs read, and that all of it is true. Contracts: N2, N3.
+#![forbid(unsafe_code)]
+
+mod chapter;
+mod json;
+mod kinds;
+mod plans;
+mod support;
