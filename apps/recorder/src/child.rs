@@ -46,8 +46,9 @@ fn follow(control: &Control, order: &Order) -> Word {
     let failed = |error: &dyn std::fmt::Display| Word::Failed(error.to_string());
     match order {
         Order::Open(order) => camera::run(control, order).map_or_else(|error| failed(&error), Word::Captured),
-        Order::View(order) => viewer::run(control, order)
-            .map_or_else(|error| not_joined(Role::Viewer, &error), Word::Consumed),
+        Order::View(order) => {
+            viewer::run(control, order).map_or_else(|error| not_joined(Role::Viewer, &error), Word::Consumed)
+        }
         Order::Record(order) => match encoder::run(control, order) {
             Ok(outcome) => Word::Consumed(outcome),
             Err(EncoderError::Join(error)) => not_joined(Role::Encoder, &error),

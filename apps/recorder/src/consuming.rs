@@ -189,7 +189,9 @@ impl Place {
     pub(crate) fn leave(mut self, frames_used: u64, own_copied_bytes: u64) -> ConsumerOutcome {
         let (lost, Checked { frames, torn }) = (self.lost, self.checked);
         if torn > 0 {
-            self.note_problem(&format!("{torn} of {frames} frames were not what the camera had to draw"));
+            self.note_problem(&format!(
+                "{torn} of {frames} frames were not what the camera had to draw"
+            ));
         }
         if lost > 0 {
             self.note_problem(&format!("{lost} frames never came"));

@@ -32,7 +32,9 @@ const ENCODER_ROWS_ALIGN: Rows = Rows(16);
 const ENCODER_MIN_CHUNK: Bytes = Bytes(2 << 20);
 
 /// What an encoder asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderNeeds {
     /// Planes of whole macroblocks, rows at multiples of 64 bytes, chunks of 2 MiB.
@@ -109,11 +111,19 @@ pub(crate) fn encoder(needs: EncoderNeeds, way: Way) -> Result<Participant, BadN
             let image = image
                 .image(Record::new().with(key::ROWS_ALIGN, ENCODER_ROWS_ALIGN))
                 .every_plane(Record::new().with(key::STRIDE_ALIGN, ENCODER_STRIDE_ALIGN));
-            ("encode", reader.image(image).with(key::MIN_CHUNK, ENCODER_MIN_CHUNK))
+            (
+                "encode",
+                reader.image(image).with(key::MIN_CHUNK, ENCODER_MIN_CHUNK),
+            )
         }
         Way::Copy => ("encode a copy", reader.image(image)),
     };
-    participant(Role::Encoder, function, constraints.build()?, AccessMode::ReadOnly)
+    participant(
+        Role::Encoder,
+        function,
+        constraints.build()?,
+        AccessMode::ReadOnly,
+    )
 }
 
 /// What everybody needs who reads with the CPU and has up to `depth` frames.

@@ -18,7 +18,7 @@ pub(super) struct Memory {
 
 /// Why pictures have no place in memory that was negotiated for them. Blame: the broker.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoLayout {
+pub(crate) enum NoLayout {
     /// Nothing is said about pictures.
     #[error("generation {generation} of the buffers came without a layout")]
     Missing { generation: u64 },

@@ -19,7 +19,6 @@ use wharf::{NegotiationError, Producer, Session, SessionError, SetId, SetOptions
 
 use crate::control::{CameraOutcome, Control, OpenOrder, Ready, Word};
 use crate::needs::{self, BadNeeds};
-use crate::rate::FrameRate;
 use crate::size::Size;
 use crate::y4m::Y4mError;
 use input::Input;

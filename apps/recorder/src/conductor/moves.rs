@@ -15,7 +15,10 @@ pub(super) fn describe(moved: &CameraMove, arrivals: &[Arrival], seen: &[Consume
     let arrival = arrivals.iter().find(|arrival| is_for(moved, arrival));
     let asked_ns = arrival.map(|arrival| arrival.settled.asked_ns);
     let since = |at_ns: u64| Some(at_ns.saturating_sub(asked_ns?));
-    let first_frame_ns = moved.frames.last().map_or(moved.committed_ns, |frame| frame.at_ns);
+    let first_frame_ns = moved
+        .frames
+        .last()
+        .map_or(moved.committed_ns, |frame| frame.at_ns);
     let begin_ns = asked_ns.unwrap_or(moved.offered_ns);
     let of_this_move = || seen.iter().filter(|seen| seen.to == moved.to.generation);
     MoveReport {

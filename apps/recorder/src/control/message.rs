@@ -9,9 +9,7 @@ use wharf::{SetId, Token};
 use super::text;
 use crate::needs::EncoderNeeds;
 use crate::rate::FrameRate;
-use crate::report::{
-    ConsumerReport, Dropped, MemoryReport, ProcessUse, RecordingReport, RefusalReport, Why,
-};
+use crate::report::{ConsumerReport, Dropped, MemoryReport, ProcessUse, RecordingReport, RefusalReport, Why};
 use crate::size::Size;
 
 /// What the director tells a child.

@@ -98,9 +98,16 @@ fn show(report: &Report, json: bool) -> ExitCode {
 
 /// Says whole why somebody had to be turned away.
 fn explain_refusals(report: &Report) {
-    for refusal in report.refusals.iter().filter(|refusal| !refusal.found_another_way) {
+    for refusal in report
+        .refusals
+        .iter()
+        .filter(|refusal| !refusal.found_another_way)
+    {
         let (name, pid) = (refusal.role.name(), refusal.pid);
-        complain(&format_args!("the {name} (process {pid}) is refused: {}", refusal.report));
+        complain(&format_args!(
+            "the {name} (process {pid}) is refused: {}",
+            refusal.report
+        ));
     }
 }
 

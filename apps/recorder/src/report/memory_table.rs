@@ -79,7 +79,11 @@ pub(super) fn fmt_refusal(refusal: &RefusalReport, f: &mut Formatter<'_>) -> fmt
         true => "makes do with other memory than it would like",
         false => "is refused",
     };
-    line(f, "refused", format_args!("the {name} (process {pid}) {outcome}:"))?;
+    line(
+        f,
+        "refused",
+        format_args!("the {name} (process {pid}) {outcome}:"),
+    )?;
     for text in refusal.report.to_string().lines() {
         line(f, "", text)?;
     }

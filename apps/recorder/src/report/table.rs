@@ -58,7 +58,9 @@ impl Report {
                 line(
                     f,
                     "",
-                    format_args!("{checked} compared by the viewer with what the camera had to draw: {torn} torn"),
+                    format_args!(
+                        "{checked} compared by the viewer with what the camera had to draw: {torn} torn"
+                    ),
                 )
             }
         }

@@ -98,8 +98,8 @@ impl Viewer {
 
     fn check(&mut self, frame: &Frame) {
         if let Some(checker) = &mut self.checker {
-            let is_whole =
-                SharedSource::new(frame).is_ok_and(|picture| checker.is_whole(shared::number(frame), &picture));
+            let is_whole = SharedSource::new(frame)
+                .is_ok_and(|picture| checker.is_whole(shared::number(frame), &picture));
             self.place.checked(is_whole);
         }
     }
