@@ -199,7 +199,7 @@ impl Machine {
     }
 
     /// What can be said before any memory is asked for.
-    fn check_movable(&self, id: SetId, set: &BufferSet, count: u32) -> Result<(), BrokerError> {
+    pub(super) fn check_movable(&self, id: SetId, set: &BufferSet, count: u32) -> Result<(), BrokerError> {
         if let Some(moving) = &set.moving {
             let generation = moving.number;
             return Err(BrokerError::MoveInProgress { set: id, generation });
@@ -400,7 +400,7 @@ impl Machine {
     }
 
     /// Ends a move that comes to nothing. The memory in use stays.
-    fn fail_move(&mut self, id: SetId, error: BrokerError) {
+    pub(super) fn fail_move(&mut self, id: SetId, error: BrokerError) {
         let Some(set) = self.sets.get_mut(&id) else { return };
         let Some(moving) = set.moving.take() else { return };
         set.failed = Some((moving.number, error.clone()));

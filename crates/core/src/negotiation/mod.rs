@@ -7,6 +7,7 @@
 //! | [`Problem`], [`Policy`] | all that the outcome depends on |
 //! | [`Plan`] | one point that suits everybody |
 //! | [`SetFile`] | a problem in a file |
+//! | [`suits`], [`ActualBuffer`] | whether memory that is there suits somebody |
 //! | [`Report`] | who and what conflicts, and what would help |
 //!
 //! Contract: N.
@@ -17,6 +18,7 @@ mod evaluate;
 mod explain;
 mod file;
 mod heap;
+mod membership;
 mod needs;
 mod participant;
 mod plan;
@@ -28,9 +30,11 @@ mod serial;
 mod solve;
 mod validate;
 
+pub use crate::constraints::MAX_NAME_BYTES;
 pub use display::{Palette, Plain, Role};
 pub use file::{InvalidSet, SetFile};
 pub use heap::{Guarantees, HeapOffer};
+pub use membership::{ActualBuffer, ActualMemory, Neighbor, exactly, must_match, suits};
 pub use participant::{Alternative, Function, Participant, ParticipantId, Presence};
 pub use plan::{Choice, ImagePlan, Ledger, LedgerEntry, MemoryPlan, Plan, PlanePlan, Reason, SyncStep};
 pub use problem::{Policy, Problem};
@@ -40,3 +44,8 @@ pub use report::{
 };
 pub use solve::{next_best, solve};
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};
+
+/// The examples of the chapter for those who write devices.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/declaring.md")]
+struct DeclareYourNeeds;

@@ -48,7 +48,7 @@ impl SetMachine {
 
     fn set_attempt(&mut self, new: Attempt) {
         match &mut self.phase {
-            Phase::Allocating(attempt) => *attempt = new,
+            Phase::Allocating(attempt) => **attempt = new,
             Phase::Moving(moving) => moving.attempt = new,
             _ => {}
         }

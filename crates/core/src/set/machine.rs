@@ -73,7 +73,7 @@ pub struct SetMachine {
 #[derive(Debug)]
 pub(super) enum Phase {
     Open,
-    Allocating(Attempt),
+    Allocating(Box<Attempt>),
     Live,
     Moving(Box<Moving>),
     Over(SetFailure),

@@ -294,3 +294,49 @@ fn report_goes_through_json_unchanged() {
     assert_eq!(json["eliminated"][0]["what"]["format"], "NV12:0x0100000000000001");
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
 }
+
+#[test]
+fn texts_are_read_strictly() {
+    let wrong = [
+        "images = [{ modifier = \"7\" }]",
+        "images = [{ modifier = \"Linear\" }]",
+        "images = [{ modifier = \"implicit(\" }]",
+        "images = [{ fourcc = \"NV123\" }]",
+        "images = [{ required_sizes = [\"1920*1080\"] }]",
+        "images = [{ required_sizes = [\"0x1x2\"] }]",
+        "images = [{ required_sizes = \"64x64\" }]",
+        "images = [{ stride_rules = [\"round up 64\"] }]",
+        "windows = [\"0-1 GiB\"]",
+        "windows = [\"5..5\"]",
+        "windows = [\"0..=16 EiB\"]",
+        "size_align_bytes = \"4KiB\"",
+        "size_align_bytes = -1",
+        "size_align_bytes = 4096.0",
+        "camping = \"4 KiB\"",
+        "coherency = \"snooping\"",
+        "cpu_access = \"always\"",
+        "translation = { direct = {} }",
+        "translation = { direct = { offset_bytes = 0, page_bytes = 4096 } }",
+        "translation = { direct = { offset_bytes = \"- 1 GiB\" } }",
+    ];
+    for toml in wrong {
+        assert!(toml::from_str::<Constraints>(toml).is_err(), "{toml}");
+    }
+    let right = [
+        "windows = [\"0..16 EiB\"]",
+        "windows = [\"0x0..=0xffff\", \"1 MiB..2 MiB\"]",
+        "translation = { direct = { offset_bytes = \"-1 GiB\" } }",
+        "camping = \"4\"",
+        "images = [{ modifier = \"implicit(a)\", required_sizes = [\"64x48\"], stride_rules = [\"fixed 2 KiB\"] }]",
+    ];
+    for toml in right {
+        assert_eq!(toml::from_str::<Constraints>(toml).err(), None, "{toml}");
+    }
+}
+
+#[test]
+fn sizes_that_have_room_in_others_are_left_out() {
+    let sizes: wharf_core::constraints::Sizes =
+        serde_json::from_str(r#"["640x480", "1920x1080", "1080x1920", "1920x1080"]"#).unwrap();
+    assert_eq!(sizes.to_string(), "1080x1920 and 1920x1080");
+}

@@ -40,7 +40,7 @@ fn refusal(fields: &[Statement]) -> InvalidConstraint {
     error
 }
 
-/// The fields must be refused together, and with any one of them left out be possible.
+/// The fields must be refused together, whatever is stated besides, and with any one of them left out be possible.
 fn contradict(fields: &[Statement]) {
     let mut sorted = fields.to_vec();
     sorted.sort();
@@ -48,6 +48,13 @@ fn contradict(fields: &[Statement]) {
         statements: sorted.into_boxed_slice(),
     };
     assert_eq!(refusal(fields), expected);
+    let beside = [
+        (Field::NoBounce, Value::Needed),
+        (Field::RowsAlign, Value::Rows(16)),
+        bytes(Field::OffsetAlign, 16),
+        (Field::Coherency, Value::Coherency(Coherency::Snoops)),
+    ];
+    assert_eq!(refusal(&[fields, &beside].concat()), expected);
     for left_out in 0..fields.len() {
         let mut rest = fields.to_vec();
         rest.remove(left_out);

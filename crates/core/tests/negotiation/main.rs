@@ -1,4 +1,6 @@
 //! What suits everybody: the solver.
 
+mod complaints;
+mod oracle;
 mod support;
 mod worked_example;

@@ -6,3 +6,4 @@ mod json;
 mod kinds;
 mod plans;
 mod support;
+mod worked_example;

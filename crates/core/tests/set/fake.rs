@@ -1,5 +1,7 @@
-//! A solver of one dimension: a buffer is so many bytes, from the smallest to the largest size that participants state.
+//! A solver of one dimension: a buffer is so many pages, from the smallest to the largest size that participants state. Its plans
+//! count pages as bytes.
 
+use wharf_core::PAGE_BYTES;
 use wharf_core::attachment::Contract;
 use wharf_core::constraints::{Buffers, Bytes, Constraints, Field, MergeKind, Unit, Value, key};
 use wharf_core::negotiation::{
@@ -8,11 +10,11 @@ use wharf_core::negotiation::{
 };
 use wharf_core::set::{Joining, Late, LatePolicy, Solver};
 
-/// Makes a participant that needs buffers of at least and at most so many bytes, and counts on so many of them.
-pub fn participant(label: &str, bytes: std::ops::RangeInclusive<u64>, camping: u64) -> Participant {
+/// Makes a participant that needs buffers of at least and at most so many pages, and counts on so many of them.
+pub(crate) fn participant(label: &str, pages: std::ops::RangeInclusive<u64>, camping: u64) -> Participant {
     let needs = Constraints::builder()
-        .with(key::MIN_SIZE, Bytes(*bytes.start()))
-        .with(key::MAX_SIZE, Bytes(*bytes.end()));
+        .with(key::MIN_SIZE, Bytes(pages.start().saturating_mul(PAGE_BYTES)))
+        .with(key::MAX_SIZE, Bytes(pages.end().saturating_mul(PAGE_BYTES)));
     let needs = if camping > 0 {
         needs.with(key::CAMPING, Buffers(camping))
     } else {
@@ -25,12 +27,13 @@ pub fn participant(label: &str, bytes: std::ops::RangeInclusive<u64>, camping: u
 /// The numbers of a participant.
 fn number(participant: &Participant, field: Field) -> Option<u64> {
     let needs = &participant.functions[0].alternatives[0].constraints;
-    needs.memory().number(field).or(needs.set().number(field))
+    let pages = needs.memory().number(field).map(|bytes| bytes / PAGE_BYTES);
+    pages.or(needs.set().number(field))
 }
 
-pub struct Fake;
+pub(crate) struct Fake;
 
-pub fn heap(name: &str) -> HeapOffer {
+pub(crate) fn heap(name: &str) -> HeapOffer {
     HeapOffer {
         name: name.into(),
         guarantees: Default::default(),
@@ -57,7 +60,7 @@ fn path(field: Field) -> FieldPath {
     }
 }
 
-pub fn blame(participant: &Participant) -> Blame {
+pub(crate) fn blame(participant: &Participant) -> Blame {
     Blame {
         participant: Some(participant.id),
         label: participant.label.clone(),
@@ -69,7 +72,7 @@ pub fn blame(participant: &Participant) -> Blame {
     }
 }
 
-pub fn entry(participant: &Participant) -> LedgerEntry {
+pub(crate) fn entry(participant: &Participant) -> LedgerEntry {
     let count = |field| u32::try_from(number(participant, field).unwrap_or(0)).unwrap();
     LedgerEntry {
         participant: participant.id,

@@ -1,5 +1,7 @@
 //! Buffer sets: who takes part, when memory is allocated, and what happens when somebody comes or goes after that.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod domains;
 mod fake;
 mod heaps;

@@ -1,8 +1,9 @@
 //! Conflicts: one for each way of combining alternatives that failed for a reason of its own.
 
 use super::core::core_of;
-use super::judging::{failure_of, judge, rank};
+use super::judging::{Counted, failure_of, judge, rank};
 use super::members::the_system;
+use super::shrink::shrink;
 use crate::constraints::{Field, MergeKind, Value, merge};
 use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
 use crate::negotiation::needs::{Need, Stated, Surroundings};
@@ -58,13 +59,14 @@ fn conflict<'n>(
     failure: &Failure,
     budget: &mut Budget,
 ) -> Found<'n> {
-    let shrunk = core_of(
-        needs,
-        &failure.path,
-        &rank(surroundings),
-        &mut judge(surroundings, budget),
-    );
-    let core = shrunk.items;
+    let mut conflicts = judge(Counted::Conflicts, surroundings, budget);
+    let shrunk = core_of(needs, &failure.path, &rank(surroundings), &mut conflicts);
+    drop(conflicts);
+    // What no heap could mend comes first, but less than that may be more than any heap there is can do.
+    let mut any = judge(Counted::All, surroundings, budget);
+    let fewest = shrink(&shrunk.items, |some| Ok(any(some)?.is_some()));
+    drop(any);
+    let core = fewest.items;
     let failure = match failure_of(&core, surroundings, budget) {
         Ok(Some(failure)) => failure,
         Ok(None) | Err(_) => failure.clone(),
@@ -80,7 +82,7 @@ fn conflict<'n>(
             FailureKind::NoHeap(_) => LimitOrigin::Heap,
             _ => LimitOrigin::Participant,
         },
-        minimal: shrunk.minimal,
+        minimal: shrunk.minimal && fewest.minimal,
         members: participants.collect(),
         path,
     };

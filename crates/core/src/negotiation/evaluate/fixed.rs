@@ -289,8 +289,8 @@ fn misfit(heap: &HeapOffer, refusal: Refusal) -> HeapMisfit {
 
 /// Protected memory is there, but nobody asks for it: somebody has to.
 fn no_heap(misfits: Vec<HeapMisfit>, memory: &Memory<'_>, candidate: Option<&Rc<Candidate>>) -> Failure {
-    let is_unsaid = !memory.fields.needs(Field::Protection);
-    if is_unsaid && misfits.iter().any(|misfit| misfit.field == Field::Protection) {
+    let is_open = !memory.fields.needs(Field::Protection) && !memory.fields.needs(Field::CpuAccess);
+    if is_open && misfits.iter().any(|misfit| misfit.field == Field::Protection) {
         return underconstrained(Field::Protection);
     }
     let closest = misfits.iter().rev().max_by_key(|misfit| stage(misfit.field));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::caches::Caching;
 use super::memory::Memory;
-use crate::constraints::{Extension, ExtensionKey, Field, Names, Value};
+use crate::constraints::{CpuUse, Extension, ExtensionKey, Field, Names, Value};
 use crate::dma::Windows;
 use crate::negotiation::{Guarantees, HeapOffer};
 
@@ -190,9 +190,15 @@ impl Wanted<'_> {
     }
 
     fn protection(&self, heap: &Guarantees) -> Result<(), Refusal> {
-        let need = match self.memory.fields.get(Field::Protection) {
-            Some(Value::Text(scheme)) => scheme,
-            _ if self.is_complete => "none",
+        let stated = match self.memory.fields.get(Field::Protection) {
+            Some(Value::Text(scheme)) => Some(&**scheme),
+            _ => None,
+        };
+        let by_cpu = self.caching.cpu != CpuUse::Never;
+        let need = match stated {
+            Some(scheme) if *scheme != *heap.protection => scheme,
+            None if self.is_complete => "none",
+            _ if by_cpu => "none",
             _ => return Ok(()),
         };
         if *heap.protection == *need {
