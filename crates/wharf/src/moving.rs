@@ -126,11 +126,6 @@ impl Mover {
         self.stats
     }
 
-    /// The buffers made ready, not in use yet.
-    pub(crate) fn prepared(&self) -> Option<&Generation> {
-        self.prepared.as_ref().map(|prepared| &prepared.generation)
-    }
-
     /// Whether there is something to do although there is no news.
     pub(crate) fn is_under_way(&self) -> bool {
         self.prepared.is_some() || self.retry_at.is_some_and(|at| Instant::now() >= at)

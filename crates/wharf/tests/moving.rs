@@ -669,7 +669,8 @@ fn consumer_that_does_not_fit_is_made_room_for_while_frames_flow() {
 
 /// A producer that says of its frames what it likes.
 struct Rogue {
-    _client: wharf_protocol::transport::BlockingClient,
+    client: wharf_protocol::transport::BlockingClient,
+    set: wharf_protocol::SetId,
     ring: wharf_stream::Producer<wharf_memory::OwnedWords, wharf_memory::ReadOnlyWords>,
     _buffers: Vec<std::os::fd::OwnedFd>,
 }
@@ -733,7 +734,8 @@ fn rogue(fixture: &Fixture) -> (Rogue, Consumer) {
         page,
     ));
     let rogue = Rogue {
-        _client: client,
+        client,
+        set: set.set,
         ring,
         _buffers: buffers,
     };
@@ -759,6 +761,40 @@ fn frame_in_a_generation_that_cannot_be_is_corrupt_and_the_next_one_is_received(
         rogue.ring.publish(buffer, &FrameInfo::default()).unwrap();
         assert_eq!(consumer.receive(PATIENCE).unwrap().seq(), seq + 1);
     }
+}
+
+#[test]
+fn generation_that_comes_into_use_just_before_its_first_frame_is_known() {
+    let fixture = Fixture::new();
+    let (mut rogue, mut consumer) = rogue(&fixture);
+    let patience = Duration::from_secs(10);
+    let (set, role) = (rogue.set, Role::Owner);
+    let moving = wharf_protocol::MoveBuffers {
+        set,
+        size_bytes: 8192,
+        count: 2,
+        deadline_ms: 10_000,
+        plan: String::new(),
+    };
+    let generation = rogue.client.call(moving, &[], patience).unwrap().0.generation;
+    let ready = wharf_protocol::ReadyGeneration {
+        set,
+        generation,
+        role,
+        seat: None,
+        error: None,
+    };
+    rogue.client.call(ready, &[], patience).unwrap();
+    // The next answer comes when the buffers are sealed.
+    let ask = wharf_protocol::GetMove { set, generation };
+    assert!(!rogue.client.call(ask, &[], patience).unwrap().0.committed);
+    // The frame is there before the consumer, the last to be ready, has said so.
+    rogue.ring.switch(generation, 2);
+    let buffer = rogue.ring.try_acquire().unwrap();
+    rogue.ring.publish(buffer, &FrameInfo::default()).unwrap();
+    let frame = consumer.receive(PATIENCE).unwrap();
+    assert_eq!((frame.generation(), frame.buffer().size_bytes()), (2, 8192));
+    assert_eq!((consumer.generation(), consumer.stats().moves.moves), (2, 1));
 }
 
 #[test]

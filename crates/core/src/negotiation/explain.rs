@@ -1,7 +1,7 @@
 //! Why a plan is as it is: whose needs decided.
 
 use super::needs::{Need, Stated, Surroundings};
-use super::{Blame, FieldPath, Plan, Reason};
+use super::{Blame, FieldPath, Reason};
 use crate::constraints::{FormatKey, MergeKind, Value, merge};
 
 /// Who takes part, by the names of reports, in the order of their numbers.

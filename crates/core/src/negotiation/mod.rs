@@ -25,7 +25,9 @@ mod plan;
 mod problem;
 mod relax;
 mod report;
+mod search;
 mod serial;
+mod solve;
 mod validate;
 
 pub use crate::constraints::MAX_NAME_BYTES;
@@ -40,4 +42,10 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
+pub use solve::{next_best, solve};
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};
+
+/// The examples of the chapter for those who write devices.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/declaring.md")]
+struct DeclareYourNeeds;

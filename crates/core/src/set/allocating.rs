@@ -48,7 +48,7 @@ impl SetMachine {
 
     fn set_attempt(&mut self, new: Attempt) {
         match &mut self.phase {
-            Phase::Allocating(attempt) => *attempt = new,
+            Phase::Allocating(attempt) => **attempt = new,
             Phase::Moving(moving) => moving.attempt = new,
             _ => {}
         }
@@ -150,6 +150,7 @@ impl SetMachine {
         Generation {
             number: attempt.generation,
             heaps: attempt.heaps().unwrap_or_default(),
+            choices: attempt.plan.choices.clone(),
             plan: attempt.plan.clone(),
             ledger,
         }

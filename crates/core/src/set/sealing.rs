@@ -82,7 +82,7 @@ impl SetMachine {
         match self.solver.solve(&problem) {
             Ok(plan) => {
                 let attempt = Attempt::new(self.next_generation(), plan);
-                self.phase = Phase::Allocating(attempt);
+                self.phase = Phase::Allocating(Box::new(attempt));
                 self.ask_heaps(None);
             }
             Err(report) => self.end(SetFailure::Report(report)),

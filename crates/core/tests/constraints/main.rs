@@ -1,6 +1,7 @@
 //! The vocabulary: files, checks, and the laws of merging.
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+mod chapter;
 mod files;
 mod invalid;
 mod laws;

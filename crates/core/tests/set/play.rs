@@ -8,12 +8,12 @@ use wharf_core::set::{
 };
 
 /// A set with two heaps, whose creator gives everybody all rights it asks for.
-pub struct Play {
-    pub set: SetMachine,
-    pub root: TokenId,
+pub(crate) struct Play {
+    pub(crate) set: SetMachine,
+    pub(crate) root: TokenId,
 }
 
-pub fn config() -> SetConfig {
+pub(crate) fn config() -> SetConfig {
     SetConfig {
         heaps: vec![heap("near"), heap("far")],
         late: LatePolicy::Reallocate,
@@ -22,7 +22,7 @@ pub fn config() -> SetConfig {
 }
 
 impl Play {
-    pub fn new(config: SetConfig) -> Self {
+    pub(crate) fn new(config: SetConfig) -> Self {
         let set = SetMachine::new(config, Box::new(Fake)).unwrap();
         Self {
             root: set.root(),
@@ -31,22 +31,22 @@ impl Play {
     }
 
     /// Issues an expected token that grants writing and moving.
-    pub fn expect(&mut self, label: &str) -> TokenId {
+    pub(crate) fn expect(&mut self, label: &str) -> TokenId {
         self.issue(TokenSpec::expected(label))
     }
 
     /// Issues a token that grants writing and moving besides.
-    pub fn issue(&mut self, spec: TokenSpec) -> TokenId {
+    pub(crate) fn issue(&mut self, spec: TokenSpec) -> TokenId {
         let rights = spec.rights | Rights::WRITE | Rights::MOVE;
         self.set.issue(self.root, spec.rights(rights)).unwrap()
     }
 
-    pub fn declare(&mut self, token: TokenId, participant: Participant) -> Result<Declared, SetError> {
+    pub(crate) fn declare(&mut self, token: TokenId, participant: Participant) -> Result<Declared, SetError> {
         self.set.declare(token, participant, &[])
     }
 
     /// Does what a driver with enough memory does until nothing is left to do, and returns the news.
-    pub fn settle(&mut self) -> Vec<(u64, News)> {
+    pub(crate) fn settle(&mut self) -> Vec<(u64, News)> {
         let mut news = Vec::new();
         loop {
             let orders = self.set.take_orders();
@@ -65,7 +65,7 @@ impl Play {
     }
 
     /// Begins with participants that are there when the memory is allocated, and the creator gone.
-    pub fn begun(
+    pub(crate) fn begun(
         config: SetConfig,
         participants: impl IntoIterator<Item = Participant>,
     ) -> (Self, Vec<TokenId>) {
@@ -85,7 +85,7 @@ impl Play {
     }
 
     /// The news there are, without the orders.
-    pub fn news(&mut self) -> Vec<(u64, News)> {
+    pub(crate) fn news(&mut self) -> Vec<(u64, News)> {
         let orders = self.set.take_orders().into_iter();
         let news = orders.filter_map(|order| match order {
             Order::Tell { whom, news } => Some((whom.0, news)),
@@ -95,7 +95,7 @@ impl Play {
     }
 
     /// The orders there are, without the news.
-    pub fn orders(&mut self) -> Vec<Order> {
+    pub(crate) fn orders(&mut self) -> Vec<Order> {
         let orders = self.set.take_orders();
         orders
             .into_iter()
@@ -104,12 +104,12 @@ impl Play {
     }
 
     /// Fails a move that has been ordered.
-    pub fn fail_move(&mut self, to: u64, failure: MoveFailure) {
+    pub(crate) fn fail_move(&mut self, to: u64, failure: MoveFailure) {
         self.set.not_moved(to, failure).unwrap();
     }
 }
 
-/// The number of bytes that a buffer has.
-pub fn size(play: &Play) -> u64 {
-    play.set.plan().unwrap().size_bytes()
+/// The number of pages that a buffer has.
+pub(crate) fn size(play: &Play) -> u64 {
+    play.set.plan().unwrap().size_bytes() / 4096
 }

@@ -62,20 +62,17 @@ impl Memory {
         }
     }
 
-    /// The generation with this number: one in use, or one made ready, which may have come into use this moment.
+    /// The generation with this number, if frames can lie in it.
     fn find(&self, number: u64) -> Option<&Generation> {
-        let known = self
-            .older
-            .iter()
-            .chain([&self.newest])
-            .chain(self.mover.prepared());
+        let known = self.older.iter().chain([&self.newest]);
         known.into_iter().find(|generation| generation.number == number)
     }
 
     /// Asks the broker for a generation that a frame lies in, once: one that came out of use just before this consumer joined, or into
     /// use. `newest` is the one in use by the broker's word.
     fn fetch(&mut self, number: u64, newest: u64) {
-        if !(self.oldest.max(1)..=newest).contains(&number) || number <= self.refused {
+        let is_possible = (self.oldest.max(1)..=newest).contains(&number) && number > self.refused;
+        if !is_possible || self.find(number).is_some() {
             return;
         }
         match self.mover.share().take(number, SHORT_PATIENCE) {
@@ -127,7 +124,10 @@ impl Consumer {
         let (seq, generation) = (claim.seq, self.port.generation(claim));
         let unknown = Corrupt::Generation { seq, generation };
         if self.memory.find(generation).is_none() {
-            self.memory.fetch(generation, self.port.news().current);
+            // It may have come into use this moment.
+            let news = self.port.news();
+            self.memory.follow(news);
+            self.memory.fetch(generation, news.current);
         }
         let memory = self.memory.find(generation).ok_or_else(|| unknown.clone())?;
         let buffer = memory.buffers.get(claim.buffer).ok_or(Corrupt::Buffer {

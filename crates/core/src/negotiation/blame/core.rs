@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::direct;
 use super::shrink::{Ended, Shrunk, shrink};
+use crate::constraints::Field;
 use crate::negotiation::FieldPath;
 use crate::negotiation::needs::Need;
 
@@ -31,7 +32,7 @@ pub(in crate::negotiation) fn core_of<'n>(
     let mut needs = needs.to_vec();
     needs.sort_by_key(|need| {
         (
-            need.path.field != path.field,
+            !shows_in(need.path.field, path.field),
             rank(need.who.participant),
             need.who,
             &need.path,
@@ -45,6 +46,12 @@ pub(in crate::negotiation) fn core_of<'n>(
     let mut shrunk = shrink(&suspects, |some| Ok(judge(some)?.is_some()));
     shrunk.items.sort_by_key(|need| (need.who, &need.path));
     shrunk
+}
+
+/// Says whether what is stated of a field shows in another: how scattered memory may be is one question with several answers.
+fn shows_in(stated: Field, failing: Field) -> bool {
+    let scattering = [Field::Contiguous, Field::MaxSegments, Field::MinChunk];
+    stated == failing || (scattering.contains(&stated) && scattering.contains(&failing))
 }
 
 /// The needs of the fewest participants whose needs fail together; all needs if that was not found.

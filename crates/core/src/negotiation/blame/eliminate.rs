@@ -1,18 +1,11 @@
 //! What was possible until somebody removed it, and the fewest who did.
 
 use super::core::core_of;
-use super::judging::{failure_of, judge, rank};
-use crate::constraints::{Field, FormatKey, Names, Value};
-use crate::negotiation::evaluate::Budget;
+use super::judging::{Counted, NOBODY, failure_of, judge, rank};
+use crate::constraints::{Field, FormatKey, Value};
+use crate::negotiation::evaluate::{Budget, evaluate};
 use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
 use crate::negotiation::{Blame, Eliminated, Elimination, Member};
-
-/// Who asks for what is tried: nobody who could be blamed.
-const NOBODY: Speaker = Speaker {
-    participant: usize::MAX,
-    function: usize::MAX,
-    alternative: usize::MAX,
-};
 
 /// What a plan does without, though it is better: formats, alternatives, heaps and optional participants that somebody removed.
 ///
@@ -72,17 +65,30 @@ impl Trial<'_, '_> {
         all
     }
 
+    /// Heaps that do not suit, for the size that the buffer has.
     fn heaps(&mut self, together: &[&Need]) -> Vec<Elimination> {
-        let mut all = Vec::new();
-        for heap in self.surroundings.heaps {
-            let only = Need {
-                who: NOBODY,
-                path: Field::Heaps.into(),
-                what: Stated::Value(Value::Names([&*heap.name].into_iter().collect::<Names>())),
+        let Ok(point) = evaluate(together, self.surroundings, self.budget) else {
+            return Vec::new();
+        };
+        let sizes = point.memories.iter().map(|memory| memory.size_bytes);
+        let size = Need {
+            who: NOBODY,
+            path: Field::MinSize.into(),
+            what: Stated::Value(Value::Bytes(sizes.max().unwrap_or(1))),
+        };
+        let all: Vec<&Need> = together.iter().copied().chain([&size]).collect();
+        let heaps = self.surroundings.heaps.iter().filter_map(|heap| {
+            let surroundings = Surroundings {
+                heaps: &[*heap],
+                ..*self.surroundings
             };
-            all.extend(self.removed(Eliminated::Heap(heap.name.clone()), together, &[&only]));
-        }
-        all
+            let mut trial = Trial {
+                surroundings: &surroundings,
+                budget: self.budget,
+            };
+            trial.removed(Eliminated::Heap(heap.name.clone()), &all, &[])
+        });
+        heaps.collect()
     }
 
     /// Alternatives declared before the one that was chosen.
@@ -122,8 +128,8 @@ impl Trial<'_, '_> {
         all
     }
 
-    /// What is needed by the fewest who remove something: `None` if it is possible, or impossible whatever the others need, or
-    /// if the budget has ended.
+    /// The fewest needs that remove something: with those that are `tried`, if there are any. `None` if it is possible, or impossible
+    /// whatever is tried, or if the budget has ended.
     fn removed(&mut self, what: Eliminated, together: &[&Need], tried: &[&Need]) -> Option<Elimination> {
         let all: Vec<&Need> = together.iter().chain(tried).copied().collect();
         let failure = failure_of(&all, self.surroundings, self.budget).ok()??;
@@ -132,15 +138,16 @@ impl Trial<'_, '_> {
             &all,
             &failure.path,
             &ranks,
-            &mut judge(self.surroundings, self.budget),
+            &mut judge(Counted::All, self.surroundings, self.budget),
         )
         .items;
+        let by_others = tried.is_empty();
         let tried = |need: &&&Need| {
             tried
                 .iter()
                 .any(|one| one.who == need.who && one.path == need.path)
         };
-        if !core.iter().any(|need| tried(&need)) {
+        if !by_others && !core.iter().any(|need| tried(&need)) {
             return None;
         }
         let path = match failure_of(&core, self.surroundings, self.budget) {

@@ -4,9 +4,26 @@ use std::cmp::Reverse;
 
 use super::core::Rank;
 use super::shrink::Ended;
+use crate::constraints::{Field, Value};
 use crate::negotiation::evaluate::{Budget, Failure, FailureKind, evaluate};
-use crate::negotiation::needs::{Need, Surroundings};
+use crate::negotiation::needs::{Need, Speaker, Stated, Surroundings};
 use crate::negotiation::{FieldPath, Presence};
+
+/// Who states what is only tried: nobody who could be blamed.
+pub(super) const NOBODY: Speaker = Speaker {
+    participant: usize::MAX,
+    function: usize::MAX,
+    alternative: usize::MAX,
+};
+
+/// Which failures count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Those that no heap could mend.
+    Conflicts,
+    /// All.
+    All,
+}
 
 /// Where needs fail, asked in an order of their own. Saying too little is no failure here: it is reported by itself.
 pub(super) fn failure_of(
@@ -16,22 +33,41 @@ pub(super) fn failure_of(
 ) -> Result<Option<Failure>, Ended> {
     let mut needs = needs.to_vec();
     needs.sort_by_key(|need| (need.who, &need.path));
-    match evaluate(&needs, surroundings, budget) {
-        Ok(_) => Ok(None),
-        Err(failure) => match failure.kind {
-            FailureKind::Underconstrained => Ok(None),
-            FailureKind::Budget => Err(Ended),
-            _ => Ok(Some(failure)),
-        },
+    // Whoever says how large the buffer is says at least this, so that it is no part of a conflict if that is too much.
+    let size = Need {
+        who: NOBODY,
+        path: Field::MinSize.into(),
+        what: Stated::Value(Value::Bytes(1)),
+    };
+    let failure = match evaluate(&needs, surroundings, budget) {
+        Err(failure)
+            if failure.kind == FailureKind::Underconstrained && failure.path.field == Field::MinSize =>
+        {
+            needs.push(&size);
+            evaluate(&needs, surroundings, budget).err()
+        }
+        outcome => outcome.err(),
+    };
+    match failure {
+        Some(failure) if failure.kind == FailureKind::Budget => Err(Ended),
+        failure => Ok(failure.filter(|failure| failure.kind != FailureKind::Underconstrained)),
     }
 }
 
-/// The same, without saying how.
+/// The same, for the failures that count, and without saying how.
 pub(super) fn judge<'j, 'n: 'j>(
+    counted: Counted,
     surroundings: &'j Surroundings<'_>,
     budget: &'j mut Budget,
 ) -> impl FnMut(&[&'n Need]) -> Result<Option<FieldPath>, Ended> + 'j {
-    |needs: &[&'n Need]| Ok(failure_of(needs, surroundings, budget)?.map(|failure| failure.path))
+    move |needs: &[&'n Need]| {
+        let counts = |failure: &Failure| match failure.kind {
+            FailureKind::Conflict | FailureKind::Overflow => true,
+            _ => counted == Counted::All,
+        };
+        let failure = failure_of(needs, surroundings, budget)?.filter(counts);
+        Ok(failure.map(|failure| failure.path))
+    }
 }
 
 /// How readily participants are blamed: those that the set could do without first, then the latest.

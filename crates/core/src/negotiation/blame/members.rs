@@ -5,7 +5,7 @@ use crate::negotiation::needs::{Need, Speaker, Stated, Surroundings};
 use crate::negotiation::{Blame, Member};
 
 /// The limits of whoever provides the memory, as a party to a conflict.
-pub(super) fn the_system() -> Blame {
+pub(in crate::negotiation) fn the_system() -> Blame {
     Blame {
         participant: None,
         label: "the system".into(),

@@ -19,7 +19,10 @@ mod refusal;
 mod shrink;
 #[cfg(test)]
 pub(in crate::negotiation) mod tests;
+#[cfg(test)]
+mod truths;
 
 pub(super) use eliminate::eliminations;
-pub(super) use refusal::{Attempt, report};
+pub(super) use members::the_system;
+pub(super) use refusal::report;
 pub(super) use shrink::Ended;

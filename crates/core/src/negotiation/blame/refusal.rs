@@ -4,11 +4,11 @@ use super::Ended;
 use super::conflict::{Found, conflicts};
 use super::core::core_of;
 use super::eliminate::formats_removed;
-use super::judging::{judge, rank};
+use super::judging::{Counted, NOBODY, judge, rank};
 use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
-use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
+use crate::negotiation::needs::{Need, Needs, Stated, Surroundings};
 use crate::negotiation::relax::{Edit, relaxations};
-use crate::negotiation::{Blame, HeapMisfit, Report, ReportKind};
+use crate::negotiation::{Blame, Report, ReportKind};
 
 /// How many conflicts are shown.
 const SHOWN: usize = 8;
@@ -69,13 +69,10 @@ fn kind<'n>(
     }
     for (needs, failure) in failed {
         if let FailureKind::NoHeap(heaps) = &failure.kind {
-            let core = core_of(
-                needs,
-                &failure.path,
-                &rank(surroundings),
-                &mut judge(surroundings, budget),
-            );
-            return (no_heap(heaps), vec![core.items]);
+            let heaps = heaps.clone();
+            let mut judge = judge(Counted::All, surroundings, budget);
+            let core = core_of(needs, &failure.path, &rank(surroundings), &mut judge);
+            return (ReportKind::NoHeap { heaps }, vec![core.items]);
         }
     }
     for (needs, failure) in failed {
@@ -97,16 +94,4 @@ fn kind<'n>(
         .map(|Found { conflict, .. }| conflict);
     let conflicts = conflicts.collect();
     (ReportKind::Conflict { conflicts, total }, cores)
-}
-
-/// Nobody in particular.
-const NOBODY: Speaker = Speaker {
-    participant: usize::MAX,
-    function: 0,
-    alternative: 0,
-};
-
-fn no_heap(heaps: &[HeapMisfit]) -> ReportKind {
-    let heaps = heaps.to_vec();
-    ReportKind::NoHeap { heaps }
 }

@@ -147,26 +147,32 @@ fn lacks(misfit: &HeapMisfit) -> Spans {
 
 fn answer(answer: &HeapAnswer) -> Vec<Spans> {
     match answer {
-        HeapAnswer::Unsuitable(unsuitable) => {
-            let mut row = misfit(unsuitable);
-            row.insert(1, Spans::plain("not asked"));
-            row
+        HeapAnswer::Unsuitable(misfit) => {
+            let whom = match misfit.who.is_empty() {
+                true => Spans::default(),
+                false => Spans::plain(" for ").then(names(&misfit.who)),
+            };
+            let why = Spans::of(Role::Field, misfit.field)
+                .then(whom)
+                .and(Role::Plain, ": ")
+                .then(lacks(misfit));
+            vec![
+                Spans::of(Role::Name, &misfit.heap),
+                Spans::plain("not asked"),
+                why,
+            ]
         }
         HeapAnswer::Refused {
             heap,
             requested_bytes,
             errno,
             reason,
-        } => vec![
-            Spans::of(Role::Name, heap),
-            Spans::of(Role::Bad, "refused"),
-            Spans::default(),
-            Spans::default(),
-            Spans::of(Role::Value, bytes_told(*requested_bytes))
-                .and(Role::Plain, ": ")
-                .and(Role::Plain, reason)
-                .and(Role::Detail, format!(" [{errno}]")),
-        ],
+        } => {
+            let why = Spans::of(Role::Value, bytes_told(*requested_bytes))
+                .and(Role::Plain, format!(": {reason}"))
+                .and(Role::Detail, format!(" [{errno}]"));
+            vec![Spans::of(Role::Name, heap), Spans::of(Role::Bad, "refused"), why]
+        }
     }
 }
 

@@ -89,7 +89,8 @@ pub(super) fn amount(value: &Value) -> String {
 pub(super) fn phrase(field: Field, value: &Value) -> String {
     match (field.merge_kind(), value) {
         (_, Value::Needed) => String::new(),
-        (MergeKind::Sum, value) | (_, value @ Value::Translation(_)) => amount(value),
+        (MergeKind::Sum, value)
+        | (_, value @ (Value::Translation(_) | Value::Coherency(_) | Value::CpuUse(_))) => amount(value),
         (_, value) => format!("{} {}", field.relation(), amount(value)),
     }
 }

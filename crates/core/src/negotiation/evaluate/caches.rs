@@ -7,9 +7,9 @@
 //! | CPU that writes | device that does not see the caches | clean: what the CPU wrote reaches the memory |
 //! | such a device that writes | CPU | invalidate: the CPU forgets what it has read before |
 //!
-//! Where one of the two cannot do maintenance, or the heap cannot, the mapping must not be cached.
+//! Either of the two does it. Where both cannot, or the heap cannot, the mapping must not be cached.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Failure;
 use super::merged::{Merged, Role};
@@ -30,7 +30,7 @@ struct HandOver {
 pub(super) struct Maintenance {
     /// Some hand-over needs it.
     pub(super) is_needed: bool,
-    /// Some hand-over needs it, and somebody at it cannot do it.
+    /// Some hand-over needs it, and nobody at it can do it.
     pub(super) is_impossible: bool,
 }
 
@@ -54,16 +54,14 @@ impl HandOver {
 
 impl Maintenance {
     pub(super) fn of(roles: &[Role]) -> Self {
-        let mut kinds: BTreeMap<Role, usize> = BTreeMap::new();
-        for role in roles {
-            *kinds.entry(*role).or_default() += 1;
-        }
+        let kinds: BTreeSet<Role> = roles.iter().copied().collect();
         let mut all = Self::default();
-        for (&from, &count) in &kinds {
-            for &to in kinds.keys() {
-                if (from != to || count > 1) && HandOver::between(from, to).is_some() {
+        for &from in &kinds {
+            for &to in &kinds {
+                // A participant that uses both hands over to itself.
+                if HandOver::between(from, to).is_some() {
                     all.is_needed = true;
-                    all.is_impossible |= from.cannot_sync || to.cannot_sync;
+                    all.is_impossible |= from.cannot_sync && to.cannot_sync;
                 }
             }
         }

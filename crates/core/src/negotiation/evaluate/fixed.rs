@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::caches::{Caching, Maintenance};
 use super::counts::Counts;
 use super::formats::Candidate;
-use super::heaps::{Refusal, Wanted};
+use super::heaps::{Refusal, Wanted, stage};
 use super::memory::{Memory, sized};
 use super::merged::Merged;
 use super::picture::{Layout, Picture};
@@ -105,7 +105,7 @@ impl<'a> Fixing<'_, 'a> {
     fn points(&self) -> Result<Vec<Fixed<'a>>, Failure> {
         let Some(formats) = &self.merged.formats else {
             if self.merged.fields.number(Field::MinSize).is_none() {
-                return Err(underconstrained(Field::MinSize));
+                return Err(self.unsaid(Field::MinSize));
             }
             let point = self.point(None).map_err(|(_, failure)| failure)?;
             return Ok(vec![point]);
@@ -114,14 +114,16 @@ impl<'a> Fixing<'_, 'a> {
         if !formats.iter().any(|candidate| is_said(&candidate))
             || (self.asked == Asked::Bound && !formats.iter().all(|candidate| is_said(&candidate)))
         {
-            return Err(underconstrained(Field::Format));
+            return Err(self.unsaid(Field::Format));
         }
         let (mut points, mut failed) = (Vec::new(), None);
         for candidate in formats.iter().filter(is_said) {
             match self.point(Some(candidate)) {
                 Ok(point) => points.push(point),
-                // Unsaid sizes come first: somebody else could say them.
-                Err((_, failure)) if failure.kind == FailureKind::Underconstrained => return Err(failure),
+                // Somebody else could say it.
+                Err((_, failure)) if failure.kind == FailureKind::Underconstrained => {
+                    return Err(self.unsaid(failure.path.field));
+                }
                 Err((stage, failure)) => {
                     if failed.as_ref().is_none_or(|(furthest, _)| stage > *furthest) {
                         failed = Some((stage, failure));
@@ -135,6 +137,14 @@ impl<'a> Fixing<'_, 'a> {
                 points.sort_by_key(|point| (point.scarcity, point.total_bytes));
                 Ok(points)
             }
+        }
+    }
+
+    /// The failure of needs that somebody has to add to. What fails whatever the size of the buffer is said first.
+    fn unsaid(&self, field: Field) -> Failure {
+        match self.point(None) {
+            Err((_, failure)) if field != Field::Protection => failure,
+            _ => underconstrained(field),
         }
     }
 
@@ -279,11 +289,12 @@ fn misfit(heap: &HeapOffer, refusal: Refusal) -> HeapMisfit {
 
 /// Protected memory is there, but nobody asks for it: somebody has to.
 fn no_heap(misfits: Vec<HeapMisfit>, memory: &Memory<'_>, candidate: Option<&Rc<Candidate>>) -> Failure {
-    let is_unsaid = !memory.fields.needs(Field::Protection);
-    if is_unsaid && misfits.iter().any(|misfit| misfit.field == Field::Protection) {
+    let is_open = !memory.fields.needs(Field::Protection) && !memory.fields.needs(Field::CpuAccess);
+    if is_open && misfits.iter().any(|misfit| misfit.field == Field::Protection) {
         return underconstrained(Field::Protection);
     }
-    let field = misfits.first().map_or(Field::Heaps, |misfit| misfit.field);
+    let closest = misfits.iter().rev().max_by_key(|misfit| stage(misfit.field));
+    let field = closest.map_or(Field::Heaps, |misfit| misfit.field);
     let path = FieldPath {
         format: candidate.map(|candidate| candidate.key.clone()),
         ..FieldPath::from(field)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::caches::Caching;
 use super::memory::Memory;
-use crate::constraints::{Extension, ExtensionKey, Field, Names, Value};
+use crate::constraints::{CpuUse, Extension, ExtensionKey, Field, Names, Value};
 use crate::dma::Windows;
 use crate::negotiation::{Guarantees, HeapOffer};
 
@@ -24,6 +24,30 @@ pub(super) struct Wanted<'a> {
     pub(super) extensions: &'a BTreeMap<ExtensionKey, Extension>,
     /// Whether everything that will be stated is stated: protected memory is for those who ask for it.
     pub(super) is_complete: bool,
+}
+
+/// How far a heap got that does not suit in a field: what is looked at later comes closer to a heap that suits.
+pub(super) fn stage(field: Field) -> usize {
+    const ORDER: [&[Field]; 5] = [
+        &[Field::Heaps],
+        &[
+            Field::Contiguous,
+            Field::MinChunk,
+            Field::MaxSegments,
+            Field::MaxSegmentBytes,
+            Field::BoundaryMask,
+        ],
+        &[Field::Windows],
+        &[Field::SegmentAlign, Field::BaseAlign],
+        &[
+            Field::CpuAccess,
+            Field::CacheModes,
+            Field::NoSync,
+            Field::Coherency,
+        ],
+    ];
+    let known = ORDER.iter().position(|fields| fields.contains(&field));
+    known.unwrap_or(ORDER.len() + usize::from(field == Field::Protection))
 }
 
 impl Wanted<'_> {
@@ -166,9 +190,15 @@ impl Wanted<'_> {
     }
 
     fn protection(&self, heap: &Guarantees) -> Result<(), Refusal> {
-        let need = match self.memory.fields.get(Field::Protection) {
-            Some(Value::Text(scheme)) => scheme,
-            _ if self.is_complete => "none",
+        let stated = match self.memory.fields.get(Field::Protection) {
+            Some(Value::Text(scheme)) => Some(&**scheme),
+            _ => None,
+        };
+        let by_cpu = self.caching.cpu != CpuUse::Never;
+        let need = match stated {
+            Some(scheme) if *scheme != *heap.protection => scheme,
+            None if self.is_complete => "none",
+            _ if by_cpu => "none",
             _ => return Ok(()),
         };
         if *heap.protection == *need {

@@ -109,10 +109,14 @@ fn what_is_flat_becomes_what_the_other_has() {
 fn what_does_not_help_is_not_shown() {
     // Either of the two conflicts stays whatever is done about the other.
     let mut camera = states(1, "camera", key::PROTECTION, "none".into());
-    let more = states(1, "camera", key::MIN_SIZE, Bytes(9)).functions.remove(0);
+    let more = states(1, "camera", key::MIN_SIZE, Bytes(8192))
+        .functions
+        .remove(0);
     camera.functions.push(more);
     let mut viewer = states(2, "viewer", key::PROTECTION, "secure".into());
-    let more = states(2, "viewer", key::MAX_SIZE, Bytes(8)).functions.remove(0);
+    let more = states(2, "viewer", key::MAX_SIZE, Bytes(4096))
+        .functions
+        .remove(0);
     viewer.functions.push(more);
     assert_eq!(ways_out(&[camera, viewer]), ["without camera", "without viewer"]);
 }
@@ -125,7 +129,7 @@ fn without_budget_nothing_is_shown() {
         heaps: &[],
         policy: &policy,
     };
-    let participant = states(1, "camera", key::MIN_SIZE, Bytes(9));
+    let participant = states(1, "camera", key::MIN_SIZE, Bytes(8192));
     let needs = needs_of(&[&participant]);
     let speakers: Vec<_> = needs.speakers().collect();
     let core: Vec<&Need> = speakers.iter().flat_map(|who| needs.of(*who)).collect();

@@ -3,7 +3,7 @@
 use super::Generation;
 use crate::attachment::{Contract, cpu_holders};
 use crate::negotiation::{Blame, Blocker};
-use crate::{DmaBuf, Hold, Holder};
+use crate::{DmaBuf, Hold};
 
 /// Returns everybody who holds one of the buffers in place; each once.
 pub(super) fn holders(generation: &Generation) -> Vec<Blocker> {
@@ -45,26 +45,11 @@ fn attached(buffer: &DmaBuf) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     for attachment in &attachments {
         let label = attachment.info().label();
-        let hold = attachment.hold();
-        match (attachment.info().contract(), hold) {
-            (Contract::Static, _) => blockers.push(blocker(label, "it is attached statically".into())),
-            (
-                _,
-                Some(Holder {
-                    how: Hold::Pinned { .. },
-                    ..
-                }),
-            ) if may_revoke => {}
-            (
-                _,
-                Some(Holder {
-                    how: Hold::Pinned { pins },
-                    ..
-                }),
-            ) => {
-                blockers.push(blocker(label, format!("it has it pinned {pins} times")));
-            }
-            _ => {}
+        let pins = attachment.snapshot().pins;
+        if attachment.info().contract() == Contract::Static {
+            blockers.push(blocker(label, "it is attached statically".into()));
+        } else if pins > 0 && !may_revoke {
+            blockers.push(blocker(label, format!("it has it pinned {pins} times")));
         }
     }
     blockers

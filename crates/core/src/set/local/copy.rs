@@ -135,3 +135,54 @@ pub(super) fn windows<'a>(
     };
     buffers.map(open).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constraints::{FormatKey, Size, Tiling};
+    use crate::layout::{Fourcc, Modifier};
+    use crate::negotiation::PlanePlan;
+
+    fn plane(memory: usize, offset_bytes: u64, stride_bytes: u64, rows: u64) -> PlanePlan {
+        PlanePlan {
+            memory,
+            offset_bytes,
+            stride_bytes,
+            rows,
+            size_bytes: stride_bytes * rows,
+        }
+    }
+
+    fn image(tiling: Tiling, planes: Vec<PlanePlan>) -> ImagePlan {
+        ImagePlan {
+            format: FormatKey {
+                fourcc: Some(Fourcc::NV12),
+                tiling: Some(tiling),
+            },
+            size: Size {
+                width: 100,
+                height: 2,
+            },
+            required: Vec::new(),
+            planes,
+            color_space: None,
+            alpha: None,
+        }
+    }
+
+    #[test]
+    fn pictures_are_carried_row_by_row_where_the_new_layout_has_them() {
+        let linear = || Tiling::Explicit(Modifier::LINEAR);
+        let old = image(linear(), vec![plane(0, 0, 1920, 2), plane(0, 3840, 1920, 1)]);
+        let new = image(linear(), vec![plane(0, 0, 2048, 4), plane(1, 64, 1024, 2)]);
+        let piece = |from, to, bytes| Piece { from, to, bytes };
+        assert_eq!(
+            rows(&old, &new),
+            [
+                piece((0, 0), (0, 0), 1920),
+                piece((0, 1920), (0, 2048), 1920),
+                piece((0, 3840), (1, 64), 1024)
+            ]
+        );
+    }
+}

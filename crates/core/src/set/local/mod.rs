@@ -1,4 +1,4 @@
-//! Sets within one process: a [`SetMachine`](super::SetMachine) with buffers.
+//! Sets within one process: a [`SetMachine`] with buffers.
 //!
 //! | Type | What it is |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | static | [`DmaBuf::attach`](crate::DmaBuf::attach) | none begins while it is declared, or attached |
 //! | dynamic | [`DmaBuf::attach_dynamic`](crate::DmaBuf::attach_dynamic) | told by [`Importer::move_notify`](crate::Importer::move_notify); in the way while it pins |
-//! | revocable | the same, with [`Revocable`](crate::Revocable) | told likewise; if all of a buffer are, pins are not in the way, and the old buffer is revoked |
+//! | revocable | the same, with [`Revocable`](crate::Revocable) | told likewise; if all of a buffer are, pins are not in the way, and the old buffer is revoked after the move |
 //!
 //! Also in the way are mappings for the CPU, and fences that do not signal in time. Which generation is the current one
 //! [`SetMember::check`] says; buffers of an old one stay readable as long as somebody keeps them, but nobody else looks at them any more.

@@ -40,11 +40,15 @@ impl LocalSet {
             let (old, new) = ((&old.plan, &old.buffers[..]), (&new.plan, &new.buffers[..]));
             copy::copy_all(old, new, &guards).map_err(failed)?;
         }
-        if commit() {
+        let is_moved = commit();
+        if is_moved {
             old.memories().for_each(|buffer| tell(buffer, &guards));
         }
         drop(guards);
         drop(windows);
+        if is_moved {
+            old.memories().for_each(|buffer| take_away(buffer, &wait));
+        }
         Ok(())
     }
 }
@@ -85,12 +89,22 @@ fn check_idle(old: &Generation) -> Result<(), MoveFailure> {
 
 /// Tells the importers of an old buffer that it is one.
 fn tell(buffer: &DmaBuf, guards: &ReservationSet<'_>) {
-    let Some(guard) = guards.guard(buffer.reservation()) else {
+    if let Some(guard) = guards.guard(buffer.reservation()) {
+        moves::finish(buffer, guard);
+    }
+}
+
+/// Takes an old buffer away from importers that can do without pins. Not while it is locked for the move: then it may still be mapped
+/// for the copy.
+fn take_away(buffer: &DmaBuf, wait: &Wait<'_>) {
+    if !blockers::is_revocable(buffer) {
+        return;
+    }
+    let Ok(guard) = buffer.reservation().lock(wait) else {
         return;
     };
-    let is_revoked = blockers::is_revocable(buffer) && ExporterControl::new(buffer).revoke(guard).is_ok();
-    if !is_revoked {
-        moves::finish(buffer, guard);
+    if let Err(error) = ExporterControl::new(buffer).revoke(&guard) {
+        tracing::debug!(target: "wharf_core::set", buffer = buffer.id().get(), %error, "an old buffer stays");
     }
 }
 
