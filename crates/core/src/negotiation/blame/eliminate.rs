@@ -33,9 +33,16 @@ pub(in crate::negotiation) fn formats_removed(
     together: &[&Need],
     budget: &mut Budget,
 ) -> Vec<Elimination> {
-    let of_pictures = |need: &&&Need| need.path.format.is_some() || matches!(need.what, Stated::Formats(_));
-    let pictures: Vec<&Need> = together.iter().filter(of_pictures).copied().collect();
+    let pictures: Vec<&Need> = together
+        .iter()
+        .filter(|need| is_of_picture(need))
+        .copied()
+        .collect();
     Trial { surroundings, budget }.formats(&pictures)
+}
+
+fn is_of_picture(need: &Need) -> bool {
+    need.path.format.is_some() || matches!(need.what, Stated::Formats(_))
 }
 
 struct Trial<'t, 's> {
@@ -79,6 +86,7 @@ impl Trial<'_, '_> {
             what: Stated::Value(Value::Bytes(sizes.max().unwrap_or(1))),
         };
         let all: Vec<&Need> = together.iter().copied().chain([&size]).collect();
+        let bare: Vec<&Need> = all.iter().filter(|need| !is_of_picture(need)).copied().collect();
         let heaps = self.surroundings.heaps.iter().filter_map(|heap| {
             let surroundings = Surroundings {
                 heaps: &[*heap],
@@ -88,7 +96,11 @@ impl Trial<'_, '_> {
                 surroundings: &surroundings,
                 budget: self.budget,
             };
-            trial.removed(Eliminated::Heap(heap.name.clone()), &all, &[])
+            let what = Eliminated::Heap(heap.name.clone());
+            // The size is known: mostly it does not matter why it is what it is.
+            trial
+                .removed(what.clone(), &bare, &[])
+                .or_else(|| trial.removed(what, &all, &[]))
         });
         heaps.collect()
     }
