@@ -167,7 +167,7 @@ fn seen<'a>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 20_000, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 20_000, ..ProptestConfig::with_cases(512) })]
 
     #[test]
     fn what_is_planned_suits_everyone(ways in prop::collection::vec(way(), 1..=3)) {
