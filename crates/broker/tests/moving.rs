@@ -1,6 +1,7 @@
 //! Moves of a set as clients see them, over a real socket: what its descriptors are good for, and that time passes. Contract: N5.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a step that fails fails the test"
 )]

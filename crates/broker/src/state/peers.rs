@@ -159,6 +159,7 @@ impl Machine {
         for (stream, slot) in joined {
             self.remove_member(stream, slot);
         }
+        self.leave_seats(id);
         for set in owned {
             self.remove_set(set);
         }

@@ -61,7 +61,7 @@ fn suits(late: &Late<'_>) -> Result<Vec<Choice>, Box<Misfit>> {
         neighbors: neighbors(late),
         ..ActualBuffer::new(memories.collect::<Result<_, Box<Misfit>>>()?, late.ledger.total)
     };
-    negotiation::suits(&buffer, late.newcomer).map_err(Box::new)
+    negotiation::suits(&buffer, late.newcomer)
 }
 
 /// A heap that is there no more promises nothing.

@@ -90,7 +90,7 @@ impl World {
         self.image.as_mut().unwrap()
     }
 
-    pub(crate) fn suits(&self, fields: &[(Field, Value)]) -> Result<(), Misfit> {
+    pub(crate) fn suits(&self, fields: &[(Field, Value)]) -> Result<(), Box<Misfit>> {
         suits(&self.buffer(), &participant(stating(fields))).map(|_| ())
     }
 }

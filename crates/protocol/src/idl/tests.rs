@@ -10,25 +10,35 @@ use super::{
 };
 use crate::method::METHODS;
 use crate::{
-    Amounts, BrokerError, BrokerState, EndReason, Hindrance, Member, MoveBlocker, MoveContract, ObjectKind,
-    Policy, Resource, Role, Seat, SessionState, SetState, StreamState, Target, UserState,
+    Amounts, BrokerError, BrokerState, EndReason, FailureDomain, FirstMap, Hindrance, LatePolicy, Member,
+    MoveBlocker, MoveContract, NegotiationState, ObjectKind, Policy, Resource, Role, Seat, SeatRight,
+    SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus, StreamState, Target, UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     Amounts::CUSTOM_TYPE,
     BrokerState::CUSTOM_TYPE,
     EndReason::CUSTOM_TYPE,
+    FailureDomain::CUSTOM_TYPE,
+    FirstMap::CUSTOM_TYPE,
     Hindrance::CUSTOM_TYPE,
+    LatePolicy::CUSTOM_TYPE,
     Member::CUSTOM_TYPE,
     MoveBlocker::CUSTOM_TYPE,
     MoveContract::CUSTOM_TYPE,
+    NegotiationState::CUSTOM_TYPE,
     ObjectKind::CUSTOM_TYPE,
     Policy::CUSTOM_TYPE,
     Resource::CUSTOM_TYPE,
     Role::CUSTOM_TYPE,
     Seat::CUSTOM_TYPE,
+    SeatRight::CUSTOM_TYPE,
+    SeatState::CUSTOM_TYPE,
+    SeatStatus::CUSTOM_TYPE,
     SessionState::CUSTOM_TYPE,
+    SetContents::CUSTOM_TYPE,
     SetState::CUSTOM_TYPE,
+    SetStatus::CUSTOM_TYPE,
     StreamState::CUSTOM_TYPE,
     Target::CUSTOM_TYPE,
     UserState::CUSTOM_TYPE,

@@ -125,6 +125,9 @@ impl Preview {
             policy: Policy::Latest,
             stream: None,
             contract: Some(contract),
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         match self.world.call_with(peer, call, vec![page])? {
             (

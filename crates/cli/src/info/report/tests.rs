@@ -75,6 +75,7 @@ fn busy() -> GetStateReply {
         sealed: true,
         importers: vec![SessionId(2), SessionId(7)],
         stream: Some(StreamId(1)),
+        negotiation: None,
     };
     let stream = StreamState {
         stream: StreamId(1),
