@@ -1,7 +1,7 @@
 //! Lets those who are late join, one after the other.
 
-use wharf_core::negotiation::{Ledger, Participant, Plan, Presence, Problem, SetFile};
-use wharf_core::set::{Joining, Late, join};
+use wharf_core::negotiation::{Choice, Ledger, Participant, Plan, Presence, Problem, SetFile};
+use wharf_core::set::{Joining, Late, Negotiator, Solver};
 
 use super::outcome::{Arrival, End};
 
@@ -11,6 +11,7 @@ struct Running<'a> {
     members: Vec<Participant>,
     plan: Plan,
     ledger: Ledger,
+    choices: Vec<Choice>,
 }
 
 /// What becomes of everybody who is late in a set that begins with a plan.
@@ -24,6 +25,7 @@ pub(super) fn arrivals(set: &SetFile, plan: &Plan) -> Vec<Arrival> {
             .collect(),
         plan: plan.clone(),
         ledger: plan.ledger.clone(),
+        choices: plan.choices.clone(),
     };
     let arrivals = set.late().iter().map(|newcomer| Arrival {
         participant: newcomer.id,
@@ -47,9 +49,13 @@ impl Running<'_> {
         let mut ledger = self.ledger.clone();
         ledger.entries.retain(|entry| Some(entry.participant) != phantom);
         let newcomer = staying(newcomer);
-        let joined = join(&Late {
+        let heaps = self.plan.memories.iter();
+        let heaps: Vec<_> = heaps.filter_map(|memory| memory.heaps.first().cloned()).collect();
+        let joined = Negotiator.join(&Late {
             newcomer: &newcomer,
             plan: &self.plan,
+            heaps: &heaps,
+            choices: &self.choices,
             ledger: &ledger,
             others: Problem {
                 participants: &others,
@@ -59,12 +65,14 @@ impl Running<'_> {
             policy: self.set.late_policy(),
         });
         let end = match joined {
-            Ok(Joining::Fits(ledger)) => {
+            Ok(Joining::Fits { ledger, choices }) => {
+                self.choices.extend(choices);
                 self.ledger = ledger.clone();
                 End::Fits { ledger }
             }
             Ok(Joining::Move { plan, misfit }) => {
                 self.ledger = plan.ledger.clone();
+                self.choices = plan.choices.clone();
                 self.plan = (*plan).clone();
                 End::Moves { misfit, plan }
             }

@@ -1,10 +1,10 @@
-//! The solver of the library, for those who come late: {fits, movable, pinned, impossible} × {refuse, reallocate}. Reference 4.7, (g).
+//! The solver of every set that is not a test's, for those who come late: {fits, movable, pinned, impossible} × {refuse, reallocate}. Reference 4.7, (g).
 
 use wharf_core::attachment::Contract;
 use wharf_core::negotiation::{
-    Blame, Blocker, Ledger, Participant, ParticipantId, Plan, Problem, Report, ReportKind, SetFile, solve,
+    Blame, Blocker, Participant, ParticipantId, Plan, Problem, Report, ReportKind, SetFile, solve,
 };
-use wharf_core::set::{Joining, Late, LatePolicy, join};
+use wharf_core::set::{Joining, Late, LatePolicy, Negotiator, Solver};
 
 const PINNED: &str = include_str!("../../../../sets/late-joiners.toml");
 const MOVABLE: &str = include_str!("../../../../sets/late-joiners-moved.toml");
@@ -18,6 +18,14 @@ fn newcomer<'a>(set: &'a SetFile, label: &str) -> &'a Participant {
     set.late().iter().find(|one| &*one.label == label).unwrap()
 }
 
+/// The heaps that a plan asks first.
+fn first_heaps(plan: &Plan) -> Vec<Box<str>> {
+    let memories = plan.memories.iter();
+    memories
+        .filter_map(|memory| memory.heaps.first().cloned())
+        .collect()
+}
+
 /// Lets somebody join the plan of those who are there.
 fn joined(
     set: &SetFile,
@@ -26,9 +34,11 @@ fn joined(
     holders: &[Blocker],
 ) -> Result<Joining, Box<Report>> {
     let plan = solve(&set.problem()).unwrap();
-    join(&Late {
+    Negotiator.join(&Late {
         newcomer,
         plan: &plan,
+        heaps: &first_heaps(&plan),
+        choices: &plan.choices,
         ledger: &plan.ledger,
         others: set.problem(),
         holders,
@@ -39,7 +49,7 @@ fn joined(
 fn moved(joining: Joining) -> (Plan, &'static str) {
     match joining {
         Joining::Move { plan, misfit } => (*plan, misfit.path.field.name()),
-        Joining::Fits(ledger) => panic!("fits: {ledger:?}"),
+        Joining::Fits { ledger, .. } => panic!("fits: {ledger:?}"),
     }
 }
 
@@ -60,11 +70,11 @@ fn who_suits_joins_under_any_policy_and_is_in_the_ledger() {
         for policy in BOTH {
             let set = set(text);
             let meter = newcomer(&set, "meter");
-            let Ok(Joining::Fits(Ledger { entries, total, .. })) = joined(&set, meter, policy, &[]) else {
+            let Ok(Joining::Fits { ledger, choices }) = joined(&set, meter, policy, &[]) else {
                 panic!("{policy:?}");
             };
-            assert_eq!(total, 11);
-            assert!(entries.iter().any(|entry| entry.participant == meter.id));
+            assert_eq!(ledger.total, 11);
+            assert_eq!(choices[0].participant, meter.id);
         }
     }
 }
@@ -89,7 +99,7 @@ fn buffers_move_if_everybody_lets_them() {
 fn who_pins_is_named_and_so_is_the_policy() {
     for (text, policy, who) in [
         (PINNED, LatePolicy::Reallocate, &["display"][..]),
-        (PINNED, LatePolicy::Refuse, &["display", "the set"]),
+        (PINNED, LatePolicy::Refuse, &["the set", "display"]),
         (MOVABLE, LatePolicy::Refuse, &["the set"]),
     ] {
         let set = set(text);
@@ -159,6 +169,8 @@ fn memory_of_a_heap_that_has_gone_suits_nobody_new() {
     let late = Late {
         newcomer: newcomer(&set, "meter"),
         plan: &plan,
+        heaps: &first_heaps(&plan),
+        choices: &plan.choices,
         ledger: &plan.ledger,
         others: Problem {
             participants: &others,
@@ -168,7 +180,7 @@ fn memory_of_a_heap_that_has_gone_suits_nobody_new() {
         holders: &[],
         policy: LatePolicy::Reallocate,
     };
-    let (plan, field) = moved(join(&late).unwrap());
+    let (plan, field) = moved(Negotiator.join(&late).unwrap());
     assert_eq!(
         (&*plan.memories[0].heaps, field),
         (&["cma-high".into()][..], "heaps")
