@@ -289,6 +289,14 @@ fn planes_with_memories_of_their_own_are_checked_each() {
 }
 
 #[test]
+fn needs_of_a_plane_s_memory_do_not_concern_a_shared_one() {
+    let bank = Record::new().with(key::HEAPS, ["bank0"].into_iter().collect());
+    let image = ImageConstraints::new(Fourcc::NV12, Modifier::LINEAR).planes(vec![bank]);
+    let needs = participant(Constraints::builder().image(image).build().unwrap());
+    assert!(suits(&example().buffer(), &needs).is_ok());
+}
+
+#[test]
 fn portrait_has_room_where_it_was_asked_for() {
     // As wide a stride as landscape needs, and only as many bytes as either needs by itself.
     let portrait = Size {
