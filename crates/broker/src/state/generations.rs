@@ -32,6 +32,8 @@ pub(super) struct OldGeneration {
     pub(super) generation: Generation,
     /// Who has not released it.
     pub(super) holders: BTreeSet<Participant>,
+    /// Whether it was sealed. If not, it was never shared, and whoever got it could write it. Contract: S5.
+    pub(super) sealed: bool,
 }
 
 /// Somebody who has a set, in one of its capacities.
@@ -49,6 +51,12 @@ impl Participant {
             Self::Importer(_) => Role::Importer,
             Self::Consumer(..) => Role::Consumer,
         }
+    }
+}
+
+impl OldGeneration {
+    fn is_for(&self, participant: Participant) -> bool {
+        self.sealed || participant == Participant::Owner
     }
 }
 
@@ -208,7 +216,8 @@ impl BufferSet {
         if number == self.current.number {
             return Ok(describe(&self.current));
         }
-        if let Some(old) = self.old.iter_mut().find(|old| old.generation.number == number) {
+        let old = self.old.iter_mut().find(|old| old.generation.number == number);
+        if let Some(old) = old.filter(|old| old.is_for(participant)) {
             old.holders.insert(participant);
             return Ok(describe(&old.generation));
         }

@@ -1,0 +1,113 @@
+//! Participants that wish harm, or come and go at bad moments, while a set moves. Contract: N5, S5.
+
+use wharf_protocol::{
+    BrokerError, CreateStream, ImportBuffers, MoveBuffers, MoveContract, ObjectKind, ReleaseImport, Reply,
+    Role, SetId,
+};
+use wharf_stream::RING_PAGE_BYTES;
+
+use super::moves::Share;
+use super::world::World;
+use crate::state::PeerId;
+
+/// Begins to move a set to as many small buffers.
+fn begin(world: &mut World, owner: Share, count: u32) -> u64 {
+    let call = MoveBuffers {
+        set: owner.set,
+        size_bytes: 1,
+        count,
+        deadline_ms: 500,
+        plan: String::new(),
+    };
+    match world.call(owner.peer, call) {
+        Ok((Reply::MoveBuffers(reply), _)) => reply.generation,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A set of two buffers with its owner.
+fn owned(world: &mut World) -> Share {
+    let camera = world.client("camera");
+    let set = world.allocate(camera, 4096, 2).0.set;
+    Share::owner(camera, set)
+}
+
+fn import(world: &mut World, owner: Share, peer: PeerId) -> Share {
+    let token = world.token(owner.peer, ObjectKind::Set, owner.set.0, 1);
+    let contract = Some(MoveContract::Movable);
+    world.call(peer, ImportBuffers { token, contract }).unwrap();
+    Share {
+        peer,
+        role: Role::Importer,
+        ..owner
+    }
+}
+
+/// It was never sealed, because it was never shared: whoever got it could write it, and its owner still may.
+#[test]
+fn memory_from_before_a_set_was_shared_is_for_its_owner_only() {
+    let mut world = World::new();
+    let owner = owned(&mut world);
+    let generation = begin(&mut world, owner, 2);
+    owner.ready(&mut world, generation).unwrap();
+    let reader = world.client("reader");
+    let reader = import(&mut world, owner, reader);
+    let stale = BrokerError::StaleGeneration {
+        generation: 1,
+        current: 2,
+    };
+    assert_eq!(reader.take(&mut world, 1).unwrap_err(), stale);
+    owner.take(&mut world, 1).unwrap();
+    owner.release(&mut world, 1).unwrap();
+    assert_eq!(
+        world.machine.accounts.used(super::world::BROKER_UID).bytes,
+        2 * 4096
+    );
+}
+
+/// Who has left and come again has what everybody gets who comes, whatever it said before.
+#[test]
+fn importer_that_comes_again_during_a_move_has_to_be_ready_again() {
+    let mut world = World::new();
+    let owner = owned(&mut world);
+    let (first, second) = (world.client("first"), world.client("second"));
+    let first = import(&mut world, owner, first);
+    let second = import(&mut world, owner, second);
+    begin(&mut world, owner, 2);
+    owner.ready(&mut world, 2).unwrap();
+    first.ready(&mut world, 2).unwrap();
+    let set: SetId = owner.set;
+    world.call(first.peer, ReleaseImport { set }).unwrap();
+    import(&mut world, owner, first.peer);
+    second.ready(&mut world, 2).unwrap();
+    assert_eq!(first.news(&mut world), (1, Some(2)), "it has not got them");
+    first.ready(&mut world, 2).unwrap();
+    assert_eq!(first.news(&mut world), (2, None));
+}
+
+/// While its call waits for room, its session could not go along with the move.
+#[test]
+fn no_room_is_made_for_a_session_that_is_in_the_stream_already() {
+    let mut world = World::new();
+    let owner = owned(&mut world);
+    let page = world.page(RING_PAGE_BYTES);
+    let call = CreateStream {
+        set: owner.set,
+        name: String::new(),
+        max_consumers: 8,
+        room_ms: Some(700),
+    };
+    let stream = match world.call_with(owner.peer, call, vec![page]) {
+        Ok((Reply::CreateStream(reply), _)) => reply.stream,
+        other => panic!("{other:?}"),
+    };
+    let token = world.token(owner.peer, ObjectKind::Stream, stream.0, 9);
+    let (viewer, reader) = (world.client("viewer"), world.client("reader"));
+    world.join(viewer, &token, 1).unwrap();
+    import(&mut world, owner, reader);
+    for peer in [viewer, reader] {
+        let error = world.join(peer, &token, 4).unwrap_err();
+        assert!(matches!(error, BrokerError::CountsExhausted { .. }), "{error}");
+    }
+    assert!(world.alarms.is_empty(), "no move was begun");
+}
