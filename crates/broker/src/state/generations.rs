@@ -193,6 +193,10 @@ impl Machine {
         for old in &mut set.old {
             old.holders.remove(&participant);
         }
+        // Should it come again, it comes without the memory.
+        if let Some(moving) = &mut set.moving {
+            moving.ready.remove(&participant);
+        }
         self.drop_released(id);
         self.advance_move(id);
     }
