@@ -88,6 +88,14 @@ impl BufferSet {
             .chain(consumers)
             .collect()
     }
+
+    /// Whether a session has the set in any capacity.
+    pub(super) fn is_had_by(&self, session: SessionId, stream: &Stream) -> bool {
+        let mut members = stream.members.values();
+        self.owner == session
+            || self.importers.contains_key(&session)
+            || members.any(|member| member.session == session)
+    }
 }
 
 impl Machine {
