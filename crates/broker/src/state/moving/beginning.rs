@@ -61,8 +61,11 @@ impl Machine {
                 waiting = operation;
                 Effect::Wait { peer }
             })?;
-            let moving = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut());
-            moving.into_iter().for_each(|moving| moving.joiners.push(waiting));
+            if let Some(moving) = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut()) {
+                // Those who died meanwhile are not to pile up.
+                moving.joiners.retain(|joiner| self.operations.contains_key(joiner));
+                moving.joiners.push(waiting);
+            }
         }
         Ok(Answer::Later)
     }

@@ -1,14 +1,14 @@
 //! Participants that wish harm, or come and go at bad moments, while a set moves. Contract: N5, S5.
 
 use wharf_protocol::{
-    BrokerError, CreateStream, ImportBuffers, MoveBuffers, MoveContract, ObjectKind, ReleaseImport, Reply,
-    Role, SetId,
+    BrokerError, CreateStream, ImportBuffers, JoinStream, MoveBuffers, MoveContract, ObjectKind, Policy,
+    ReleaseImport, Reply, Role, SetId, Token,
 };
-use wharf_stream::RING_PAGE_BYTES;
+use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
 use super::moves::Share;
 use super::world::World;
-use crate::state::PeerId;
+use crate::state::{Event, PeerId};
 
 /// Begins to move a set to as many small buffers.
 fn begin(world: &mut World, owner: Share, count: u32) -> u64 {
@@ -41,6 +41,22 @@ fn import(world: &mut World, owner: Share, peer: PeerId) -> Share {
         role: Role::Importer,
         ..owner
     }
+}
+
+/// Makes a stream that makes room, and a token for it.
+fn roomy(world: &mut World, owner: Share) -> Token {
+    let page = world.page(RING_PAGE_BYTES);
+    let call = CreateStream {
+        set: owner.set,
+        name: String::new(),
+        max_consumers: 8,
+        room_ms: Some(700),
+    };
+    let stream = match world.call_with(owner.peer, call, vec![page]) {
+        Ok((Reply::CreateStream(reply), _)) => reply.stream,
+        other => panic!("{other:?}"),
+    };
+    world.token(owner.peer, ObjectKind::Stream, stream.0, 9)
 }
 
 /// It was never sealed, because it was never shared: whoever got it could write it, and its owner still may.
@@ -90,18 +106,7 @@ fn importer_that_comes_again_during_a_move_has_to_be_ready_again() {
 fn no_room_is_made_for_a_session_that_is_in_the_stream_already() {
     let mut world = World::new();
     let owner = owned(&mut world);
-    let page = world.page(RING_PAGE_BYTES);
-    let call = CreateStream {
-        set: owner.set,
-        name: String::new(),
-        max_consumers: 8,
-        room_ms: Some(700),
-    };
-    let stream = match world.call_with(owner.peer, call, vec![page]) {
-        Ok((Reply::CreateStream(reply), _)) => reply.stream,
-        other => panic!("{other:?}"),
-    };
-    let token = world.token(owner.peer, ObjectKind::Stream, stream.0, 9);
+    let token = roomy(&mut world, owner);
     let (viewer, reader) = (world.client("viewer"), world.client("reader"));
     world.join(viewer, &token, 1).unwrap();
     import(&mut world, owner, reader);
@@ -110,4 +115,28 @@ fn no_room_is_made_for_a_session_that_is_in_the_stream_already() {
         assert!(matches!(error, BrokerError::CountsExhausted { .. }), "{error}");
     }
     assert!(world.alarms.is_empty(), "no move was begun");
+}
+
+/// A token that is not used up lets one ask again and again.
+#[test]
+fn those_who_waited_for_room_and_died_are_forgotten() {
+    let mut world = World::new();
+    let owner = owned(&mut world);
+    let token = roomy(&mut world, owner);
+    for _ in 0..20 {
+        let peer = world.client("impatient");
+        let page = world.page(CONSUMER_PAGE_BYTES);
+        let call = JoinStream {
+            token: token.clone(),
+            depth: 4,
+            policy: Policy::Block,
+            stream: None,
+            contract: None,
+        };
+        world.post(peer, call, vec![page]);
+        assert!(world.waiting.contains(&peer));
+        world.tell(Event::Disconnected { peer });
+    }
+    let moving = world.machine.sets[&owner.set].moving.as_ref();
+    assert!(moving.is_some_and(|moving| moving.joiners.len() <= 1));
 }
