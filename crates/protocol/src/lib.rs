@@ -54,4 +54,6 @@ pub use replies::{
     Member, RegisterReply, TakeChangesReply,
 };
 pub use service::{GetInfo, GetInfoReply, GetInterfaceDescription, GetInterfaceDescriptionReply};
-pub use state::{Amounts, BrokerState, GetStateReply, SessionState, SetState, StreamState, UserState};
+pub use state::{
+    Amounts, BrokerState, GetStateReply, MoveState, OldMemory, SessionState, SetState, StreamState, UserState,
+};

@@ -129,6 +129,15 @@ impl Machine {
         }
     }
 
+    /// The session behind a participant.
+    pub(super) fn session_of(&self, set: &BufferSet, participant: Participant) -> Option<SessionId> {
+        match participant {
+            Participant::Owner => Some(set.owner),
+            Participant::Importer(session) => Some(session),
+            Participant::Consumer(slot, _) => Some(self.stream_of(set)?.members.get(&slot)?.session),
+        }
+    }
+
     pub(super) fn take_generation(&mut self, peer: PeerId, call: &TakeGeneration) -> Answered {
         let participant = self.participant(peer, call.set, (call.role, call.seat))?;
         let set = self

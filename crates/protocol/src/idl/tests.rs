@@ -10,8 +10,9 @@ use super::{
 };
 use crate::method::METHODS;
 use crate::{
-    Amounts, BrokerError, BrokerState, EndReason, Hindrance, Member, MoveBlocker, MoveContract, ObjectKind,
-    Policy, Resource, Role, Seat, SessionState, SetState, StreamState, Target, UserState,
+    Amounts, BrokerError, BrokerState, EndReason, Hindrance, Member, MoveBlocker, MoveContract, MoveState,
+    ObjectKind, OldMemory, Policy, Resource, Role, Seat, SessionState, SetState, StreamState, Target,
+    UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
@@ -29,6 +30,8 @@ const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     Seat::CUSTOM_TYPE,
     SessionState::CUSTOM_TYPE,
     SetState::CUSTOM_TYPE,
+    MoveState::CUSTOM_TYPE,
+    OldMemory::CUSTOM_TYPE,
     StreamState::CUSTOM_TYPE,
     Target::CUSTOM_TYPE,
     UserState::CUSTOM_TYPE,

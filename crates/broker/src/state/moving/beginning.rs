@@ -63,7 +63,9 @@ impl Machine {
             })?;
             if let Some(moving) = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut()) {
                 // Those who died meanwhile are not to pile up.
-                moving.joiners.retain(|joiner| self.operations.contains_key(joiner));
+                moving
+                    .joiners
+                    .retain(|joiner| self.operations.contains_key(joiner));
                 moving.joiners.push(waiting);
             }
         }

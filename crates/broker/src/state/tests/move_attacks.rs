@@ -1,8 +1,8 @@
 //! Participants that wish harm, or come and go at bad moments, while a set moves. Contract: N5, S5.
 
 use wharf_protocol::{
-    BrokerError, CreateStream, ImportBuffers, JoinStream, MoveBuffers, MoveContract, ObjectKind, Policy,
-    ReleaseImport, Reply, Role, SetId, Token,
+    BrokerError, CreateStream, GetState, ImportBuffers, JoinStream, MoveBuffers, MoveContract, MoveState,
+    ObjectKind, OldMemory, Policy, ReleaseImport, Reply, Role, SessionId, SetId, Token,
 };
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
@@ -139,4 +139,41 @@ fn those_who_waited_for_room_and_died_are_forgotten() {
     }
     let moving = world.machine.sets[&owner.set].moving.as_ref();
     assert!(moving.is_some_and(|moving| moving.joiners.len() <= 1));
+}
+
+#[test]
+fn state_says_whom_a_move_waits_for_and_who_keeps_what_it_replaced() {
+    let mut world = World::new();
+    let owner = owned(&mut world);
+    let reader = world.client("reader");
+    let reader = import(&mut world, owner, reader);
+    let shown = |world: &mut World| match world.call(owner.peer, GetState {}) {
+        Ok((Reply::GetState(state), _)) => (state.sets[0].moving.clone(), state.sets[0].old.clone()),
+        other => panic!("{other:?}"),
+    };
+    let waiting_for = |session| {
+        let waits_for = vec![SessionId(session)];
+        Some(MoveState {
+            generation: 2,
+            waits_for,
+        })
+    };
+    let kept_by = |sessions: &[u64]| {
+        vec![OldMemory {
+            generation: 1,
+            bytes: 8192,
+            kept_by: sessions.iter().copied().map(SessionId).collect(),
+        }]
+    };
+    assert_eq!(shown(&mut world), (None, vec![]));
+    begin(&mut world, owner, 2);
+    assert_eq!(shown(&mut world), (waiting_for(1), vec![]));
+    owner.ready(&mut world, 2).unwrap();
+    assert_eq!(shown(&mut world), (waiting_for(2), vec![]));
+    reader.ready(&mut world, 2).unwrap();
+    assert_eq!(shown(&mut world), (None, kept_by(&[1, 2])));
+    owner.release(&mut world, 1).unwrap();
+    assert_eq!(shown(&mut world), (None, kept_by(&[2])));
+    reader.release(&mut world, 1).unwrap();
+    assert_eq!(shown(&mut world), (None, vec![]));
 }
