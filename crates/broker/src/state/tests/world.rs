@@ -41,6 +41,8 @@ pub(super) struct World {
     /// Work is reported as failed, with this error.
     pub(super) failure: Option<BrokerError>,
     incarnations: BTreeSet<Incarnation>,
+    /// Buffers that can still be mapped for writing by whoever gets them.
+    writable: BTreeSet<FdHandle>,
     last_fd: u64,
     pub(super) last_peer: u64,
     /// Everything the machine ever wanted.
@@ -83,6 +85,7 @@ impl World {
             hold_reports: false,
             failure: None,
             incarnations: BTreeSet::new(),
+            writable: BTreeSet::new(),
             last_fd: 0,
             last_peer: 0,
             history: Vec::new(),
@@ -123,6 +126,7 @@ impl World {
             Effect::Reply { peer, reply, fds } => {
                 assert!(self.connected.contains(&peer), "reply to {peer:?}, which is gone");
                 fds.iter().for_each(|fd| self.check_fd(*fd));
+                self.check_writable(peer, &fds);
                 self.answers.entry(peer).or_default().push_back(Ok((reply, fds)));
             }
             Effect::Fail { peer, error } => {
@@ -188,6 +192,19 @@ impl World {
         }
     }
 
+    /// Nobody but the owner of a set gets buffers that can be written. Contract: S5.
+    fn check_writable(&self, peer: PeerId, fds: &[FdRef]) {
+        let owned: BTreeSet<_> = self.machine.handles_owned_by(peer);
+        for fd in fds {
+            if let FdRef::Held(buffer) = fd {
+                assert!(
+                    !self.writable.contains(buffer) || owned.contains(buffer),
+                    "{peer:?} gets {buffer:?}, which it could write"
+                );
+            }
+        }
+    }
+
     fn set_slot(&mut self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
         let page = self
             .status_pages
@@ -218,7 +235,7 @@ impl World {
         let failure = self.failure.clone();
         let report = match effect {
             Effect::Allocate { operation, count, .. } => {
-                let outcome = failure.map_or_else(|| Ok((0..count).map(|_| self.new_fd()).collect()), Err);
+                let outcome = failure.map_or_else(|| Ok(self.new_buffers(count)), Err);
                 Event::Allocated { operation, outcome }
             }
             Effect::Seal {
@@ -235,6 +252,9 @@ impl World {
                     buffers.iter().all(|buffer| self.fds.contains(buffer)),
                     "a buffer to seal is not held"
                 );
+                if failure.is_none() {
+                    self.writable.retain(|buffer| !buffers.contains(buffer));
+                }
                 Event::Sealed {
                     operation,
                     set,
@@ -252,6 +272,12 @@ impl World {
             other => panic!("{other:?} is not work"),
         };
         self.reports.push_back(report);
+    }
+
+    fn new_buffers(&mut self, count: u32) -> Vec<FdHandle> {
+        let buffers: Vec<_> = (0..count).map(|_| self.new_fd()).collect();
+        self.writable.extend(&buffers);
+        buffers
     }
 
     fn new_page(&mut self, stream: StreamId) -> FdHandle {
