@@ -599,7 +599,7 @@ fn question_changes_nothing() {
         panic!("there is no memory yet");
     };
     assert_eq!(plan.count(), 5);
-    drop(fixture.session("viewer").take_seat(&expected, viewer(1)).unwrap());
+    let _watching = fixture.session("viewer").take_seat(&expected, viewer(1)).unwrap();
     let buffers = seat.buffers(PATIENCE).unwrap();
     let before = recorder.explain(set.id()).unwrap();
     let Fit::Moves(plan) = session.check(set.id(), &encoder(3)).unwrap() else {
