@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+pub use crate::needs::EncoderNeeds;
 use crate::rate::FrameRate;
 use crate::size::Size;
 
@@ -52,6 +53,19 @@ pub struct Cli {
     #[arg(long, value_name = "COUNT", default_value = "1", conflicts_with = "no_view",
         value_parser = clap::value_parser!(u32).range(1..=16))]
     pub viewers: u32,
+
+    /// Have viewers hold the memory of the frames in place, so that it cannot move when recording begins
+    #[arg(long, conflicts_with = "no_view")]
+    pub pin_viewer: bool,
+
+    /// What the encoder needs of that memory: rows of whole macroblocks in chunks of 2 MiB, or a pixel format that the camera does
+    /// not have
+    #[arg(long, value_name = "NEEDS", default_value = "default", value_enum)]
+    pub encoder_needs: EncoderNeeds,
+
+    /// Have viewers compare every frame with the test card, to the last byte
+    #[arg(long, conflicts_with_all = ["no_view", "input"])]
+    pub verify: bool,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -202,6 +216,8 @@ mod tests {
             "--output",
             "x.mp4",
             "--no-view",
+            "--encoder-needs",
+            "impossible",
             "--json",
         ]);
         assert_eq!(
@@ -221,6 +237,9 @@ mod tests {
             (cli.record_after, cli.output.to_str(), cli.no_view, cli.json),
             (Duration::ZERO, Some("x.mp4"), true, true)
         );
+        assert_eq!(cli.encoder_needs, EncoderNeeds::Impossible);
+        let cli = run(&["--pin-viewer", "--verify"]);
+        assert!(cli.pin_viewer && cli.verify && cli.encoder_needs == EncoderNeeds::Default);
     }
 
     #[test]
@@ -258,6 +277,9 @@ mod tests {
             (&["--output"], "--output"),
             (&["--viewers", "0"], "1..=16"),
             (&["--viewers", "2", "--no-view"], "--no-view"),
+            (&["--pin-viewer", "--no-view"], "--no-view"),
+            (&["--encoder-needs", "gold"], "impossible"),
+            (&["--verify", "--input", "-"], "--input"),
         ];
         for (words, reason) in cases {
             let error = understand(words).unwrap_err().to_string();

@@ -26,6 +26,7 @@ mod director;
 pub mod encode;
 mod encoder;
 mod nal;
+mod needs;
 pub mod picture;
 pub mod rate;
 pub mod report;

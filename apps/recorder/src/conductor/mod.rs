@@ -14,6 +14,7 @@
 
 mod children;
 mod findings;
+mod moves;
 mod recording;
 mod vocabulary;
 
@@ -28,6 +29,7 @@ use crate::report::Role;
 pub(crate) use children::Ending;
 use children::Member;
 pub(crate) use findings::{Conclusion, Findings};
+use moves::Arrival;
 use recording::Recorder;
 pub(crate) use vocabulary::{ChildId, Effect, Event, Plan, Target, Targets};
 
@@ -163,6 +165,17 @@ impl Conductor {
                 self.findings.take_consumer(child, outcome);
             }
             Word::Failed(reason) => self.failed(child, reason),
+            Word::Refused(refusal) => {
+                let reason = format!("the {} is refused: {}", refusal.role.name(), refusal.summary);
+                self.findings.refusals.push(refusal);
+                self.failed(child, reason);
+            }
+            Word::MadeDo(refusal) => self.findings.refusals.push(refusal),
+            Word::Moved(moved) => self.findings.moves.push(moved),
+            Word::Settled(settled) => {
+                let pid = self.members.get(&child).map_or(0, |member| member.pid);
+                self.findings.arrivals.push(Arrival { pid, settled });
+            }
         }
     }
 
@@ -193,6 +206,8 @@ impl Conductor {
             let order = ViewOrder {
                 token: video.token.clone(),
                 draw: self.plan.draw && number == 0,
+                pinned: self.plan.pin_viewers,
+                check: self.plan.check.then_some(video.size),
             };
             let member = Member {
                 draws: order.draw,
@@ -201,6 +216,7 @@ impl Conductor {
             self.start(member, Order::View(order));
         }
         self.findings.video = Some((video.size, video.rate));
+        self.findings.memory = Some(video.memory.clone());
         self.video = Some(video);
         if self.plan.record_after.is_zero() {
             self.start_recording(now);

@@ -59,6 +59,8 @@ impl Conductor {
             size: video.size,
             rate: video.rate,
             path: target.path.clone(),
+            needs: self.plan.encoder_needs,
+            set: video.set,
         };
         let member = Member {
             target: Some(target),

@@ -5,5 +5,6 @@ mod chapter;
 mod json;
 mod kinds;
 mod plans;
+mod random;
 mod support;
 mod worked_example;
