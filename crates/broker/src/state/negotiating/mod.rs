@@ -16,6 +16,8 @@
 //! | `errors` | the set's errors in the protocol's words |
 //! | `solver` | whom it asks what suits |
 
+#[cfg(test)]
+mod audit;
 mod buffers;
 mod errors;
 mod explaining;
@@ -34,6 +36,8 @@ use wharf_core::set::{SetMachine, Solver, TokenId};
 use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
 
 use super::OperationId;
+#[cfg(test)]
+pub(super) use memory::NOBODY;
 use memory::{Allocation, Memory};
 pub(super) use solver::core_solver;
 
