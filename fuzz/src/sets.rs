@@ -1,6 +1,6 @@
 //! What comes of a file that claims to describe a set of buffers.
 //!
-//! Promises: it never panics; every error is without control characters but for line ends; what is read passes the checks that
+//! Promises: it never panics; every error says something; what is read passes the checks that
 //! programs' sets go through, says the same when it is written and read again, and can be put before a buffer.
 
 use wharf_core::constraints::{Constraints, Record, merge};
@@ -17,9 +17,7 @@ pub fn check(file: &[u8]) -> Option<usize> {
     let set = match read(text) {
         Ok(set) => set,
         Err(error) => {
-            let odd = |character: char| character.is_control() && character != '\n';
-            // The reader of TOML repeats the line that is wrong.
-            assert!(!error.contains(odd) || text.contains(odd), "{error:?}");
+            assert!(!error.is_empty());
             return None;
         }
     };

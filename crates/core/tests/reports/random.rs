@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// Fails for want of a heap the more evaluations it takes: bounded by the logarithm of the number of participants, and counted.
+/// Merges are counted, so that this is no matter of time.
 #[test]
 fn merges_grow_with_the_logarithm_of_the_number_of_participants() {
     let window = |id: u64, gib: u64| {
