@@ -772,7 +772,11 @@ fn ask_to_join(world: &mut World, peer: PeerId, token: &Token, depth: u32) {
         depth,
         policy: Policy::Block,
         stream: None,
-        contract: None, needs: None, participant: None, wait_ms: None, };
+        contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
+    };
     world.post(peer, call, vec![page]);
 }
 
