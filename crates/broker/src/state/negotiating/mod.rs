@@ -15,6 +15,8 @@
 //! | `explaining` | what can be seen of it |
 //! | `errors` | the set's errors in the protocol's words |
 
+#[cfg(test)]
+mod audit;
 mod buffers;
 mod errors;
 mod explaining;
@@ -32,6 +34,8 @@ use wharf_core::set::{Negotiator, SetMachine, Solver, TokenId};
 use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
 
 use super::OperationId;
+#[cfg(test)]
+pub(super) use memory::NOBODY;
 use memory::{Allocation, Memory};
 
 /// How many negotiated sets one user has at most.
