@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use support::broker::{self, Broker};
 use support::ffmpeg;
