@@ -28,3 +28,14 @@ fn broker_seeds_succeed_with_every_method() {
         .collect();
     assert_eq!(succeeded.len(), 20, "{succeeded:?}");
 }
+
+#[test]
+fn sets_are_read_or_refused() {
+    let files = seeds("sets");
+    let participants: Vec<usize> = files
+        .iter()
+        .filter_map(|file| wharf_fuzz::sets::check(file))
+        .collect();
+    assert_eq!((participants.len(), participants.iter().sum::<usize>()), (3, 8));
+    assert_eq!(files.len(), 5);
+}

@@ -148,7 +148,7 @@ fn a_move_that_fails_leaves_everybody_what_they_had_and_nothing_behind() {
     let left = Arc::clone(&heap.left);
     let (stage, camera, old) = Stage::with(vec![heap], |config| config).begun();
     write(&old, 0, b"first");
-    let needs = participant("encoder", 3 * PAGE..=4 * PAGE, 1);
+    let needs = participant("encoder", 3..=4, 1);
     let mut token = stage.token("encoder");
     // Each allocation in turn is the first that fails.
     for enough in 0..3 {
@@ -180,7 +180,7 @@ fn any_number_may_come_and_go_at_once() {
                 for round in 0..25_u64 {
                     let pages = 1 + (round + number) % 4;
                     let label = format!("guest {number}");
-                    let needs = participant(&label, pages * PAGE..=4 * PAGE, round % 2);
+                    let needs = participant(&label, pages..=4, round % 2);
                     let Ok(guest) = stage.token(&label).declare(needs, &long()) else {
                         continue;
                     };

@@ -121,7 +121,7 @@ impl Stage {
 
     /// Has somebody take part with buffers of so many pages.
     pub(crate) fn join(&self, label: &str, pages: std::ops::RangeInclusive<u64>, camping: u64) -> SetMember {
-        let needs = participant(label, pages.start() * PAGE..=pages.end() * PAGE, camping);
+        let needs = participant(label, pages, camping);
         self.token(label).declare(needs, &long()).unwrap()
     }
 

@@ -60,7 +60,9 @@ impl SetMachine {
         let late = Late {
             newcomer: &required(&newcomer),
             plan: &current.plan,
+            heaps: &current.heaps,
             ledger: &current.ledger,
+            choices: &current.choices,
             others: self.problem(&staying, &self.config.heaps),
             holders,
             policy: self.config.late,

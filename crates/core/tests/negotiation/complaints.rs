@@ -688,6 +688,6 @@ fn values_beyond_64_bits_are_refused_by_name() {
     assert_eq!(conflicts[0].path.field, Field::StrideAlign);
     assert_eq!(conflicts[0].merged, None);
     let values = [huge, (1 << 34) - 3].map(Value::Bytes);
-    let is_there = |value| conflicts[0].members.iter().any(|member| member.value == *value);
+    let is_there = |value: &Value| conflicts[0].members.iter().any(|member| member.value == *value);
     assert!(values.iter().all(is_there), "{:?}", conflicts[0].members);
 }

@@ -229,7 +229,10 @@ impl Solver for Fake {
         if is_suitable && wanted.camping + wanted.slack <= free {
             let mut ledger = late.ledger.clone();
             ledger.entries.push(wanted);
-            return Ok(Joining::Fits(ledger));
+            return Ok(Joining::Fits {
+                ledger,
+                choices: Vec::new(),
+            });
         }
         let misfit = Box::new(Misfit {
             who: blame(newcomer),

@@ -19,7 +19,7 @@ struct Scene {
     new: TokenId,
 }
 
-/// A camera of 2 and a display of 1 buffer of 4 bytes each, and a token for a newcomer.
+/// A camera of 2 and a display of 1 buffer of 4 pages each, and a token for a newcomer.
 fn scene(late: LatePolicy, contract: Contract) -> Scene {
     let config = SetConfig { late, ..config() };
     let old = [
@@ -111,7 +111,9 @@ fn a_move_asks_everybody_and_frees_the_old_memory_last() {
     let mut it = scene(LatePolicy::Reallocate, Contract::Dynamic);
     it.play.declare(it.new, stricter()).unwrap();
     let orders = it.play.orders();
-    assert!(matches!(&orders[..], [Order::Allocate { generation: 2, plan, .. }] if plan.size_bytes() == 6));
+    assert!(
+        matches!(&orders[..], [Order::Allocate { generation: 2, plan, .. }] if plan.size_bytes() == 6 * 4096)
+    );
     it.play.set.allocated(2, Ok(())).unwrap();
     let order = Order::Move {
         from: 1,

@@ -1,6 +1,6 @@
 //! Buffers of negotiated sets.
 
-use super::BufferSet;
+use super::{BufferSet, Hold};
 use crate::connection::PATIENCE;
 use crate::error::SessionError;
 use crate::generation::{Generation, Share};
@@ -8,7 +8,22 @@ use crate::negotiation::SeatHold;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use wharf_core::layout::FrameLayout;
-use wharf_protocol::{BufferPlan, ReadyGeneration, Role};
+use wharf_protocol::{BufferPlan, ReadyGeneration, ReleaseImport, Role};
+
+/// What a seat's holder has of its set for reading; tells the broker when it ends, before the seat does.
+#[derive(Debug)]
+struct Import {
+    seat: Arc<SeatHold>,
+}
+
+impl Hold for Import {}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        let set = self.seat.set;
+        self.seat.connection.give_back(ReleaseImport { set });
+    }
+}
 
 impl BufferSet {
     /// Takes what the broker sent for a seat: one descriptor a buffer. Who writes tells the broker when it has mapped them, so
@@ -25,7 +40,11 @@ impl BufferSet {
             role: if writable { Role::Owner } else { Role::Importer },
             seat: None,
             name: name.to_owned(),
-            _hold: hold,
+            _hold: if writable {
+                hold
+            } else {
+                Arc::new(Import { seat: hold })
+            },
         };
         let memory = share.adopt(generation, fds, plan)?;
         if writable {

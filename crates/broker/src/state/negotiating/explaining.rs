@@ -76,7 +76,7 @@ impl Machine {
         let prospect = set.machine.prospect(&call.participant.0, &[]);
         let (moves, plan) = match prospect.map_err(|error| broker_error(call.set, error))? {
             Prospect::Planned(plan) => (false, Some(plan)),
-            Prospect::Late(Joining::Fits(_)) => (false, None),
+            Prospect::Late(Joining::Fits { .. }) => (false, None),
             Prospect::Late(Joining::Move { plan, .. }) => (true, Some(plan)),
         };
         let plan = plan.map(|plan| Object(*plan));

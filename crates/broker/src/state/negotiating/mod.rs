@@ -14,8 +14,9 @@
 //! | `leaving` | those who die, leave or are cut off |
 //! | `explaining` | what can be seen of it |
 //! | `errors` | the set's errors in the protocol's words |
-//! | `solver` | whom it asks what suits |
 
+#[cfg(test)]
+mod audit;
 mod buffers;
 mod errors;
 mod explaining;
@@ -24,18 +25,18 @@ mod leaving;
 mod memory;
 mod orders;
 mod seats;
-mod solver;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wharf_core::negotiation::{HeapOffer, Policy};
-use wharf_core::set::{SetMachine, Solver, TokenId};
+use wharf_core::set::{Negotiator, SetMachine, Solver, TokenId};
 use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
 
 use super::OperationId;
+#[cfg(test)]
+pub(super) use memory::NOBODY;
 use memory::{Allocation, Memory};
-pub(super) use solver::core_solver;
 
 /// How many negotiated sets one user has at most.
 pub(super) const MAX_SETS_PER_USER: usize = 64;
@@ -51,6 +52,11 @@ const UNCLAIMED_AFTER_MS: u64 = 5_000;
 
 /// Makes whom a new set asks.
 pub(super) type MakeSolver = fn() -> Box<dyn Solver>;
+
+/// Makes the solver that brokers use.
+pub(super) fn core_solver() -> Box<dyn Solver> {
+    Box::new(Negotiator)
+}
 
 /// All negotiated sets, and what they have in common.
 pub(super) struct Negotiating {

@@ -773,6 +773,9 @@ fn ask_to_join(world: &mut World, peer: PeerId, token: &Token, depth: u32) {
         policy: Policy::Block,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     world.post(peer, call, vec![page]);
 }

@@ -2,8 +2,8 @@
 
 use super::core::core_of;
 use super::judging::{Counted, NOBODY, failure_of, judge, rank};
-use crate::constraints::{Field, FormatKey};
-use crate::negotiation::evaluate::Budget;
+use crate::constraints::{Field, FormatKey, Value};
+use crate::negotiation::evaluate::{Budget, evaluate};
 use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
 use crate::negotiation::{Blame, Eliminated, Elimination, Member};
 
@@ -65,9 +65,19 @@ impl Trial<'_, '_> {
         all
     }
 
+    /// Heaps that do not suit, for the size that the buffer has.
     fn heaps(&mut self, together: &[&Need]) -> Vec<Elimination> {
-        let mut all = Vec::new();
-        for heap in self.surroundings.heaps {
+        let Ok(point) = evaluate(together, self.surroundings, self.budget) else {
+            return Vec::new();
+        };
+        let sizes = point.memories.iter().map(|memory| memory.size_bytes);
+        let size = Need {
+            who: NOBODY,
+            path: Field::MinSize.into(),
+            what: Stated::Value(Value::Bytes(sizes.max().unwrap_or(1))),
+        };
+        let all: Vec<&Need> = together.iter().copied().chain([&size]).collect();
+        let heaps = self.surroundings.heaps.iter().filter_map(|heap| {
             let surroundings = Surroundings {
                 heaps: &[*heap],
                 ..*self.surroundings
@@ -76,9 +86,9 @@ impl Trial<'_, '_> {
                 surroundings: &surroundings,
                 budget: self.budget,
             };
-            all.extend(trial.removed(Eliminated::Heap(heap.name.clone()), together, &[]));
-        }
-        all
+            trial.removed(Eliminated::Heap(heap.name.clone()), &all, &[])
+        });
+        heaps.collect()
     }
 
     /// Alternatives declared before the one that was chosen.
@@ -118,8 +128,8 @@ impl Trial<'_, '_> {
         all
     }
 
-    /// What is needed by the fewest who remove something, together with what is `tried` if that is anything: `None` if it is possible, or impossible whatever the others need, or
-    /// if the budget has ended.
+    /// The fewest needs that remove something: with those that are `tried`, if there are any. `None` if it is possible, or impossible
+    /// whatever is tried, or if the budget has ended.
     fn removed(&mut self, what: Eliminated, together: &[&Need], tried: &[&Need]) -> Option<Elimination> {
         let all: Vec<&Need> = together.iter().chain(tried).copied().collect();
         let failure = failure_of(&all, self.surroundings, self.budget).ok()??;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Failure;
 use super::merged::join;
-use crate::constraints::{FormatKey, Record, Value};
+use crate::constraints::{FormatKey, Record, Scope, Value};
 use crate::negotiation::FieldPath;
 use crate::negotiation::needs::Need;
 
@@ -33,12 +33,8 @@ impl Candidate {
 
     /// Adds what is needed of this format.
     pub(super) fn join(&mut self, need: &Need, value: &Value) -> Result<(), Failure> {
-        use crate::constraints::Scope;
-        let path = FieldPath {
-            format: Some(self.key.clone()),
-            ..need.path.clone()
-        };
-        let record = match (path.plane, path.field.scope()) {
+        let field = need.path.field;
+        let record = match (need.path.plane, field.scope()) {
             (Some(plane), _) => {
                 if self.planes.len() <= plane {
                     self.planes.resize(plane + 1, Record::new());
@@ -48,20 +44,22 @@ impl Candidate {
             (None, Scope::Plane) => &mut self.every_plane,
             (None, _) => &mut self.image,
         };
-        join(record, &path, value)
+        join(record, field, value, || FieldPath {
+            format: Some(self.key.clone()),
+            ..need.path.clone()
+        })
     }
 
     /// What is needed of one plane altogether.
     pub(super) fn plane(&self, plane: usize) -> Result<Record, Failure> {
         let mut record = self.every_plane.clone();
         for (field, value) in self.planes.get(plane).into_iter().flat_map(Record::iter) {
-            let path = FieldPath {
+            join(&mut record, field, value, || FieldPath {
                 field,
                 format: Some(self.key.clone()),
                 plane: Some(plane),
                 extension: None,
-            };
-            join(&mut record, &path, value)?;
+            })?;
         }
         Ok(record)
     }

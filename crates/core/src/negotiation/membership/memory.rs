@@ -27,7 +27,7 @@ pub(super) fn check_fields(memory: &ActualMemory<'_>, needs: &Record) -> Verdict
             (Field::Zeroed, _) => promised(guarantees.zeroed, field)?,
             (Field::Locked, _) => promised(guarantees.locked, field)?,
             (Field::Heaps, Value::Names(names)) => is_one_of(field, Some(memory.heap), names)?,
-            (Field::CacheModes, Value::Names(names)) if by_cpu || memory.cache_mode.is_some() => {
+            (Field::CacheModes, Value::Names(names)) if memory.cache_mode.is_some() => {
                 is_one_of(field, memory.cache_mode, names)?;
             }
             (Field::CpuAccess, _) if by_cpu => {
