@@ -1,7 +1,5 @@
-//! A solver of one dimension: a buffer is so many pages, from the smallest to the largest size that participants state. Its plans
-//! count pages as bytes.
+//! A solver of one dimension: a buffer is so many bytes, from the smallest to the largest size that participants state.
 
-use wharf_core::PAGE_BYTES;
 use wharf_core::attachment::Contract;
 use wharf_core::constraints::{Buffers, Bytes, Constraints, Field, MergeKind, Unit, Value, key};
 use wharf_core::negotiation::{
@@ -13,8 +11,8 @@ use wharf_core::set::{Joining, Late, LatePolicy, Solver};
 /// Makes a participant that needs buffers of at least and at most so many pages, and counts on so many of them.
 pub(crate) fn participant(label: &str, pages: std::ops::RangeInclusive<u64>, camping: u64) -> Participant {
     let needs = Constraints::builder()
-        .with(key::MIN_SIZE, Bytes(pages.start().saturating_mul(PAGE_BYTES)))
-        .with(key::MAX_SIZE, Bytes(pages.end().saturating_mul(PAGE_BYTES)));
+        .with(key::MIN_SIZE, Bytes(*pages.start() * 4096))
+        .with(key::MAX_SIZE, Bytes(*pages.end() * 4096));
     let needs = if camping > 0 {
         needs.with(key::CAMPING, Buffers(camping))
     } else {
@@ -27,8 +25,7 @@ pub(crate) fn participant(label: &str, pages: std::ops::RangeInclusive<u64>, cam
 /// The numbers of a participant.
 fn number(participant: &Participant, field: Field) -> Option<u64> {
     let needs = &participant.functions[0].alternatives[0].constraints;
-    let pages = needs.memory().number(field).map(|bytes| bytes / PAGE_BYTES);
-    pages.or(needs.set().number(field))
+    needs.memory().number(field).or(needs.set().number(field))
 }
 
 pub(crate) struct Fake;

@@ -74,20 +74,14 @@ pub(super) fn restricted(formats: Option<&[Rc<Candidate>]>, list: &[FormatKey]) 
             .map(|key| Rc::new(Candidate::of(key.clone())))
             .collect();
     };
-    let (concrete, wild): (BTreeSet<&FormatKey>, BTreeSet<&FormatKey>) =
-        list.iter().partition(|key| key.is_concrete());
     let mut left = Vec::with_capacity(formats.len());
     for candidate in formats {
         if candidate.key.is_concrete() {
-            let suits = |key: &&&FormatKey| key.common(&candidate.key).is_some();
-            if concrete.contains(&candidate.key) || wild.iter().any(|key| suits(&key)) {
+            if list.iter().any(|key| covers(key, &candidate.key)) {
                 left.push(Rc::clone(candidate));
             }
         } else {
-            let common = concrete
-                .iter()
-                .chain(&wild)
-                .filter_map(|key| key.common(&candidate.key));
+            let common = list.iter().filter_map(|key| key.common(&candidate.key));
             left.extend(common.map(|key| {
                 Rc::new(Candidate {
                     key,
@@ -98,4 +92,10 @@ pub(super) fn restricted(formats: Option<&[Rc<Candidate>]>, list: &[FormatKey]) 
     }
     left.sort_by(|one, other| one.key.cmp(&other.key));
     left
+}
+
+/// Says whether everything that is said of one key holds for another.
+pub(super) fn covers(general: &FormatKey, key: &FormatKey) -> bool {
+    let same_format = general.fourcc.is_none() || general.fourcc == key.fourcc;
+    same_format && (general.tiling.is_none() || general.tiling == key.tiling)
 }

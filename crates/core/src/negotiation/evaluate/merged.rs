@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::formats::{Candidate, restricted};
+use super::formats::{Candidate, covers, restricted};
 use super::{Failure, FailureKind};
 use crate::AccessMode;
 use crate::constraints::{
-    CpuUse, Extension, ExtensionKey, Field, FormatKey, MergeKind, Record, Scope, Unmergeable, Value, merge,
+    CpuUse, Extension, ExtensionKey, Field, MergeKind, Record, Scope, Unmergeable, Value, merge,
 };
 use crate::dma::{Coherency, DmaLimits, Translation, Window};
 use crate::negotiation::FieldPath;
@@ -235,12 +235,6 @@ fn translation_of(who: Speaker, surroundings: &Surroundings<'_>) -> Option<Trans
         },
         direct @ Translation::Direct { .. } => direct,
     })
-}
-
-/// Says whether everything that is said of one key holds for another.
-fn covers(general: &FormatKey, key: &FormatKey) -> bool {
-    let same_format = general.fourcc.is_none() || general.fourcc == key.fourcc;
-    same_format && (general.tiling.is_none() || general.tiling == key.tiling)
 }
 
 /// Puts one more value into a record; `path` says where it is stated.
