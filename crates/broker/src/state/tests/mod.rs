@@ -7,6 +7,7 @@ mod info;
 mod limits;
 mod model;
 mod moves;
+mod negotiating;
 mod operations;
 mod pages;
 mod play;
