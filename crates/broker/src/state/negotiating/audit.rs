@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wharf_core::set::{SetMachine, SetStatus, TokenStatus};
-use wharf_protocol::{Amounts, SessionId, SetId};
+use wharf_protocol::{Amounts, SessionId, SetId, Token};
 
 use super::{Negotiating, Place, Purpose};
 use crate::state::{FdHandle, OperationId};
@@ -33,6 +33,12 @@ impl Negotiating {
         self.sets.get(&set).map(|set| Audited(&set.machine))
     }
 
+    /// The token of a set's creator.
+    pub(in crate::state) fn root_token(&self, set: SetId) -> Token {
+        let set = &self.sets[&set];
+        set.tokens[&set.machine.root()].clone()
+    }
+
     /// Descriptors of memory that is not in use yet.
     pub(in crate::state) fn handles(&self) -> Vec<FdHandle> {
         let memories = self.sets.values().filter_map(|set| set.memory.as_ref());
@@ -46,6 +52,12 @@ impl Negotiating {
             let unused = set.memory.as_ref().map(|memory| memory.cost);
             asked.into_iter().chain(unused).map(|cost| (set.uid, cost))
         })
+    }
+
+    /// The calls that wait.
+    pub(in crate::state) fn waiting(&self) -> BTreeSet<OperationId> {
+        let sets = self.sets.values();
+        sets.flat_map(|set| set.waiting.iter().copied()).collect()
     }
 
     /// What is to be told later.
