@@ -48,12 +48,7 @@ impl Drop for GenerationHold {
     fn drop(&mut self) {
         // ORDERING: Relaxed: dropping the last reference comes after everything done with it.
         if self.replaced.load(Ordering::Relaxed) {
-            self.share.connection.give_back(ReleaseGeneration {
-                set: self.share.set,
-                generation: self.number,
-                role: self.share.role,
-                seat: self.share.seat,
-            });
+            self.share.give_back(self.number);
         }
     }
 }
@@ -113,6 +108,16 @@ impl Share {
             });
         }
         self.adopt(number, (fds, reply.size_bytes), reply.plan)
+    }
+
+    /// Tells the broker that this participant needs a generation before the current one no more.
+    pub(crate) fn give_back(&self, number: u64) {
+        self.connection.give_back(ReleaseGeneration {
+            set: self.set,
+            generation: number,
+            role: self.role,
+            seat: self.seat,
+        });
     }
 
     /// Tells the broker that this participant has mapped a generation, or why it cannot.

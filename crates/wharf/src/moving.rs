@@ -269,7 +269,8 @@ impl Mover {
 }
 
 /// As much of a text as the broker accepts.
-pub(crate) fn shortened(mut text: String) -> String {
+pub(crate) fn shortened(text: String) -> String {
+    let mut text = text.replace(char::is_control, " ");
     let end = (0..=MAX_REASON_BYTES.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn long_reasons_are_cut_between_characters() {
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened("short\nand\tshown".to_owned()), "short and shown");
         let cut = shortened("é".repeat(200));
         assert_eq!((cut.len(), cut.chars().count()), (254, 127));
     }

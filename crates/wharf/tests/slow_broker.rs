@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wharf::{
-    BufferSpec, CallError, Consumer, Contents, FrameInfo, JoinOptions, Producer, Reallocation, Session,
-    SessionError,
+    BufferSpec, CallError, Consumer, Contents, FrameInfo, JoinOptions, Producer, Reallocation, ReceiveError,
+    Session, SessionError,
 };
 use wharf_broker::Embedded;
 use wharf_protocol::transport::{Socket, SocketError};
@@ -143,4 +143,46 @@ fn consumer_that_gave_up_waiting_for_room_does_not_stay_in_the_stream() {
     // Else every later move would wait for it in vain.
     producer.begin_move(&to(4096, 2)).unwrap();
     run_until(&mut producer, &mut viewer, 3);
+}
+
+#[test]
+fn memory_that_arrives_too_late_for_its_frame_is_given_back() {
+    let broker = Embedded::start().unwrap();
+    let camera = Session::connect_to(broker.socket_path(), "camera").unwrap();
+    let set = camera.allocate(&spec(3)).unwrap();
+    let mut producer = camera.create_stream("preview", set, 8).unwrap();
+    let [in_hand, kept] = [(); 2].map(|()| producer.acquire(PATIENCE).unwrap());
+    producer.begin_move(&to(8192, 3)).unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while producer.generation() < 2 && Instant::now() < until {
+        producer
+            .wait_for_consumers(1, Some(Duration::from_millis(5)))
+            .unwrap();
+    }
+    let pause = Duration::from_millis(400);
+    let path = slow_way(broker.socket_path(), "TakeGeneration", pause);
+    let late = Session::connect_to(&path, "late").unwrap();
+    let mut late = late
+        .join(&producer.token(1).unwrap(), JoinOptions::latest(1))
+        .unwrap();
+    assert_eq!(late.generation(), 2);
+    producer.publish(in_hand, &FrameInfo::default()).unwrap();
+    // It lies in the generation before, which does not arrive in time.
+    assert!(matches!(
+        late.receive(PATIENCE),
+        Err(ReceiveError::Corrupt { .. })
+    ));
+    publish(&mut producer);
+    assert_eq!(late.receive(PATIENCE).unwrap().generation(), 2);
+    thread::sleep(2 * pause);
+    drop(kept);
+    while !camera.state().unwrap().sets[0].old.is_empty() {
+        publish(&mut producer);
+        thread::sleep(Duration::from_millis(5));
+        assert!(
+            Instant::now() < until,
+            "somebody keeps it: {:?}",
+            camera.state().unwrap().sets
+        );
+    }
 }
