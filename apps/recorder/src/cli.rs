@@ -12,6 +12,11 @@ use crate::size::Size;
 
 /// Exit code for a command line that makes no sense.
 pub const USAGE_EXIT_CODE: u8 = 2;
+/// What exit codes mean, for the help.
+const EXIT_CODES: &str = "\
+Exit code: 0 if all went well; 1 if something did not, also if recording was refused because the \
+encoder and the others have no memory in common: the preview goes on then, and the report says \
+why; 2 for a command line that makes no sense.";
 /// How long the test card is shown if nothing is said.
 const DEFAULT_SECONDS: u64 = 10;
 /// Longest time that can be asked for, in seconds: about eleven days.
@@ -19,7 +24,7 @@ const MAX_SECONDS: u64 = 1_000_000;
 
 /// Camera, viewer and encoder as separate processes on the same frames.
 #[derive(Debug, Clone, PartialEq, Parser)]
-#[command(name = "recorder", version, about, max_term_width = 100)]
+#[command(name = "recorder", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Show this YUV4MPEG2 file instead of the test card; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -294,6 +299,7 @@ mod tests {
     fn help_and_version_are_printed() {
         for (word, part) in [
             ("--help", "--record-after"),
+            ("--help", "Exit code"),
             ("--version", env!("CARGO_PKG_VERSION")),
         ] {
             assert!(matches!(understand(&[word]), Ok(Request::Print(text)) if text.contains(part)));

@@ -64,8 +64,8 @@ pub(crate) enum BadNeeds {
     Participant(#[from] InvalidParticipant),
 }
 
-/// What the camera needs: room for pictures of a size, and buffers for the frame that is being made, for viewers, and for one
-/// viewer more that nobody knows of.
+/// What the camera needs: room for pictures of a size, and buffers for the frame that is being made, for the viewers that are going to
+/// join, and a few more for whoever needs them first.
 pub(crate) fn camera(size: Size, viewers: u32) -> Result<Participant, BadNeeds> {
     let size = wharf::core::constraints::Size {
         width: size.width().into(),
@@ -74,14 +74,14 @@ pub(crate) fn camera(size: Size, viewers: u32) -> Result<Participant, BadNeeds> 
     let image = ImageConstraints::new(Fourcc::YUV420, Modifier::LINEAR)
         .image(Record::new().with(key::REQUIRED_SIZES, [size].into_iter().collect::<Sizes>()))
         .every_plane(Record::new().with(key::STRIDE_ALIGN, CAMERA_STRIDE_ALIGN));
-    let guest = u64::from(viewer::DEPTH);
+    let (viewers, slack) = (u64::from(viewers * viewer::DEPTH), u64::from(viewer::DEPTH));
     let constraints = Constraints::builder()
         .image(image)
         .with(key::CPU_ACCESS, CpuUse::Often)
         .with(key::CACHE_MODES, cached())
         .with(key::CAMPING, Buffers(1))
-        .with(key::SHARED_SLACK, Buffers(guest))
-        .with(key::MIN_BUFFERS, Buffers(1 + guest * (u64::from(viewers) + 1)))
+        .with(key::SHARED_SLACK, Buffers(slack))
+        .with(key::MIN_BUFFERS, Buffers(1 + viewers + slack))
         .build()?;
     participant(Role::Camera, "capture", constraints, AccessMode::ReadWrite)
 }

@@ -46,12 +46,8 @@ impl Call {
             Self::TakeGeneration(call) => seat(call.role, call.seat.as_ref()),
             Self::ReadyGeneration(call) => {
                 seat(call.role, call.seat.as_ref())?;
-                length(
-                    "error",
-                    call.error.as_deref().unwrap_or_default(),
-                    0,
-                    MAX_REASON_BYTES,
-                )
+                let reason = call.error.as_deref().unwrap_or_default();
+                text("error", reason, 0, MAX_REASON_BYTES)
             }
             Self::ReleaseGeneration(call) => seat(call.role, call.seat.as_ref()),
             Self::GetGeneration(call) => seat(call.role, call.seat.as_ref()),
@@ -247,6 +243,15 @@ mod tests {
             Some("plan")
         );
         assert_eq!(refused_field(ready(Role::Owner, false, 255)), None);
+        let spoof = ReadyGeneration {
+            error: Some("\u{1b}[2J".to_owned()),
+            ..ready(Role::Owner, false, 0)
+        };
+        assert_eq!(
+            refused_field(spoof).as_deref(),
+            Some("error"),
+            "others see it in a terminal"
+        );
         assert_eq!(
             refused_field(ready(Role::Owner, false, 256)).as_deref(),
             Some("error")

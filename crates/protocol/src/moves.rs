@@ -91,7 +91,7 @@ pub struct ReadyGeneration {
     /// Which consumer the caller is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seat: Option<Seat>,
-    /// Why it cannot use it, at most 255 bytes; the move has failed then.
+    /// Why it cannot use it, at most 255 bytes without control characters; the move has failed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

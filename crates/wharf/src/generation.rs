@@ -1,7 +1,7 @@
 //! The buffers of one generation of a set, in this process.
 
 use crate::buffers::{Hold, export_all};
-use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::connection::Connection;
 use crate::error::SessionError;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -48,12 +48,7 @@ impl Drop for GenerationHold {
     fn drop(&mut self) {
         // ORDERING: Relaxed: dropping the last reference comes after everything done with it.
         if self.replaced.load(Ordering::Relaxed) {
-            self.share.connection.give_back(ReleaseGeneration {
-                set: self.share.set,
-                generation: self.number,
-                role: self.share.role,
-                seat: self.share.seat,
-            });
+            self.share.give_back(self.number);
         }
     }
 }
@@ -115,8 +110,23 @@ impl Share {
         self.adopt(number, (fds, reply.size_bytes), reply.plan)
     }
 
+    /// Tells the broker that this participant needs a generation before the current one no more.
+    pub(crate) fn give_back(&self, number: u64) {
+        self.connection.give_back(ReleaseGeneration {
+            set: self.set,
+            generation: number,
+            role: self.role,
+            seat: self.seat,
+        });
+    }
+
     /// Tells the broker that this participant has mapped a generation, or why it cannot.
-    pub(crate) fn ready(&self, number: u64, error: Option<String>) -> Result<(), CallError> {
+    pub(crate) fn ready(
+        &self,
+        number: u64,
+        error: Option<String>,
+        patience: Duration,
+    ) -> Result<(), CallError> {
         let request = ReadyGeneration {
             set: self.set,
             generation: number,
@@ -124,7 +134,7 @@ impl Share {
             seat: self.seat,
             error,
         };
-        self.connection.call_within(SHORT_PATIENCE, request, &[])?;
+        self.connection.call_within(patience, request, &[])?;
         Ok(())
     }
 }

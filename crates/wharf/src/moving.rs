@@ -232,13 +232,14 @@ impl Mover {
             }
             Err(trouble) => {
                 self.declined = number;
-                let _ = self.share.ready(number, Some(shortened(trouble.to_string())));
+                let reason = shortened(trouble.to_string());
+                let _ = self.share.ready(number, Some(reason), SHORT_PATIENCE);
             }
         }
     }
 
     fn announce(&mut self, number: u64) {
-        match self.share.ready(number, None) {
+        match self.share.ready(number, None, SHORT_PATIENCE) {
             Err(CallError::Timeout { .. }) => return self.retry_later(),
             Err(CallError::Broker(BrokerError::StaleGeneration { .. })) | Ok(()) => {}
             Err(_) => self.declined = number,
@@ -268,7 +269,8 @@ impl Mover {
 }
 
 /// As much of a text as the broker accepts.
-pub(crate) fn shortened(mut text: String) -> String {
+pub(crate) fn shortened(text: String) -> String {
+    let mut text = text.replace(char::is_control, " ");
     let end = (0..=MAX_REASON_BYTES.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn long_reasons_are_cut_between_characters() {
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened("short\nand\tshown".to_owned()), "short and shown");
         let cut = shortened("é".repeat(200));
         assert_eq!((cut.len(), cut.chars().count()), (254, 127));
     }

@@ -32,7 +32,7 @@ const MAX_CONSUMERS: u32 = 64;
 /// How often the token can be used: far more recordings than anyone begins.
 const TOKEN_USES: u32 = 1000;
 /// How long the others may take to follow to other memory, before the newcomer is refused and they are named.
-const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+const MOVE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the first memory may take.
 const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
 

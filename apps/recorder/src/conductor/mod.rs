@@ -6,7 +6,7 @@
 //! | Phase | Until |
 //! |---|---|
 //! | `Opening` | the camera has its stream |
-//! | `Gathering` | the viewers are in it, and the encoder if recording begins at once |
+//! | `Gathering` | the viewers are in it, and then the encoder if recording begins at once |
 //! | `Running` | the camera ends, because its input does, its time is over, or it is told to |
 //! | `Over` | all others have ended, which the end of the stream makes them do |
 //!
@@ -218,15 +218,16 @@ impl Conductor {
         self.findings.video = Some((video.size, video.rate));
         self.findings.memory = Some(video.memory.clone());
         self.video = Some(video);
-        if self.plan.record_after.is_zero() {
-            self.start_recording(now);
-        }
         self.begin_when_all_are_there(now);
     }
 
     fn begin_when_all_are_there(&mut self, now: Instant) {
         let is_awaited = |member: &Member| member.role != Role::Camera && !member.has_joined;
         if self.phase != Phase::Gathering || self.members.values().any(is_awaited) {
+            return;
+        }
+        // Only now: memory that suits the encoder is scarce, and should not have to be found once more for viewers.
+        if self.plan.record_after.is_zero() && self.record_at_once(now) {
             return;
         }
         self.phase = Phase::Running;

@@ -1,6 +1,7 @@
 //! How an encoder gets into the stream: in the way it likes best, or in one that can be had.
 
-use wharf::core::negotiation::{Plan, Report, ReportKind};
+use wharf::core::constraints::{Field, Value};
+use wharf::core::negotiation::{Plan, Reason, Report, ReportKind};
 use wharf::{JoinOptions, Session, now_ns};
 
 use super::DEPTH;
@@ -68,17 +69,27 @@ fn why(session: &Session, order: &RecordOrder) -> Vec<Why> {
     }
 }
 
+/// What `pid` alone needs of each buffer, and how many of them it counts on.
 fn reasons(plan: &Plan, pid: u32) -> Vec<Why> {
-    let mine = plan
-        .reasons
-        .iter()
-        .filter(|reason| reason.who.iter().any(|who| who.pid == Some(pid)));
-    mine.map(|reason| Why {
+    let is_alone = |reason: &&Reason| reason.who.iter().all(|who| who.pid == Some(pid));
+    let mine = plan.reasons.iter().filter(is_alone);
+    let mine = mine.map(|reason| Why {
         field: reason.path.to_string(),
         value: reason.value.to_string(),
         who: reason.who.iter().map(|who| who.label.to_string()).collect(),
+    });
+    mine.chain(counts(plan, pid)).collect()
+}
+
+fn counts(plan: &Plan, pid: u32) -> Option<Why> {
+    let me = plan.participants.iter().find(|who| who.pid == Some(pid))?;
+    let mut entries = plan.ledger.entries.iter();
+    let entry = entries.find(|entry| Some(entry.participant) == me.participant)?;
+    Some(Why {
+        field: Field::Camping.to_string(),
+        value: Value::Buffers(entry.camping.into()).to_string(),
+        who: vec![me.label.to_string()],
     })
-    .collect()
 }
 
 #[cfg(test)]

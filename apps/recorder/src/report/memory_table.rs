@@ -85,7 +85,10 @@ pub(super) fn fmt_refusal(refusal: &RefusalReport, f: &mut Formatter<'_>) -> fmt
         format_args!("the {name} (process {pid}) {outcome}:"),
     )?;
     for text in refusal.report.to_string().lines() {
-        line(f, "", text)?;
+        match text {
+            "" => writeln!(f)?,
+            text => line(f, "", text)?,
+        }
     }
     Ok(())
 }

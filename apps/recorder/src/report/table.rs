@@ -125,6 +125,7 @@ impl Report {
     }
 }
 
+/// One line; `title` is said once for all lines that belong to it.
 pub(super) fn line(f: &mut Formatter<'_>, title: &str, text: impl Display) -> fmt::Result {
     writeln!(f, "{title:<9}{text}")
 }

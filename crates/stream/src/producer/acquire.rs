@@ -104,7 +104,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             })
     }
 
-    /// Buffers worth trying, best first. Those beyond the usable ones keep their frames until these are spent, and no more.
+    /// Buffers worth trying, best first. Those beyond the usable ones are not refilled.
     fn candidates(&self) -> Vec<usize> {
         let mut spent = Vec::new();
         let mut unclaimed = Vec::new();
@@ -136,7 +136,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     }
 
     /// Takes a buffer back from everybody, or leaves it as it was and adds 1 to `kept` for each member that keeps it.
-    fn take_back(&self, buffer: usize, kept: &mut [usize]) -> bool {
+    pub(super) fn take_back(&self, buffer: usize, kept: &mut [usize]) -> bool {
         let BufferState::Published(seq) = self.buffers[buffer] else {
             return self.buffers[buffer] == BufferState::Free;
         };

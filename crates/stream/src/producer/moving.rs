@@ -6,7 +6,7 @@
 
 use super::{BufferState, Producer};
 use crate::layout::{MAX_BUFFERS, ring as at};
-use crate::member::Member;
+use crate::member::{Member, Policy};
 use crate::status::GenerationNews;
 use wharf_memory::{Ordering, ReadWords, WriteWords};
 
@@ -29,7 +29,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// The oldest generation in which a buffer is in hand or a frame lies that some consumer has not given back. Consumers may need
     /// those before it no more.
-    pub fn oldest_in_use(&self) -> u64 {
+    pub fn oldest_in_use(&mut self) -> u64 {
+        self.clear_beyond();
         let is_in_use = |(buffer, seq): &(usize, u64)| {
             let still_has = |member: &Member<R>| member.still_has(*seq, *buffer);
             self.members.iter().any(still_has)
@@ -37,6 +38,29 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         let frames = self.published().filter(is_in_use);
         let frames = frames.map(|(buffer, _)| self.lies_in[buffer]);
         frames.fold(self.oldest_in_hand(), u64::min)
+    }
+
+    /// Takes back the frames in buffers that are not acquired any more which nobody holds or will claim. No other frame is going to
+    /// take their place, and a consumer that claims nothing is not to keep their memory.
+    fn clear_beyond(&mut self) {
+        let beyond = self.published().filter(|(buffer, _)| *buffer >= self.usable);
+        let over: Vec<usize> = beyond
+            .filter(|(_, seq)| self.members.iter().all(|member| self.is_over_for(member, *seq)))
+            .map(|(buffer, _)| buffer)
+            .collect();
+        for buffer in over {
+            if self.take_back(buffer, &mut vec![0; self.members.len()]) {
+                self.buffers[buffer] = BufferState::Free;
+            }
+        }
+    }
+
+    /// Whether a member will not claim a frame any more: one that takes the newest frames passes over older ones.
+    fn is_over_for(&self, member: &Member<R>, seq: u64) -> bool {
+        // CAST: usize is at most 64 bits wide on Linux.
+        let is_too_old =
+            member.policy == Policy::Latest && seq.saturating_add(member.depth as u64) <= self.head;
+        seq < member.first_seq || is_too_old || member.has_passed(seq)
     }
 
     fn oldest_in_hand(&self) -> u64 {

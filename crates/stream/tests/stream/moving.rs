@@ -112,6 +112,29 @@ fn generation_is_over_when_nothing_of_it_is_in_hand_and_the_consumer_has_come_th
     assert_eq!(consumer.oldest_generation(), Some(3));
 }
 
+/// Else one that goes along and claims nothing would make the producer keep the memory of every generation.
+fn frames_that_a_latest_consumer_will_not_claim_any_more_keep_no_buffers<K: Kind>() {
+    let (_stream, mut producer, mut consumer) = moving::<K>(2, Policy::Latest);
+    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    producer.switch(2, 3);
+    assert_eq!(producer.oldest_in_use(), 1, "it may claim the newest two");
+    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    assert_eq!(producer.oldest_in_use(), 2);
+    let claim = claim(&mut consumer);
+    assert_eq!(consumer.generation(&claim), 2);
+}
+
+fn frame_beyond_the_buffers_that_is_held_keeps_them<K: Kind>() {
+    let (_stream, mut producer, mut consumer) = moving::<K>(1, Policy::Latest);
+    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    let last = claim(&mut consumer);
+    producer.switch(2, 2);
+    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    assert_eq!((last.buffer, producer.oldest_in_use()), (3, 1));
+    consumer.release(last.buffer);
+    assert_eq!(producer.oldest_in_use(), 2);
+}
+
 fn old_buffers_are_in_use_until_their_last_frame_is_given_back<K: Kind>() {
     let (_stream, mut producer, mut consumer) = moving::<K>(2, Policy::Block);
     publish(&mut producer);
@@ -165,6 +188,8 @@ on_both_kinds_of_page! {
     frame_lies_in_the_generation_its_buffer_was_acquired_in,
     generation_is_over_when_nothing_of_it_is_in_hand_and_the_consumer_has_come_that_far,
     old_buffers_are_in_use_until_their_last_frame_is_given_back,
+    frames_that_a_latest_consumer_will_not_claim_any_more_keep_no_buffers,
+    frame_beyond_the_buffers_that_is_held_keeps_them,
     fewer_buffers_are_acquired_and_the_frames_beyond_them_are_received,
     indices_grow_up_to_the_limit,
 }
@@ -247,6 +272,9 @@ fn play(steps: &[Step]) {
             Step::Claim(which) => followers[*which].claim(&memory),
             Step::Release(which) => followers[*which].release(&memory),
         }
+        let oldest = producer.oldest_in_use();
+        let mut held = followers.iter().flat_map(|follower| &follower.held);
+        assert!(held.all(|(_, generation)| *generation >= oldest), "it is held");
     }
     // Nothing is in the way of the rest.
     in_hand.into_iter().for_each(|buffer| producer.abandon(buffer));

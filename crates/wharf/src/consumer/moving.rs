@@ -82,7 +82,13 @@ impl Memory {
                 self.older.push(before);
             }
             Ok(generation) => self.older.push(generation),
-            Err(_) => self.refused = number,
+            Err(_) => {
+                self.refused = number;
+                // The broker may have granted it, and would keep it for this consumer.
+                if number < newest {
+                    self.mover.share().give_back(number);
+                }
+            }
         }
     }
 }

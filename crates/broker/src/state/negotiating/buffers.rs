@@ -7,10 +7,24 @@ use wharf_protocol::{
     SetId,
 };
 
-use super::Place;
 use super::errors::{broker_error, settling};
+use super::{NegotiatedSet, Place};
 use crate::state::generations::Participant as Capacity;
 use crate::state::{Answer, Answered, FdRef, Machine, PeerId, Request, done};
+
+impl NegotiatedSet {
+    /// There is memory, and the one who writes has not mapped it.
+    fn waits_for_writer(&self, set: SetId) -> BrokerError {
+        let writer = self.writer.and_then(|writer| self.machine.participant(writer));
+        match writer {
+            Some(writer) => BrokerError::SetWaiting {
+                set,
+                missing: vec![writer.label.clone().into()],
+            },
+            None => settling(set, "sealed"),
+        }
+    }
+}
 
 impl Machine {
     pub(in crate::state) fn await_buffers(&mut self, request: &Request, call: &AwaitBuffers) -> Answered {
@@ -44,7 +58,7 @@ impl Machine {
         let set = self.negotiating.set(call.set)?;
         let writable = set.writer == Some(token);
         match (writable, memory.sealed) {
-            (false, false) => return Err(settling(call.set, "sealed")),
+            (false, false) => return Err(set.waits_for_writer(call.set)),
             (true, true) => return Err(BrokerError::SetSealed { set: call.set }),
             _ => {}
         }

@@ -170,6 +170,7 @@ impl Machine {
 
     /// Forgets a set, and gives its memory up.
     pub(super) fn remove_negotiated(&mut self, id: SetId) {
+        self.answer_all(id);
         let Some(set) = self.negotiating.sets.get(&id) else {
             return;
         };
@@ -188,9 +189,6 @@ impl Machine {
             self.negotiating.tokens.remove(text);
         }
         self.negotiating.active.remove(&id);
-        for operation in set.waiting {
-            self.effects.push(crate::state::Effect::CancelAlarm { operation });
-        }
         let purposes = self.negotiating.purposes.iter();
         let purposes: Vec<_> = purposes
             .filter(|(_, (set, _))| *set == id)

@@ -15,6 +15,8 @@
 //! | `explaining` | what can be seen of it |
 //! | `errors` | the set's errors in the protocol's words |
 
+#[cfg(test)]
+mod audit;
 mod buffers;
 mod errors;
 mod explaining;
@@ -32,6 +34,8 @@ use wharf_core::set::{Negotiator, SetMachine, Solver, TokenId};
 use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
 
 use super::OperationId;
+#[cfg(test)]
+pub(super) use memory::NOBODY;
 use memory::{Allocation, Memory};
 
 /// How many negotiated sets one user has at most.
@@ -41,10 +45,10 @@ pub(super) const MAX_SETS_PER_USER: usize = 64;
 const STALLED_AFTER_MS: [u64; 2] = [5_000, 30_000];
 
 /// How long a set stays that nobody has a seat in, in milliseconds: for whoever has a token and is on its way.
-const ABANDONED_AFTER_MS: u64 = 60_000;
+pub(super) const ABANDONED_AFTER_MS: u64 = 60_000;
 
 /// How long a place in a stream is kept for somebody whose call ended before the buffers had moved, in milliseconds.
-const UNCLAIMED_AFTER_MS: u64 = 5_000;
+pub(super) const UNCLAIMED_AFTER_MS: u64 = 3_000;
 
 /// Makes whom a new set asks.
 pub(super) type MakeSolver = fn() -> Box<dyn Solver>;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_core::AccessMode;
 use wharf_core::constraints::Field;
-use wharf_core::negotiation::{Function, Participant, Presence, Report, ReportKind};
+use wharf_core::negotiation::{Function, InvalidParticipant, Participant, Presence, Report, ReportKind};
 use wharf_core::set::{Rights, SetConfig, SetMachine, TokenId, TokenSpec};
 use wharf_protocol::limits::{MAX_DECLARED_BYTES, MAX_PARTICIPANTS, MAX_SEATS};
 use wharf_protocol::{
@@ -231,6 +231,8 @@ impl Machine {
         participant: &Participant,
         declared_bytes: usize,
     ) -> Result<(), BrokerError> {
+        let invalid = |error: InvalidParticipant| BrokerError::invalid("participant", error.to_string());
+        participant.clone().checked().map_err(invalid)?;
         let set = self.negotiating.set(id)?;
         if set.declared_bytes.saturating_add(declared_bytes) > MAX_DECLARED_BYTES {
             return Err(full("bytes of declarations", MAX_DECLARED_BYTES));

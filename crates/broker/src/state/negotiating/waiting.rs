@@ -1,9 +1,10 @@
 //! Calls that are answered later, and times.
 
-use wharf_core::set::SetStatus;
+use wharf_core::set::{SetFailure, SetStatus};
 use wharf_protocol::{BrokerError, Call, SetId};
 
 use super::Purpose;
+use super::errors::over;
 use crate::state::accounts::NOTHING;
 use crate::state::operations::Work;
 use crate::state::{Answer, Answered, Effect, Machine, OperationId, Request, next};
@@ -127,6 +128,21 @@ impl Machine {
             Err(error) => {
                 self.leave_unclaimed(&operation.request, &error);
                 self.abandon(operation, error);
+            }
+        }
+    }
+
+    /// Answers all calls that wait for a set that is over.
+    pub(super) fn answer_all(&mut self, id: SetId) {
+        let Ok(set) = self.negotiating.set(id) else { return };
+        let failure = set.machine.failure().cloned();
+        let error = over(id, failure.unwrap_or(SetFailure::Ended));
+        for waiting in set.waiting.clone() {
+            self.forget_waiting(id, waiting);
+            if let Some(operation) = self.conclude(waiting, Work::Negotiation) {
+                let peer = operation.request.peer;
+                self.effects.push(Effect::Resume { peer });
+                self.abandon(operation, error.clone());
             }
         }
     }

@@ -2,13 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use wharf_core::negotiation::{Guarantees, HeapOffer};
 use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
 
-use crate::state::{DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, Machine, OperationId, PeerId, Settings};
+use crate::state::{
+    DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, HeapFailure, HeapRequest, Machine, OperationId, PeerId,
+    Settings,
+};
 
 /// The user who runs the broker in these tests.
 pub(super) const BROKER_UID: u32 = 1000;
+
+/// Two heaps, the second one scarcer and of larger chunks.
+fn heaps() -> Vec<HeapOffer> {
+    let offer = |name: &str, chunk_bytes, cost| HeapOffer {
+        name: name.into(),
+        guarantees: Guarantees {
+            chunk_bytes,
+            base_align_bytes: chunk_bytes,
+            ..Guarantees::default()
+        },
+        cost,
+        capacity_bytes: None,
+    };
+    vec![offer("small", 4096, 0), offer("large", 1 << 16, 10)]
+}
 
 /// What a page shows to its stream's participants.
 #[derive(Debug, Default)]
@@ -40,7 +59,11 @@ pub(super) struct World {
     pub(super) hold_reports: bool,
     /// Work is reported as failed, with this error.
     pub(super) failure: Option<BrokerError>,
+    /// Heaps that have nothing.
+    pub(super) empty_heaps: BTreeSet<String>,
     incarnations: BTreeSet<Incarnation>,
+    /// Buffers that can still be mapped for writing by whoever gets them.
+    writable: BTreeSet<FdHandle>,
     last_fd: u64,
     pub(super) last_peer: u64,
     /// Everything the machine ever wanted.
@@ -66,7 +89,8 @@ impl World {
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
                 .to_be_bytes())
         };
-        Self::with_machine(Machine::new(settings, Box::new(random)))
+        let machine = Machine::new(settings, Box::new(random));
+        Self::with_machine(machine.with_heaps(heaps()))
     }
 
     pub(super) fn with_machine(machine: Machine) -> Self {
@@ -82,7 +106,9 @@ impl World {
             alarms: BTreeMap::new(),
             hold_reports: false,
             failure: None,
+            empty_heaps: BTreeSet::new(),
             incarnations: BTreeSet::new(),
+            writable: BTreeSet::new(),
             last_fd: 0,
             last_peer: 0,
             history: Vec::new(),
@@ -123,6 +149,7 @@ impl World {
             Effect::Reply { peer, reply, fds } => {
                 assert!(self.connected.contains(&peer), "reply to {peer:?}, which is gone");
                 fds.iter().for_each(|fd| self.check_fd(*fd));
+                self.check_writable(peer, &fds);
                 self.answers.entry(peer).or_default().push_back(Ok((reply, fds)));
             }
             Effect::Fail { peer, error } => {
@@ -188,6 +215,19 @@ impl World {
         }
     }
 
+    /// Nobody but the owner of a set gets buffers that can be written. Contract: S5.
+    fn check_writable(&self, peer: PeerId, fds: &[FdRef]) {
+        let owned: BTreeSet<_> = self.machine.handles_owned_by(peer);
+        for fd in fds {
+            if let FdRef::Held(buffer) = fd {
+                assert!(
+                    !self.writable.contains(buffer) || owned.contains(buffer),
+                    "{peer:?} gets {buffer:?}, which it could write"
+                );
+            }
+        }
+    }
+
     fn set_slot(&mut self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
         let page = self
             .status_pages
@@ -218,9 +258,10 @@ impl World {
         let failure = self.failure.clone();
         let report = match effect {
             Effect::Allocate { operation, count, .. } => {
-                let outcome = failure.map_or_else(|| Ok((0..count).map(|_| self.new_fd()).collect()), Err);
+                let outcome = failure.map_or_else(|| Ok(self.new_buffers(count)), Err);
                 Event::Allocated { operation, outcome }
             }
+            Effect::AskHeap { operation, request } => self.ask_heap(operation, &request),
             Effect::Seal {
                 peer,
                 operation,
@@ -228,13 +269,16 @@ impl World {
                 buffers,
             } => {
                 assert!(
-                    self.connected.contains(&peer),
+                    peer == PeerId(0) || self.connected.contains(&peer),
                     "sealing for {peer:?}, which is gone"
                 );
                 assert!(
                     buffers.iter().all(|buffer| self.fds.contains(buffer)),
                     "a buffer to seal is not held"
                 );
+                if failure.is_none() {
+                    self.writable.retain(|buffer| !buffers.contains(buffer));
+                }
                 Event::Sealed {
                     operation,
                     set,
@@ -252,6 +296,24 @@ impl World {
             other => panic!("{other:?} is not work"),
         };
         self.reports.push_back(report);
+    }
+
+    fn new_buffers(&mut self, count: u32) -> Vec<FdHandle> {
+        let buffers: Vec<_> = (0..count).map(|_| self.new_fd()).collect();
+        self.writable.extend(&buffers);
+        buffers
+    }
+
+    fn ask_heap(&mut self, operation: OperationId, request: &HeapRequest) -> Event {
+        let refusal = || HeapFailure {
+            errno: wharf_core::Errno::ENOMEM,
+            reason: "nothing is left".to_owned(),
+        };
+        let outcome = match self.failure.is_some() || self.empty_heaps.contains(&request.heap) {
+            true => Err(refusal()),
+            false => Ok(self.new_buffers(request.count)),
+        };
+        Event::HeapAnswered { operation, outcome }
     }
 
     fn new_page(&mut self, stream: StreamId) -> FdHandle {
