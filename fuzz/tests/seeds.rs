@@ -28,3 +28,12 @@ fn broker_seeds_succeed_with_every_method() {
         .collect();
     assert_eq!(succeeded.len(), 20, "{succeeded:?}");
 }
+
+#[test]
+fn sets_have_plans_and_reports() {
+    let outcomes: BTreeSet<Option<bool>> = seeds("sets")
+        .iter()
+        .map(|file| wharf_fuzz::sets::check(file))
+        .collect();
+    assert_eq!(outcomes, [None, Some(false), Some(true)].into());
+}

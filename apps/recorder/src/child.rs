@@ -6,9 +6,10 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::camera;
+use crate::consuming::JoinError;
 use crate::control::{CONTROL_ENV, Control, Order, Word};
-use crate::encoder;
-use crate::report::Role;
+use crate::encoder::{self, EncoderError};
+use crate::report::{RefusalReport, Role};
 use crate::viewer;
 
 /// The part that the command line of a child names; `None` in a process that the user started.
@@ -36,28 +37,31 @@ pub(crate) fn run(role: Role) -> ExitCode {
     let Some(order) = control.next_order() else {
         return ExitCode::SUCCESS;
     };
-    let last_word = match follow(&control, &order) {
-        Ok(word) => word,
-        Err(reason) => Word::Failed(reason),
-    };
-    control.say(&last_word);
+    control.say(&follow(&control, &order));
     ExitCode::SUCCESS
 }
 
-fn follow(control: &Control, order: &Order) -> Result<Word, String> {
+/// Does as told; returns the last word.
+fn follow(control: &Control, order: &Order) -> Word {
+    let failed = |error: &dyn std::fmt::Display| Word::Failed(error.to_string());
     match order {
-        Order::Open(order) => camera::run(control, order)
-            .map(Word::Captured)
-            .map_err(|error| error.to_string()),
-        Order::View(order) => viewer::run(control, order)
-            .map(Word::Consumed)
-            .map_err(|error| error.to_string()),
-        Order::Record(order) => encoder::run(control, order)
-            .map(Word::Consumed)
-            .map_err(|error| error.to_string()),
-        Order::Begin | Order::ShowRecording(_) | Order::Stop => {
-            Err("the first order makes no sense".to_owned())
+        Order::Open(order) => camera::run(control, order).map_or_else(|error| failed(&error), Word::Captured),
+        Order::View(order) => {
+            viewer::run(control, order).map_or_else(|error| not_joined(Role::Viewer, &error), Word::Consumed)
         }
+        Order::Record(order) => match encoder::run(control, order) {
+            Ok(outcome) => Word::Consumed(outcome),
+            Err(EncoderError::Join(error)) => not_joined(Role::Encoder, &error),
+            Err(error @ EncoderError::Codec(_)) => failed(&error),
+        },
+        Order::Begin | Order::ShowRecording(_) | Order::Stop => failed(&"the first order makes no sense"),
+    }
+}
+
+fn not_joined(role: Role, error: &JoinError) -> Word {
+    match error.report() {
+        Some(report) => Word::Refused(RefusalReport::of_this_process(role, report)),
+        None => Word::Failed(error.to_string()),
     }
 }
 

@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use clap::Parser;
 
+pub use crate::needs::EncoderNeeds;
 use crate::rate::FrameRate;
 use crate::size::Size;
 
 /// Exit code for a command line that makes no sense.
 pub const USAGE_EXIT_CODE: u8 = 2;
+/// What exit codes mean, for the help.
+const EXIT_CODES: &str = "\
+Exit code: 0 if all went well; 1 if something did not, also if recording was refused because the \
+encoder and the others have no memory in common: the preview goes on then, and the report says \
+why; 2 for a command line that makes no sense.";
 /// How long the test card is shown if nothing is said.
 const DEFAULT_SECONDS: u64 = 10;
 /// Longest time that can be asked for, in seconds: about eleven days.
@@ -18,7 +24,7 @@ const MAX_SECONDS: u64 = 1_000_000;
 
 /// Camera, viewer and encoder as separate processes on the same frames.
 #[derive(Debug, Clone, PartialEq, Parser)]
-#[command(name = "recorder", version, about, max_term_width = 100)]
+#[command(name = "recorder", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Show this YUV4MPEG2 file instead of the test card; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -52,6 +58,19 @@ pub struct Cli {
     #[arg(long, value_name = "COUNT", default_value = "1", conflicts_with = "no_view",
         value_parser = clap::value_parser!(u32).range(1..=16))]
     pub viewers: u32,
+
+    /// Have viewers hold the memory of the frames in place, so that it cannot move when recording begins
+    #[arg(long, conflicts_with = "no_view")]
+    pub pin_viewer: bool,
+
+    /// What the encoder needs of that memory: rows of whole macroblocks in chunks of 2 MiB, or a pixel format that the camera does
+    /// not have
+    #[arg(long, value_name = "NEEDS", default_value = "default", value_enum)]
+    pub encoder_needs: EncoderNeeds,
+
+    /// Have viewers compare every frame with the test card, to the last byte
+    #[arg(long, conflicts_with_all = ["no_view", "input"])]
+    pub verify: bool,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -202,6 +221,8 @@ mod tests {
             "--output",
             "x.mp4",
             "--no-view",
+            "--encoder-needs",
+            "impossible",
             "--json",
         ]);
         assert_eq!(
@@ -221,6 +242,9 @@ mod tests {
             (cli.record_after, cli.output.to_str(), cli.no_view, cli.json),
             (Duration::ZERO, Some("x.mp4"), true, true)
         );
+        assert_eq!(cli.encoder_needs, EncoderNeeds::Impossible);
+        let cli = run(&["--pin-viewer", "--verify"]);
+        assert!(cli.pin_viewer && cli.verify && cli.encoder_needs == EncoderNeeds::Default);
     }
 
     #[test]
@@ -258,6 +282,9 @@ mod tests {
             (&["--output"], "--output"),
             (&["--viewers", "0"], "1..=16"),
             (&["--viewers", "2", "--no-view"], "--no-view"),
+            (&["--pin-viewer", "--no-view"], "--no-view"),
+            (&["--encoder-needs", "gold"], "impossible"),
+            (&["--verify", "--input", "-"], "--input"),
         ];
         for (words, reason) in cases {
             let error = understand(words).unwrap_err().to_string();
@@ -272,6 +299,7 @@ mod tests {
     fn help_and_version_are_printed() {
         for (word, part) in [
             ("--help", "--record-after"),
+            ("--help", "Exit code"),
             ("--version", env!("CARGO_PKG_VERSION")),
         ] {
             assert!(matches!(understand(&[word]), Ok(Request::Print(text)) if text.contains(part)));

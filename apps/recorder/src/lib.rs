@@ -12,6 +12,9 @@
 //! | camera | draws or reads frames into shared buffers | `camera` |
 //! | viewer | shows the newest frame in the terminal, takes keys | `viewer` |
 //! | encoder | joins when recording starts, writes every frame to a file | `encoder` |
+//!
+//! What memory the frames are in is negotiated: each process says what it needs (`needs`). The encoder needs more than the others, and
+//! comes when they have their memory already, so that the stream moves to other memory while it runs; or cannot, and says why.
 #![forbid(unsafe_code)]
 
 mod camera;
@@ -26,6 +29,7 @@ mod director;
 pub mod encode;
 mod encoder;
 mod nal;
+mod needs;
 pub mod picture;
 pub mod rate;
 pub mod report;

@@ -2,23 +2,28 @@
 
 use std::cell::Cell;
 
-use wharf::layout::{Fourcc, FrameLayout, LayoutError, PlaneExtent};
+use wharf::layout::{Fourcc, FrameLayout, LayoutError, Modifier, PlaneExtent};
 use wharf::{Frame, OutOfBounds, View, ViewMut};
 
 use crate::picture::{Plane, RowOutOfBounds, RowSink, RowSource};
 use crate::size::{Size, SizeError};
 
-/// Rows begin at multiples of this many bytes: a cache line, which also suits every vector unit.
-const STRIDE_ALIGNMENT_BYTES: u32 = 64;
-
-/// How the camera lays out pictures of a size.
-pub(crate) fn layout(size: Size) -> Result<FrameLayout, LayoutError> {
-    FrameLayout::linear(
+/// How pictures of a size lie in buffers that were negotiated to have room for them: where `negotiated` says.
+pub(crate) fn layout(negotiated: &FrameLayout, size: Size) -> Result<FrameLayout, LayoutError> {
+    let (width, height) = (size.width().into(), size.height().into());
+    FrameLayout::from_planes(
         Fourcc::YUV420,
-        size.width().into(),
-        size.height().into(),
-        STRIDE_ALIGNMENT_BYTES,
+        Modifier::LINEAR,
+        width,
+        height,
+        negotiated.planes(),
     )
+}
+
+/// The camera's own number of a frame, which it writes in eight bytes beside it.
+pub(crate) fn number(frame: &Frame) -> u64 {
+    let number = frame.info().user.as_bytes().first_chunk().copied();
+    number.map_or(frame.seq(), u64::from_le_bytes)
 }
 
 /// Why a frame is no picture for the recorder. Blame: the camera.
@@ -144,17 +149,37 @@ fn index(plane: Plane) -> usize {
 mod tests {
     use super::*;
 
+    /// Planes as they come out of a negotiation in which somebody needs whole macroblocks and long rows.
+    fn padded(size: Size) -> FrameLayout {
+        let mut next_bytes = 0;
+        let planes = Plane::ALL.map(|plane| {
+            let bytes = |number: usize| u32::try_from(number).unwrap();
+            let (stride_bytes, rows) = (
+                bytes(size.row_bytes(plane)).next_multiple_of(128),
+                bytes(size.rows(plane)).next_multiple_of(16),
+            );
+            let offset_bytes = next_bytes;
+            next_bytes += stride_bytes * rows;
+            wharf::layout::Plane {
+                offset_bytes,
+                stride_bytes,
+            }
+        });
+        let (width, height) = (size.width().into(), size.height().into());
+        FrameLayout::from_planes(Fourcc::YUV420, Modifier::LINEAR, width, height, &planes).unwrap()
+    }
+
     #[test]
     fn rows_lie_apart_and_inside_the_frame() {
-        let size = Size::new(18, 16).unwrap();
-        let layout = layout(size).unwrap();
+        let size = Size::new(18, 20).unwrap();
+        let layout = layout(&padded(size), size).unwrap();
         let mut ends = vec![0];
         for plane in Plane::ALL {
             let row_bytes = size.row_bytes(plane);
             for row in 0..size.rows(plane) {
                 let start = place(&layout, plane, row, row_bytes).unwrap();
                 assert!(
-                    start.is_multiple_of(64) && start >= ends[ends.len() - 1],
+                    start.is_multiple_of(128) && start >= ends[ends.len() - 1],
                     "{plane} {row}"
                 );
                 ends.push(start + row_bytes);
@@ -163,5 +188,16 @@ mod tests {
             assert!(place(&layout, plane, 0, row_bytes + 1).is_err());
         }
         assert!(ends[ends.len() - 1] <= usize::try_from(layout.size_bytes()).unwrap());
+        assert_eq!(place(&layout, Plane::ChromaBlue, 0, 9).unwrap(), 128 * 32);
+    }
+
+    #[test]
+    fn planes_too_small_for_the_picture_are_refused() {
+        let [small, large] = ["16x16", "18x16"].map(|size| size.parse().unwrap());
+        let negotiated = FrameLayout::linear(Fourcc::YUV420, 16, 16, 1).unwrap();
+        assert_eq!(layout(&negotiated, small).unwrap(), negotiated);
+        assert!(layout(&negotiated, large).is_err());
+        let two_planes = FrameLayout::linear(Fourcc::NV12, 16, 16, 1).unwrap();
+        assert!(layout(&two_planes, small).is_err());
     }
 }

@@ -3,77 +3,15 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use rustix::process::Signal;
+use support::broker::{self, Broker};
 use support::ffmpeg;
 use support::processes::shared_memory_bytes;
-use support::run::{Recorder, Run};
-use wharf_broker::{Config, Server};
-
-const SOCKET: &str = "RECORDER_TEST_BROKER";
-
-/// A broker in a process of its own: this test program once more, with only the test below.
-struct Broker {
-    process: Child,
-    _folder: tempfile::TempDir,
-    socket: PathBuf,
-}
+use support::run::Run;
 
 #[test]
 fn broker_process() {
-    let Some(socket) = std::env::var_os(SOCKET) else {
-        return;
-    };
-    let mut server = Server::bind(Path::new(&socket), Config::default()).unwrap();
-    // It serves until its parent, who has the other end, closes it or dies.
-    server.run(std::io::stdin()).unwrap();
-}
-
-impl Broker {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("wharf-0");
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["broker_process", "--exact", "--nocapture"])
-            .env(SOCKET, &socket)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let broker = Self {
-            process,
-            _folder: folder,
-            socket,
-        };
-        while wharf::Session::connect_to(&broker.socket, "test").is_err() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        broker
-    }
-
-    fn recorder(&self, arguments: &[&str]) -> Recorder {
-        Recorder::new(arguments).env("WHARF_SOCKET", &self.socket)
-    }
-
-    /// The labels of the sessions, without the one that asks.
-    fn sessions(&self) -> Vec<String> {
-        let state = wharf::Session::connect_to(&self.socket, "asking")
-            .unwrap()
-            .state()
-            .unwrap();
-        let labels = state.sessions.into_iter().map(|session| session.label);
-        labels.filter(|label| label != "asking").collect()
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    broker::serve_if_asked_to();
 }
 
 #[test]

@@ -139,6 +139,8 @@ fn keys_record_stop_and_quit() {
     ] {
         assert!(report.contains(part), "{report}");
     }
+    // The memory that suits the first recording suits the second.
+    assert_eq!(report.matches("moved    generation ").count(), 1, "{report}");
     if ffmpeg::available() {
         for file in ended.files() {
             let (frames, complaints) = ffmpeg::count_frames(&ended.path(&file));
@@ -148,6 +150,33 @@ fn keys_record_stop_and_quit() {
             );
         }
     }
+}
+
+#[test]
+fn refusal_is_shown_while_the_preview_goes_on_and_whole_in_the_report() {
+    let arguments = ["--size", "64x64", "--seconds", "600", "--record-after", "600"];
+    let Some(mut terminal) = Terminal::start("", &[&arguments[..], &["--pin-viewer"]].concat()) else {
+        return;
+    };
+    terminal.wait_for("not recording");
+    terminal.press("r");
+    // Shown again with every frame.
+    for _ in 0..5 {
+        terminal.wait_for(" ! the encoder is refused: not while others hold the memory");
+    }
+    terminal.press("q");
+    let (ended, text) = terminal.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", plain(&text));
+    let report = text
+        .split(LEAVE)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{}", plain(&text)));
+    let says = |part: &str| assert_eq!(report.matches(part).count(), 1, "{part}: {report}");
+    says("refused  the encoder (process ");
+    says("file     nothing was recorded");
+    says("problem  the encoder is refused: not while others hold the memory: ");
+    says("recorder: the encoder is refused: not while others hold the memory: ");
+    assert!(ended.files().is_empty());
 }
 
 #[test]

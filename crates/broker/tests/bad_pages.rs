@@ -88,6 +88,9 @@ fn consumer_page_without_seals_does_not_join() {
         policy: Policy::Block,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     assert!(matches!(
         viewer.call_with(join, &[&unsealed]),

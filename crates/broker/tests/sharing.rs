@@ -191,6 +191,9 @@ fn producer_gets_the_very_page_and_process_of_a_newcomer() {
         policy: wharf_protocol::Policy::Latest,
         stream: Some(produced.stream),
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     viewer.call_with(call, &[&consumer_page]).unwrap();
     let (changes, fds) = camera

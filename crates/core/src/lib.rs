@@ -25,6 +25,7 @@
 //! | [`order`] | `lockdep` | the checker that turns latent deadlocks into certain failures, in debug builds |
 //! | [`Wait`], [`Deadline`], [`Interrupt`] | timeouts, signals | how long a call may block |
 //! | [`BufferSnapshot`] | debugfs `bufinfo` | what can be seen of a buffer |
+//! | [`set`] | – | buffers that are negotiated together: who takes part, when memory is allocated, when it moves |
 //! | [`layout`] | `struct drm_mode_fb_cmd2` | where the planes of a picture are in a buffer |
 //! | [`Errno`] | error numbers | what Linux answers for the same mistake: every error has an `errno()` |
 //!

@@ -8,9 +8,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use wharf_core::negotiation::Participant;
 
 use crate::moves::MoveContract;
-use crate::{EndReason, Incarnation, SetId, Slot, StreamId, Token};
+use crate::{EndReason, Incarnation, Object, SetId, Slot, StreamId, Token};
 
 /// Introduces the caller. Must come before every method that makes, shares or changes something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,17 @@ pub struct JoinStream {
     /// Whether the caller goes along when the stream's buffers move to other memory; movable if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<MoveContract>,
+    /// What the caller needs of the buffers, as `wharf_core::negotiation::Participant` is written: only for streams over
+    /// negotiated sets. Its contract counts and not the one above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Object<Participant>>,
+    /// The caller's number as a participant of the negotiated set, if it has a seat there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<u64>,
+    /// How long to wait while the buffers move for the caller, in milliseconds, 0 to 1000; 0 if not given. No other call of the
+    /// session is answered meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// Asks, as the producer, who joined after a given consumer. Asking again gives the same answer.

@@ -2,9 +2,9 @@
 
 use crate::limits::{
     MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES, MAX_MOVE_MS, MAX_NAME_BYTES,
-    MAX_PLAN_BYTES, MAX_REASON_BYTES, MAX_TOKEN_USES,
+    MAX_PLAN_BYTES, MAX_REASON_BYTES, MAX_SET_DEADLINE_MS, MAX_TOKEN_USES, MAX_WAIT_MS,
 };
-use crate::{BrokerError, Call, MoveBuffers, Role, Seat};
+use crate::{BrokerError, Call, CreateSet, JoinStream, MoveBuffers, Role, Seat};
 
 impl Call {
     /// Checks everything about the parameters that can be told without knowing the broker's state: ranges of
@@ -38,7 +38,10 @@ impl Call {
                 range("room_ms", call.room_ms.unwrap_or(1), MAX_MOVE_MS)
             }
             Self::IssueToken(call) => range("uses", call.uses.into(), MAX_TOKEN_USES.into()),
-            Self::JoinStream(call) => range("depth", call.depth.into(), MAX_BUFFERS.into()),
+            Self::JoinStream(call) => join_stream(call),
+            Self::CreateSet(call) => create_set(call),
+            Self::IssueSeat(call) => text("label", &call.label, 1, MAX_LABEL_BYTES),
+            Self::AwaitBuffers(call) => wait(call.wait_ms),
             Self::MoveBuffers(call) => move_buffers(call),
             Self::TakeGeneration(call) => seat(call.role, call.seat.as_ref()),
             Self::ReadyGeneration(call) => {
@@ -48,7 +51,12 @@ impl Call {
             }
             Self::ReleaseGeneration(call) => seat(call.role, call.seat.as_ref()),
             Self::GetGeneration(call) => seat(call.role, call.seat.as_ref()),
-            Self::GetMove(_)
+            Self::TakeSeat(_)
+            | Self::SealSet(_)
+            | Self::LeaveSeat(_)
+            | Self::ExplainSet(_)
+            | Self::CheckSet(_)
+            | Self::GetMove(_)
             | Self::FreeBuffers(_)
             | Self::ImportBuffers(_)
             | Self::ReleaseImport(_)
@@ -78,6 +86,32 @@ fn move_buffers(call: &MoveBuffers) -> Result<(), BrokerError> {
     range("count", call.count.into(), MAX_BUFFERS.into())?;
     range("deadline_ms", call.deadline_ms, MAX_MOVE_MS)?;
     length("plan", &call.plan, 0, MAX_PLAN_BYTES)
+}
+
+fn create_set(call: &CreateSet) -> Result<(), BrokerError> {
+    text("name", &call.name, 0, MAX_NAME_BYTES)?;
+    range("deadline_ms", call.deadline_ms.unwrap_or(1), MAX_SET_DEADLINE_MS)?;
+    range("move_deadline_ms", call.move_deadline_ms, MAX_MOVE_MS)
+}
+
+fn join_stream(call: &JoinStream) -> Result<(), BrokerError> {
+    range("depth", call.depth.into(), MAX_BUFFERS.into())?;
+    if call.needs.is_some() && call.participant.is_some() {
+        let reason = "who is a participant already has said what it needs";
+        return Err(BrokerError::invalid("participant", reason));
+    }
+    wait(call.wait_ms.unwrap_or(0))
+}
+
+/// Accepts 0 to the longest wait.
+fn wait(wait_ms: u64) -> Result<(), BrokerError> {
+    if wait_ms <= MAX_WAIT_MS {
+        return Ok(());
+    }
+    Err(BrokerError::invalid(
+        "wait_ms",
+        format!("{wait_ms} is not in 0..={MAX_WAIT_MS}"),
+    ))
 }
 
 /// A consumer says which one it is; nobody else has a seat.
@@ -162,6 +196,9 @@ mod tests {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use wharf_core::negotiation::Report;
 
-use crate::{MoveBlocker, ObjectKind, SessionId, SetId, StreamId};
+use crate::{MoveBlocker, Object, ObjectKind, SeatRight, SessionId, SetId, StreamId};
 
 mod vocabulary;
 
@@ -215,6 +216,94 @@ pub enum BrokerError {
         current: u64,
     },
 
+    /// There is no memory that suits, or not now. What the report says; `EBUSY` for a conflict with memory that is there.
+    #[error("{}", .report.0)]
+    #[serde(rename = "dev.wharf.Broker.Refused")]
+    Refused {
+        /// Who and what is in the way, and what would help.
+        report: Object<Box<Report>>,
+        /// The memory was there already.
+        late: bool,
+    },
+
+    /// Others are expected in the set, and nobody has sealed it. `EAGAIN`.
+    #[error("{set} waits for {}", missing_or_seal(missing))]
+    #[serde(rename = "dev.wharf.Broker.SetWaiting")]
+    SetWaiting {
+        /// The set.
+        set: SetId,
+        /// What they are called; empty if somebody has to seal it.
+        missing: Vec<String>,
+    },
+
+    /// The set's memory is being allocated or moved; try again. `EAGAIN`.
+    #[error("the memory of {set} is being {doing}; try again when that is over")]
+    #[serde(rename = "dev.wharf.Broker.SetSettling")]
+    SetSettling {
+        /// The set.
+        set: SetId,
+        /// Allocated, sealed or moved.
+        doing: String,
+    },
+
+    /// The set is over, because somebody it cannot do without has died, or everybody has left. `ENODEV`.
+    #[error("{set} is over: {reason}")]
+    #[serde(rename = "dev.wharf.Broker.SetOver")]
+    SetOver {
+        /// The set.
+        set: SetId,
+        /// Why.
+        reason: String,
+    },
+
+    /// It is too late for this: the set is sealed. `EBUSY`.
+    #[error("{set} is sealed")]
+    #[serde(rename = "dev.wharf.Broker.SetSealed")]
+    SetSealed {
+        /// The set.
+        set: SetId,
+    },
+
+    /// The set is negotiated, and the call is not for such sets. `EOPNOTSUPP`.
+    #[error(
+        "{set} is negotiated: take part with a seat, and leave that; its memory moves for newcomers by itself"
+    )]
+    #[serde(rename = "dev.wharf.Broker.SetNegotiated")]
+    SetNegotiated {
+        /// The set.
+        set: SetId,
+    },
+
+    /// The seat does not grant this. `EACCES`.
+    #[error("the seat of '{label}' does not grant: {}; use one that does", words(lacks))]
+    #[serde(rename = "dev.wharf.Broker.SeatDenied")]
+    SeatDenied {
+        /// What its holder is called.
+        label: String,
+        /// What is missing.
+        lacks: Vec<SeatRight>,
+    },
+
+    /// The call is for participants, and the seat's holder is none. `EINVAL`.
+    #[error("'{label}' takes no part in the set: it {reason}")]
+    #[serde(rename = "dev.wharf.Broker.NoPart")]
+    NoPart {
+        /// What it is called.
+        label: String,
+        /// Why it takes none.
+        reason: String,
+    },
+
+    /// The set has as many seats or participants as it can, or they declare too much. `ENOSPC`.
+    #[error("the set has {most} {what} already, and cannot have more")]
+    #[serde(rename = "dev.wharf.Broker.SetFull")]
+    SetFull {
+        /// Of what.
+        what: String,
+        /// How much there may be.
+        most: u64,
+    },
+
     /// The machine refused the memory or the file. The errno it gave.
     #[error("the broker could not allocate: {reason} (errno {errno})")]
     #[serde(rename = "dev.wharf.Broker.AllocationFailed")]
@@ -309,6 +398,17 @@ impl BrokerError {
             Self::MoveInProgress { .. } => Errno::ALREADY,
             Self::StaleGeneration { .. } => Errno::STALE,
             Self::StreamEnded { .. } => Errno::PIPE,
+            Self::Refused { report, late } => match report.0.errno() {
+                wharf_core::Errno::EOPNOTSUPP if *late => Errno::BUSY,
+                errno => Errno::from_raw_os_error(errno.raw()),
+            },
+            Self::SetWaiting { .. } | Self::SetSettling { .. } => Errno::AGAIN,
+            Self::SetOver { .. } => Errno::NODEV,
+            Self::SetSealed { .. } => Errno::BUSY,
+            Self::SetNegotiated { .. } => Errno::OPNOTSUPP,
+            Self::SeatDenied { .. } => Errno::ACCESS,
+            Self::NoPart { .. } => Errno::INVAL,
+            Self::SetFull { .. } => Errno::NOSPC,
             Self::AllocationFailed { errno, .. } => errno_or_eio(*errno),
             Self::OutOfDescriptors => Errno::MFILE,
             Self::MessageTooLarge { .. } => Errno::MSGSIZE,
@@ -332,6 +432,18 @@ impl BrokerError {
 fn list(blockers: &[MoveBlocker]) -> String {
     let blockers: Vec<String> = blockers.iter().map(MoveBlocker::to_string).collect();
     blockers.join(", ")
+}
+
+fn words(rights: &[SeatRight]) -> String {
+    let words: Vec<String> = rights.iter().map(SeatRight::to_string).collect();
+    words.join(", ")
+}
+
+fn missing_or_seal(missing: &[String]) -> String {
+    match missing {
+        [] => "somebody to seal it".to_owned(),
+        missing => missing.join(", "),
+    }
 }
 
 /// Linux error numbers are 1 to 4095; a peer can send anything.

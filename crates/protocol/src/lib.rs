@@ -20,6 +20,7 @@
 #[cfg(test)]
 extern crate zlink_core as zlink;
 
+mod buffer_plan;
 pub mod calls;
 mod check;
 pub mod codec;
@@ -29,11 +30,14 @@ mod ids;
 pub mod limits;
 mod method;
 pub mod moves;
+pub mod negotiation;
+mod object;
 pub mod replies;
 pub mod service;
 pub mod state;
 pub mod transport;
 
+pub use buffer_plan::BufferPlan;
 pub use calls::{
     AllocateBuffers, CreateStream, EndStream, FreeBuffers, GetState, ImportBuffers, IssueToken, JoinStream,
     LeaveStream, ObjectKind, Policy, Register, ReleaseImport, TakeChanges,
@@ -49,11 +53,18 @@ pub use moves::{
     MoveBuffersReply, MoveContract, ReadyGeneration, ReleaseGeneration, Role, Seat, TakeGeneration,
     TakeGenerationReply,
 };
+pub use negotiation::{
+    AwaitBuffers, AwaitBuffersReply, CheckSet, CheckSetReply, CreateSet, CreateSetReply, ExplainSet,
+    ExplainSetReply, FailureDomain, FirstMap, IssueSeat, IssueSeatReply, LatePolicy, LeaveSeat, SealSet,
+    SeatRight, SeatState, SeatStatus, SetContents, SetStatus, TakeSeat, TakeSeatReply,
+};
+pub use object::Object;
 pub use replies::{
     AllocateBuffersReply, CreateStreamReply, Done, ImportBuffersReply, IssueTokenReply, JoinStreamReply,
     Member, RegisterReply, TakeChangesReply,
 };
 pub use service::{GetInfo, GetInfoReply, GetInterfaceDescription, GetInterfaceDescriptionReply};
 pub use state::{
-    Amounts, BrokerState, GetStateReply, MoveState, OldMemory, SessionState, SetState, StreamState, UserState,
+    Amounts, BrokerState, GetStateReply, MoveState, NegotiationState, OldMemory, SessionState, SetState,
+    StreamState, UserState,
 };

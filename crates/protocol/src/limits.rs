@@ -28,6 +28,21 @@ pub const MAX_BUFFER_BYTES: u64 = 1 << 40;
 /// The longest text a move of buffers carries to everybody who has them, in bytes. It may be empty.
 pub const MAX_PLAN_BYTES: usize = 16 << 10;
 
+/// The longest those who are expected in a negotiated set may take, in milliseconds. The shortest is 1.
+pub const MAX_SET_DEADLINE_MS: u64 = 3_600_000;
+
+/// The longest a call waits with the broker, in milliseconds.
+pub const MAX_WAIT_MS: u64 = 1000;
+
+/// The most participants a negotiated set can have at once.
+pub const MAX_PARTICIPANTS: usize = 128;
+
+/// The most seats a negotiated set can have, participants included.
+pub const MAX_SEATS: usize = 256;
+
+/// The most that all participants of a negotiated set can declare together, in bytes of JSON.
+pub const MAX_DECLARED_BYTES: usize = 1 << 20;
+
 /// The longest reason a participant gives for not being able to use a generation, in bytes. It may be empty.
 pub const MAX_REASON_BYTES: usize = 255;
 

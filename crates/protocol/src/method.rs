@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::calls::*;
 use crate::moves::*;
+use crate::negotiation::*;
 use crate::replies::*;
 use crate::service::*;
 use crate::state::GetStateReply;
@@ -116,6 +117,14 @@ methods! {
         ReadyGeneration -> Done,
         ReleaseGeneration -> Done,
         GetGeneration -> GetGenerationReply,
+        CreateSet -> CreateSetReply,
+        IssueSeat -> IssueSeatReply,
+        TakeSeat -> TakeSeatReply,
+        SealSet -> Done,
+        AwaitBuffers -> AwaitBuffersReply,
+        LeaveSeat -> Done,
+        ExplainSet -> ExplainSetReply,
+        CheckSet -> CheckSetReply,
         GetState -> GetStateReply,
     }
     "org.varlink.service" {
@@ -141,6 +150,8 @@ impl Call {
             Self::TakeChanges(_)
                 | Self::GetMove(_)
                 | Self::GetGeneration(_)
+                | Self::ExplainSet(_)
+                | Self::CheckSet(_)
                 | Self::GetState(_)
                 | Self::GetInfo(_)
                 | Self::GetInterfaceDescription(_)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Member, SessionId, SetId, StreamId};
+use crate::{Member, SeatState, SessionId, SetId, SetStatus, StreamId};
 
 /// Everything the caller may see. A caller that is neither root nor the broker's own user sees only the
 /// sessions, sets, streams and usage of its own user.
@@ -80,11 +80,12 @@ pub struct SetState {
     pub set: SetId,
     /// Its name, perhaps empty.
     pub name: String,
-    /// The session that allocated it.
+    /// The session that allocated it; of a negotiated set the one that writes it, or made it while there is no memory. 0 if that is
+    /// gone.
     pub owner: SessionId,
     /// The user of that session.
     pub uid: u32,
-    /// The generation of its memory, from 1.
+    /// The generation of its memory, from 1; 0 while there is none, with sizes and counts of 0.
     pub generation: u64,
     /// The size of each buffer, in bytes.
     pub size_bytes: u64,
@@ -103,6 +104,23 @@ pub struct SetState {
     /// The stream that uses it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamId>,
+    /// How its negotiation stands, if it is a negotiated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negotiation: Option<NegotiationState>,
+}
+
+/// How the negotiation of a set stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct NegotiationState {
+    /// How far the set is.
+    pub status: SetStatus,
+    /// The heaps its memory came from, one for each memory of a buffer.
+    pub heaps: Vec<String>,
+    /// Those who are expected and have said nothing.
+    pub missing: Vec<String>,
+    /// Everybody who has or had a seat.
+    pub seats: Vec<SeatState>,
 }
 
 /// A move of a set to other memory.

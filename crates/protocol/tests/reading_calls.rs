@@ -80,6 +80,9 @@ fn optional_parameter_may_be_null_or_absent() {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         assert_eq!(decode_call(message.as_bytes()).unwrap().call, expected.into());
     }
@@ -233,6 +236,9 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
         policy: Policy::Latest,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
 
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Buffers that the broker allocated, as dma-bufs of this process.
 
 mod moving;
+mod negotiated;
 
 use crate::connection::Connection;
 use crate::error::{BufferError, SessionError};

@@ -4,8 +4,10 @@ use crate::socket_path::NoSocketPath;
 use rustix::io::Errno;
 use std::fmt;
 use std::time::Duration;
+use wharf_core::negotiation::Report;
 use wharf_linux::{HeapError, MemfdError, NotAPidFd};
 use wharf_memory::{MapError, WordsError};
+use wharf_protocol::BrokerError;
 use wharf_protocol::transport::{CallError, ConnectError};
 use wharf_stream::{Corrupt, TooMuchUserData};
 
@@ -112,6 +114,14 @@ pub enum PageError {
 }
 
 impl SessionError {
+    /// The report of why memory does not suit, if that is the reason.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Call(CallError::Broker(BrokerError::Refused { report, .. })) => Some(&report.0),
+            _ => None,
+        }
+    }
+
     /// The error number for the cause: the broker's own, that of the failed system call, or `EPROTO` when the broker
     /// broke the protocol.
     pub fn errno(&self) -> Errno {

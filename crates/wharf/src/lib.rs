@@ -66,6 +66,7 @@ mod generation;
 mod liveness;
 mod membership;
 mod moving;
+mod negotiation;
 mod options;
 mod page;
 mod producer;
@@ -80,6 +81,9 @@ pub use error::{
 };
 pub use frame::{Frame, FrameMut};
 pub use moving::{MoveStats, MoveStep, MoveTimes};
+pub use negotiation::{
+    Fit, NegotiatedSet, NegotiationError, Seat, SeatInfo, SeatSpec, SetExplanation, SetOptions,
+};
 pub use options::JoinOptions;
 pub use producer::{ConsumerInfo, Producer, ProducerStats};
 pub use session::Session;
@@ -90,6 +94,7 @@ pub use wharf_core::{AccessMode, DmaBuf};
 pub use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut, now_ns};
 pub use wharf_protocol::transport::{CallError, ConnectError};
 pub use wharf_protocol::{
-    BrokerError, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, Token, state,
+    BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, SeatRight,
+    SeatStatus, SetId, SetStatus, Token, state,
 };
 pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};

@@ -2,6 +2,7 @@
 
 use crate::buffers::Hold;
 use crate::connection::Connection;
+use crate::negotiation::SeatHold;
 use std::sync::Arc;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_protocol::{Incarnation, LeaveStream, Slot, StreamId};
@@ -27,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) stream: StreamId,
     pub(crate) slot: Slot,
     pub(crate) incarnation: Incarnation,
+    /// The seat it came with, to be given up after the place.
+    pub(crate) _seat: Option<Arc<SeatHold>>,
 }
 
 impl Hold for Place {}

@@ -4,15 +4,17 @@ use crate::buffers::{BufferSet, BufferSpec, Origin, SetHold};
 use crate::connection::Connection;
 use crate::consumer::Consumer;
 use crate::error::SessionError;
+use crate::negotiation::{Fit, NegotiatedSet, NegotiationError, Seat, SetExplanation, SetOptions};
 use crate::options::JoinOptions;
 use crate::producer::Producer;
 use crate::socket_path::socket_path;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use wharf_core::negotiation::Participant;
 use wharf_protocol::{
-    AllocateBuffers, AllocateBuffersReply, FreeBuffers, GetState, GetStateReply, ImportBuffers,
-    ImportBuffersReply, MoveContract, Register, ReleaseImport, Token,
+    AllocateBuffers, AllocateBuffersReply, CheckSet, ExplainSet, FreeBuffers, GetState, GetStateReply,
+    ImportBuffers, ImportBuffersReply, MoveContract, Object, Register, ReleaseImport, SetId, Token,
 };
 
 /// A session with the broker: the root of everything a process shares.
@@ -149,9 +151,58 @@ impl Session {
     ///
     /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for a buffer set; `EUSERS` when the stream is full;
     /// `EBUSY` when its buffers are promised to others, or when somebody did not go along with a move to more buffers; `EPIPE` when it
-    /// has ended.
-    pub fn join(&self, token: &Token, options: JoinOptions) -> Result<Consumer, SessionError> {
+    /// has ended. With [`JoinOptions::needs`] there can be a report, [`SessionError::report`], of why the buffers do not suit and were
+    /// not moved.
+    pub fn join(&self, token: &Token, options: JoinOptions<'_>) -> Result<Consumer, SessionError> {
         Consumer::join(&self.connection, token, options)
+    }
+
+    /// Makes a negotiated set: buffers whose memory is decided by what everybody needs who takes part. This session pays for them.
+    ///
+    /// # Errors
+    ///
+    /// [`NegotiationError::Session`]: `EINVAL` for a name or time out of range, `EDQUOT` when this user has too many of them.
+    pub fn create_set(&self, options: &SetOptions<'_>) -> Result<NegotiatedSet, NegotiationError> {
+        NegotiatedSet::create(&self.connection, options)
+    }
+
+    /// Takes the seat that `token` stands for, and says what this session needs. The participant's number and process are filled in by
+    /// the broker.
+    ///
+    /// Before there is memory this only collects: [`Seat::buffers`] waits for the outcome. After that the buffers there are have to
+    /// suit; or they move, if the set's creator and everybody who has them allow it.
+    ///
+    /// # Blocking
+    ///
+    /// For the broker's answer, at most [`PATIENCE`](crate::PATIENCE); while the buffers are moved for somebody else, for that, too.
+    ///
+    /// # Errors
+    ///
+    /// [`NegotiationError::Refused`]: these needs are impossible by themselves; or this session comes late and does not suit. The token
+    /// is as good as before then. [`NegotiationError::Denied`] (`EACCES`) for somebody who writes with a seat that does not grant it.
+    /// [`NegotiationError::Session`]: `EACCES` when the token is unknown, used, or for a stream; `EBUSY` for a second one who writes;
+    /// `EINVAL`; `ENOSPC`. [`NegotiationError::Over`].
+    pub fn take_seat(&self, token: &Token, participant: Participant) -> Result<Seat, NegotiationError> {
+        Seat::take_with(&self.connection, token, participant)
+    }
+
+    /// How a negotiated set stands, and why: what was decided and for which reasons, or the report of why not.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `ENOENT` when there is none of this number, `EOPNOTSUPP` when it is not negotiated.
+    pub fn explain(&self, set: SetId) -> Result<SetExplanation, SessionError> {
+        Ok(self.connection.ask(ExplainSet { set })?.into())
+    }
+
+    /// Whether somebody with these needs could take part in a negotiated set; nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`NegotiationError::Refused`] with the report of why not; as [`Session::explain`].
+    pub fn check(&self, set: SetId, participant: &Participant) -> Result<Fit, NegotiationError> {
+        let participant = Object(participant.clone());
+        Ok(self.connection.ask(CheckSet { set, participant })?.into())
     }
 
     /// What the broker knows: sessions, buffers, streams and use of quotas, of this user or, for root, of all.

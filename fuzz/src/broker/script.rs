@@ -294,8 +294,7 @@ impl<'a> Script<'a> {
             depth,
             policy,
             stream,
-            contract,
-        }
+            contract, needs: None, participant: None, wait_ms: None, }
     }
 
     /// A call about moving a set.

@@ -11,10 +11,10 @@ pub(super) fn capture(card: &TestCard, stream: &mut Stream<'_>) {
     for frame in 0.. {
         if let Some(end) = stream.end_before(frame) {
             // The last frame is to be seen, too.
-            pace.wait_until(end, stream.stop());
+            stream.wait_until(&pace, end);
             return;
         }
-        if pace.wait(frame, stream.stop()) {
+        if stream.wait_until(&pace, stream.rate.due(frame)) {
             return;
         }
         if pace.is_too_late(frame) {
@@ -32,7 +32,7 @@ pub(super) fn capture(card: &TestCard, stream: &mut Stream<'_>) {
                 return stream.tally.note_problem(format_args!("the camera: {error}"));
             }
         };
-        let layout = stream.layout;
+        let layout = stream.layout();
         let drawn = match buffer.view_mut() {
             Ok(view) => card
                 .draw(frame, &mut SharedSink::new(view, &layout))

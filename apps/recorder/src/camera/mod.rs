@@ -5,21 +5,24 @@
 
 mod input;
 mod live;
+mod memory;
+mod moves;
 mod pace;
 mod patient;
 mod stream;
 mod tally;
 
-use wharf::layout::{FrameLayout, LayoutError};
-use wharf::{BufferSpec, Producer, Session, SessionError};
+use std::time::Duration;
 
-use crate::control::{CameraOutcome, Control, OpenOrder, Order, Ready, Word};
-use crate::encoder;
-use crate::rate::FrameRate;
-use crate::shared;
-use crate::viewer;
+use wharf::core::set::{Contents, LatePolicy};
+use wharf::{NegotiationError, Producer, Session, SessionError, SetId, SetOptions};
+
+use crate::control::{CameraOutcome, Control, OpenOrder, Ready, Word};
+use crate::needs::{self, BadNeeds};
+use crate::size::Size;
 use crate::y4m::Y4mError;
 use input::Input;
+use memory::{Memory, NoLayout};
 use stream::Stream;
 
 /// What people call the buffers and the stream.
@@ -28,6 +31,10 @@ const NAME: &str = "preview";
 const MAX_CONSUMERS: u32 = 64;
 /// How often the token can be used: far more recordings than anyone begins.
 const TOKEN_USES: u32 = 1000;
+/// How long the others may take to follow to other memory, before the newcomer is refused and they are named.
+const MOVE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the first memory may take.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +42,16 @@ pub(crate) enum CameraError {
     /// The input is no good.
     #[error(transparent)]
     Input(#[from] Y4mError),
-    /// Its pictures have no layout.
+    /// It does not know what it needs.
+    #[error("the camera does not know what it needs: {0}")]
+    Needs(#[from] BadNeeds),
+    /// There is no memory for its pictures.
+    #[error("the camera gets no buffers: {}", one_line(.0))]
+    Memory(#[from] NegotiationError),
+    /// Its pictures have no place there.
     #[error("the camera cannot lay out its pictures: {0}")]
-    Layout(#[from] LayoutError),
-    /// The broker gives no buffers or no stream.
+    Layout(#[from] NoLayout),
+    /// The broker gives no stream.
     #[error("the camera cannot make its stream: {0}")]
     Session(#[from] SessionError),
 }
@@ -51,42 +64,47 @@ pub(crate) fn run(control: &Control, order: &OpenOrder) -> Result<CameraOutcome,
         Err(error) => return Err(error.into()),
     };
     let rate = order.rate.or(input.rate()).unwrap_or_default();
-    let layout = shared::layout(input.size())?;
-    let producer = produce(&layout, order.viewers)?;
+    let (producer, set) = produce(input.size(), order.viewers)?;
+    let memory = Memory::of(&producer, input.size())?;
     control.say(&Word::Ready(Ready {
         size: input.size(),
         rate,
         token: producer.token(TOKEN_USES)?,
+        set,
+        memory: memory.report.clone(),
         warnings: input.warnings(),
     }));
-    Ok(capture(control, order, rate, (input, layout), producer))
+    let stream = Stream::new(control, order, rate, memory, producer);
+    Ok(capture(input, stream))
 }
 
-/// Makes the stream, with buffers for the viewers, an encoder, one viewer more, and the frame that is being made.
-fn produce(layout: &FrameLayout, viewers: u32) -> Result<Producer, SessionError> {
-    let spec = BufferSpec {
-        name: NAME,
-        size_bytes: layout.size_bytes(),
-        count: (viewers + 1) * viewer::DEPTH + encoder::DEPTH + 1,
-    };
+/// Makes the stream, in memory as this camera needs it. Who comes later and needs something else may have it moved.
+fn produce(size: Size, viewers: u32) -> Result<(Producer, SetId), CameraError> {
     let session = Session::connect("camera")?;
-    let buffers = session.allocate(&spec)?;
-    session.create_stream(NAME, buffers, MAX_CONSUMERS)
+    let options = SetOptions::new(NAME)
+        .late(LatePolicy::Reallocate)
+        .contents(Contents::Discard)
+        .move_deadline(MOVE_PATIENCE);
+    let set = session.create_set(&options)?;
+    let number = set.id();
+    let mut seat = set.take_seat(needs::camera(size, viewers)?)?;
+    let buffers = seat.buffers(Some(MEMORY_PATIENCE))?;
+    Ok((session.create_stream(NAME, buffers, MAX_CONSUMERS)?, number))
 }
 
-fn capture(
-    control: &Control,
-    order: &OpenOrder,
-    rate: FrameRate,
-    (input, layout): (Input, FrameLayout),
-    producer: Producer,
-) -> CameraOutcome {
-    let mut stream = Stream::new(control, order, rate, layout, producer);
-    if control.next_order() == Some(Order::Begin) {
+fn capture(input: Input, mut stream: Stream<'_>) -> CameraOutcome {
+    if stream.wait_to_begin() {
         match input {
             Input::Card(card, _) => live::capture(&card, &mut stream),
             Input::Y4m(reader) => patient::capture(*reader, &mut stream),
         }
     }
     stream.finish()
+}
+
+/// The reason, without the pages that a report can have.
+fn one_line(error: &NegotiationError) -> String {
+    error
+        .report()
+        .map_or_else(|| error.to_string(), |report| report.summary())
 }

@@ -7,6 +7,8 @@ use wharf::now_ns;
 use crate::control::Stop;
 use crate::rate::FrameRate;
 
+/// How long a camera sleeps at most before it looks whether there is something else to do.
+const SLICE: Duration = Duration::from_millis(20);
 /// How far a camera may fall behind its clock before it gives up catching up.
 const MAX_LAG: Duration = Duration::from_millis(100);
 
@@ -31,13 +33,8 @@ impl Pace {
         self.start_ns.saturating_add(nanoseconds(self.rate.due(frame)))
     }
 
-    /// Waits until a frame is due; tells whether to stop instead.
-    pub(super) fn wait(&self, frame: u64, stop: &Stop) -> bool {
-        self.wait_until(self.rate.due(frame), stop)
-    }
-
-    /// Waits until so much time has passed since frame 0 was due; tells whether to stop instead.
-    pub(super) fn wait_until(&self, time: Duration, stop: &Stop) -> bool {
+    /// Waits until so much time has passed since frame 0 was due, doing something else again and again; tells whether to stop instead.
+    pub(super) fn wait_until(&self, time: Duration, stop: &Stop, mut meanwhile: impl FnMut()) -> bool {
         let due_ns = self.start_ns.saturating_add(nanoseconds(time));
         loop {
             let ahead_ns = due_ns.saturating_sub(now_ns());
@@ -47,7 +44,8 @@ impl Pace {
             if ahead_ns == 0 {
                 return false;
             }
-            stop.wait(Duration::from_nanos(ahead_ns));
+            stop.wait(Duration::from_nanos(ahead_ns).min(SLICE));
+            meanwhile();
         }
     }
 
@@ -88,11 +86,24 @@ mod tests {
     fn frame_is_never_early() {
         let (pace, stop) = (Pace::start(FrameRate::default()), Stop::new().unwrap());
         for frame in 0..4 {
-            assert!(!pace.wait(frame, &stop));
+            assert!(!pace.wait_until(pace.rate.due(frame), &stop, || {}));
             assert!(now_ns() >= pace.due_ns(frame));
         }
         stop.raise();
-        assert!(pace.wait(1_000_000, &stop));
+        assert!(pace.wait_until(Duration::MAX, &stop, || {}));
+    }
+
+    #[test]
+    fn long_waits_leave_time_for_other_things() {
+        let (pace, stop) = (Pace::start(FrameRate::default()), Stop::new().unwrap());
+        let mut times = 0;
+        assert!(pace.wait_until(Duration::from_secs(1000), &stop, || {
+            times += 1;
+            if times == 3 {
+                stop.raise();
+            }
+        }));
+        assert_eq!(times, 3);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn capture<R: Read>(mut file: Reader<R>, stream: &mut Stream<'_>) {
             return;
         };
         pace.forgive(frame);
-        if pace.wait(frame, stream.stop()) {
+        if stream.wait_until(&pace, stream.rate.due(frame)) {
             return;
         }
         stream.publish(buffer, frame, clock.due_ns(frame));
@@ -39,7 +39,7 @@ fn fill<R: Read>(file: &mut Reader<R>, frame: u64, stream: &mut Stream<'_>) -> O
             return None;
         }
     };
-    let layout = stream.layout;
+    let layout = stream.layout();
     let read = match buffer.view_mut() {
         Ok(view) => file.read_frame(&mut SharedSink::new(view, &layout)),
         Err(error) => {

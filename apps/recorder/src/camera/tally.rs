@@ -37,6 +37,11 @@ impl Tally {
         *self.blocked.entry((label, pid)).or_default() += 1;
     }
 
+    /// Frames that were not handed over, whatever the reason.
+    pub(super) fn dropped(&self) -> u64 {
+        self.late + self.unpublished + self.blocked.values().sum::<u64>()
+    }
+
     pub(super) fn note_problem(&mut self, problem: impl Display) {
         let problem = problem.to_string();
         if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {

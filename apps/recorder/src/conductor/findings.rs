@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::moves::{self, Arrival};
 use super::{ChildId, Target};
 use crate::container::inspect;
-use crate::control::{CameraOutcome, ConsumerOutcome};
+use crate::control::{CameraMove, CameraOutcome, ConsumerOutcome};
 use crate::rate::FrameRate;
-use crate::report::{CameraReport, ProcessUse, RecordingReport, Report};
+use crate::report::{
+    CameraReport, MemoryReport, MoveReport, ProcessUse, RecordingReport, RefusalReport, Report,
+};
 use crate::size::Size;
 
 /// What is known so far.
@@ -18,6 +21,12 @@ pub(crate) struct Findings {
     pub(super) has_begun: bool,
     /// Time from there to the camera's end.
     pub(super) lasted: Duration,
+    /// The memory that frames lie in at first.
+    pub(super) memory: Option<MemoryReport>,
+    /// How the camera saw the stream move.
+    pub(super) moves: Vec<CameraMove>,
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) refusals: Vec<RefusalReport>,
     camera: Option<CameraOutcome>,
     consumers: BTreeMap<ChildId, ConsumerOutcome>,
     cut_recordings: BTreeMap<ChildId, CutRecording>,
@@ -68,7 +77,7 @@ impl Findings {
 
     /// Looks at the files of those who cannot tell any more, and puts everything together; `own` is what the director uses.
     pub(crate) fn conclude(self, own: Option<ProcessUse>) -> Conclusion {
-        let recordings = self.recordings();
+        let (recordings, moves) = (self.recordings(), self.describe_moves());
         let nothing_captured = self
             .camera
             .as_ref()
@@ -85,6 +94,9 @@ impl Findings {
             consumers: Vec::new(),
             recordings,
             dropped: Vec::new(),
+            memory: self.memory,
+            moves,
+            refusals: self.refusals,
             processes: own.into_iter().collect(),
             problems: self.problems,
         };
@@ -102,6 +114,17 @@ impl Findings {
             report.processes.extend(consumer.usage);
         }
         Conclusion::Report(Box::new(report))
+    }
+
+    fn describe_moves(&self) -> Vec<MoveReport> {
+        let consumers = self.consumers.values();
+        let seen: Vec<_> = consumers
+            .flat_map(|consumer| consumer.moves.iter().copied())
+            .collect();
+        let moves = self.moves.iter();
+        moves
+            .map(|moved| moves::describe(moved, &self.arrivals, &seen))
+            .collect()
     }
 
     /// The files with frames, in the order in which they were begun.

@@ -6,7 +6,7 @@
 //! | Phase | Until |
 //! |---|---|
 //! | `Opening` | the camera has its stream |
-//! | `Gathering` | the viewers are in it, and the encoder if recording begins at once |
+//! | `Gathering` | the viewers are in it, and then the encoder if recording begins at once |
 //! | `Running` | the camera ends, because its input does, its time is over, or it is told to |
 //! | `Over` | all others have ended, which the end of the stream makes them do |
 //!
@@ -14,6 +14,7 @@
 
 mod children;
 mod findings;
+mod moves;
 mod recording;
 mod vocabulary;
 
@@ -28,6 +29,7 @@ use crate::report::Role;
 pub(crate) use children::Ending;
 use children::Member;
 pub(crate) use findings::{Conclusion, Findings};
+use moves::Arrival;
 use recording::Recorder;
 pub(crate) use vocabulary::{ChildId, Effect, Event, Plan, Target, Targets};
 
@@ -163,6 +165,17 @@ impl Conductor {
                 self.findings.take_consumer(child, outcome);
             }
             Word::Failed(reason) => self.failed(child, reason),
+            Word::Refused(refusal) => {
+                let reason = format!("the {} is refused: {}", refusal.role.name(), refusal.summary);
+                self.findings.refusals.push(refusal);
+                self.failed(child, reason);
+            }
+            Word::MadeDo(refusal) => self.findings.refusals.push(refusal),
+            Word::Moved(moved) => self.findings.moves.push(moved),
+            Word::Settled(settled) => {
+                let pid = self.members.get(&child).map_or(0, |member| member.pid);
+                self.findings.arrivals.push(Arrival { pid, settled });
+            }
         }
     }
 
@@ -193,6 +206,8 @@ impl Conductor {
             let order = ViewOrder {
                 token: video.token.clone(),
                 draw: self.plan.draw && number == 0,
+                pinned: self.plan.pin_viewers,
+                check: self.plan.check.then_some(video.size),
             };
             let member = Member {
                 draws: order.draw,
@@ -201,16 +216,18 @@ impl Conductor {
             self.start(member, Order::View(order));
         }
         self.findings.video = Some((video.size, video.rate));
+        self.findings.memory = Some(video.memory.clone());
         self.video = Some(video);
-        if self.plan.record_after.is_zero() {
-            self.start_recording(now);
-        }
         self.begin_when_all_are_there(now);
     }
 
     fn begin_when_all_are_there(&mut self, now: Instant) {
         let is_awaited = |member: &Member| member.role != Role::Camera && !member.has_joined;
         if self.phase != Phase::Gathering || self.members.values().any(is_awaited) {
+            return;
+        }
+        // Only now: memory that suits the encoder is scarce, and should not have to be found once more for viewers.
+        if self.plan.record_after.is_zero() && self.record_at_once(now) {
             return;
         }
         self.phase = Phase::Running;

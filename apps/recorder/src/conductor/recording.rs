@@ -16,6 +16,8 @@ pub(super) struct Recorder {
     is_stopping: bool,
     /// The user wants another recording once that one is finished.
     again: bool,
+    /// The recording that begins with the first frame has been started.
+    has_begun_at_once: bool,
     /// The user has taken recording into their own hands.
     is_manual: bool,
     /// What the viewers say about it.
@@ -23,6 +25,15 @@ pub(super) struct Recorder {
 }
 
 impl Conductor {
+    /// Starts the recording that begins with the first frame, once; tells whether there is an encoder to wait for.
+    pub(super) fn record_at_once(&mut self, now: Instant) -> bool {
+        if std::mem::replace(&mut self.recorder.has_begun_at_once, true) {
+            return false;
+        }
+        self.start_recording(now);
+        self.recorder.active.is_some()
+    }
+
     /// Starts recording at the time the user gave, unless they have pressed the key before.
     pub(super) fn record_when_due(&mut self, now: Instant) {
         if !self.recorder.is_manual && self.recorder.active.is_none() {
@@ -59,6 +70,8 @@ impl Conductor {
             size: video.size,
             rate: video.rate,
             path: target.path.clone(),
+            needs: self.plan.encoder_needs,
+            set: video.set,
         };
         let member = Member {
             target: Some(target),

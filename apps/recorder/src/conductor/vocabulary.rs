@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::children::Ending;
 use crate::control::{Order, Source, Word};
+use crate::needs::EncoderNeeds;
 use crate::rate::FrameRate;
 use crate::report::Role;
 
@@ -21,6 +22,11 @@ pub(crate) struct Plan {
     pub(crate) viewers: u32,
     /// Whether the first viewer draws in the terminal.
     pub(crate) draw: bool,
+    /// Whether viewers hold the memory in place.
+    pub(crate) pin_viewers: bool,
+    /// Whether viewers compare every frame with the test card.
+    pub(crate) check: bool,
+    pub(crate) encoder_needs: EncoderNeeds,
 }
 
 /// A file to record to.

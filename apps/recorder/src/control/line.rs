@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Longest line taken, in bytes. Real ones have less than a thousand.
-const LIMIT_BYTES: usize = 64 * 1024;
+/// Longest line taken, in bytes. Real ones have less than a thousand, but for reports of refusals, which can be as long as one of the
+/// broker's replies.
+const LIMIT_BYTES: usize = 1 << 20;
 
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +59,9 @@ mod tests {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
     use std::time::Duration;
-    use wharf::Token;
+    use wharf::{SetId, Token};
+
+    use crate::needs::EncoderNeeds;
 
     #[test]
     fn values_come_back_however_the_stream_is_cut() {
@@ -75,6 +78,8 @@ mod tests {
                 size: "16x16".parse().unwrap(),
                 rate: "1/60".parse().unwrap(),
                 path: OsString::from_vec(b"not\xffutf8\n".to_vec()).into(),
+                needs: EncoderNeeds::Impossible,
+                set: SetId(7),
             }),
             Order::ShowRecording(RecordingState::Failed("a\nb".into())),
             Order::Stop,

@@ -17,7 +17,7 @@ mod text;
 pub(crate) use child::{CONTROL_ENV, Control};
 pub(crate) use director::{Line, ListenError, Listener};
 pub(crate) use message::{
-    CameraOutcome, ConsumerOutcome, Key, OpenOrder, Order, Ready, RecordOrder, RecordingState, Source,
-    ViewOrder, Word,
+    CameraMove, CameraOutcome, ConsumerMove, ConsumerOutcome, HandedOver, Key, OpenOrder, Order, Ready,
+    RecordOrder, RecordingState, Settled, Source, ViewOrder, Word,
 };
 pub(crate) use stop::{Stop, Woken};

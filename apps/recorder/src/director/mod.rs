@@ -11,7 +11,7 @@ mod stage;
 mod targets;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -85,10 +85,29 @@ fn show(report: &Report, json: bool) -> ExitCode {
         report.to_string()
     };
     let printed = print(&text);
+    // Where both go to the same screen, once is enough.
+    if json || !(io::stdout().is_terminal() && io::stderr().is_terminal()) {
+        explain_refusals(report);
+    }
     match report.problems.split_first() {
         None => printed,
         Some((first, [])) => fail(first),
         Some((first, rest)) => fail(&format_args!("{first} (and {} more, see the report)", rest.len())),
+    }
+}
+
+/// Says whole why somebody had to be turned away.
+fn explain_refusals(report: &Report) {
+    for refusal in report
+        .refusals
+        .iter()
+        .filter(|refusal| !refusal.found_another_way)
+    {
+        let (name, pid) = (refusal.role.name(), refusal.pid);
+        complain(&format_args!(
+            "the {name} (process {pid}) is refused: {}",
+            refusal.report
+        ));
     }
 }
 
@@ -105,7 +124,7 @@ fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Says what is wrong, in one line.
+/// Says what is wrong.
 fn complain(reason: &dyn std::fmt::Display) {
     // If there is no standard error, there is nobody to tell.
     let _ = writeln!(io::stderr(), "recorder: {reason}");

@@ -128,6 +128,9 @@ impl Setup {
             record_after: cli.record_after,
             viewers,
             draw: viewers > 0 && !cli.json && Screen::is_available(),
+            pin_viewers: cli.pin_viewer,
+            check: cli.verify,
+            encoder_needs: cli.encoder_needs,
         };
         Ok(Self {
             broker,

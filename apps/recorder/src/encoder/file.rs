@@ -152,7 +152,9 @@ mod tests {
     use crate::encode::H264Encoder;
     use crate::picture::Picture;
     use std::path::Path;
-    use wharf::Token;
+    use wharf::{SetId, Token};
+
+    use crate::needs::EncoderNeeds;
 
     fn recording(path: &Path) -> (RecordingFile, EncodedFrame) {
         let order = RecordOrder {
@@ -160,6 +162,8 @@ mod tests {
             size: "16x16".parse().unwrap(),
             rate: FrameRate::default(),
             path: path.into(),
+            needs: EncoderNeeds::Default,
+            set: SetId(1),
         };
         let mut codec = H264Encoder::new(order.size, order.rate).unwrap();
         let frame = codec.encode(&Picture::black(order.size)).unwrap();

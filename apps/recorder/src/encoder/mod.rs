@@ -5,17 +5,18 @@
 //! buffer given back at once. That copy is the encoder's, not Wharf's, and the report tells them apart.
 
 mod file;
+mod joining;
 
 use std::time::Duration;
 
-use wharf::{Frame, JoinOptions};
+use wharf::Frame;
 
-use crate::consuming::{JoinError, Over, Seat};
+use crate::consuming::{JoinError, Over, Place};
 use crate::control::{ConsumerOutcome, Control, RecordOrder, Word};
 use crate::encode::{EncodeError, H264Encoder};
 use crate::picture::{Picture, RowSource};
 use crate::report::{Dropped, Role};
-use crate::shared::SharedSource;
+use crate::shared::{self, SharedSource};
 use file::{FileError, RecordingFile};
 
 /// Frames that may be on their way to an encoder. As it misses none, the camera waits when there are as many.
@@ -39,10 +40,10 @@ pub(crate) fn run(control: &Control, order: &RecordOrder) -> Result<ConsumerOutc
     // The codec starts before the stream is joined, so that nobody waits for it.
     let codec = H264Encoder::new(order.size, order.rate)?;
     let file = RecordingFile::new(order, codec.parameter_sets().clone());
-    let seat = Seat::join(Role::Encoder, &order.token, JoinOptions::every_frame(DEPTH))?;
+    let place = joining::join(control, order)?;
     control.say(&Word::Joined);
     let encoder = Encoder {
-        seat,
+        place,
         codec,
         picture: Picture::black(order.size),
         file,
@@ -54,7 +55,7 @@ pub(crate) fn run(control: &Control, order: &RecordOrder) -> Result<ConsumerOutc
 }
 
 struct Encoder {
-    seat: Seat,
+    place: Place,
     codec: H264Encoder,
     picture: Picture,
     file: RecordingFile,
@@ -67,7 +68,7 @@ struct Encoder {
 impl Encoder {
     fn record_all(mut self, control: &Control) -> ConsumerOutcome {
         while !control.stop().is_raised() {
-            let frame = match self.seat.next(SLICE) {
+            let frame = match self.place.next(SLICE) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => continue,
                 Err(Over) => break,
@@ -76,7 +77,7 @@ impl Encoder {
                 Ok(true) => control.say(&Word::Recording),
                 Ok(false) => {}
                 Err(error) => {
-                    self.seat.note_problem(&error.to_string());
+                    self.place.note_problem(&error.to_string());
                     break;
                 }
             }
@@ -86,9 +87,8 @@ impl Encoder {
 
     /// Records one frame; tells whether it is the first.
     fn record(&mut self, frame: Frame) -> Result<bool, FileError> {
-        let (seq, captured) = (frame.seq(), Duration::from_nanos(frame.info().timestamp_ns));
-        let number = frame.info().user.as_bytes().first_chunk().copied();
-        let number = number.map_or(seq, u64::from_le_bytes);
+        let captured = Duration::from_nanos(frame.info().timestamp_ns);
+        let number = shared::number(&frame);
         let copied = self.copy(&frame);
         drop(frame);
         let encoded = copied.and_then(|()| {
@@ -103,7 +103,7 @@ impl Encoder {
             }
             Err(error) => {
                 self.skipped += 1;
-                self.seat.note_problem(&error);
+                self.place.note_problem(&error);
                 Ok(false)
             }
         }
@@ -123,7 +123,7 @@ impl Encoder {
 
     /// Leaves the stream, so that nobody waits for the disk, and finishes the file.
     fn finish(self) -> ConsumerOutcome {
-        let mut outcome = self.seat.leave(self.encoded, self.copied_bytes);
+        let mut outcome = self.place.leave(self.encoded, self.copied_bytes);
         let finished = self.file.finish();
         outcome.recording = finished.recording;
         if let Some(error) = finished.error {

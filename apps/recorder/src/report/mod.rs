@@ -1,6 +1,8 @@
 //! What a run did: counted by each process, put together by the parent, printed at the end.
 
 mod latency;
+mod memory_table;
+mod moves;
 mod process;
 mod table;
 
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::container::Summary;
 
 pub use latency::{Latency, LatencyRecorder};
+pub use moves::{MemoryReport, MoveReport, Newcomer, RefusalReport, Why};
 pub use process::ProcessUse;
 
 /// What a whole run did. Its JSON form is what `--json` prints; its `Display` is what is printed otherwise.
@@ -30,6 +33,12 @@ pub struct Report {
     pub recordings: Vec<RecordingReport>,
     /// Frames that someone did not get or gave up, by whom and why.
     pub dropped: Vec<Dropped>,
+    /// The memory that frames lay in at first; `None` if the camera never got any.
+    pub memory: Option<MemoryReport>,
+    /// How the frames moved to other memory, in order.
+    pub moves: Vec<MoveReport>,
+    /// Who was refused because the memory did not suit it, in order.
+    pub refusals: Vec<RefusalReport>,
     /// What each process used.
     pub processes: Vec<ProcessUse>,
     /// What went wrong, one line each.
@@ -117,6 +126,12 @@ pub struct ConsumerReport {
     pub frames_received: u64,
     /// Frames that it showed or encoded.
     pub frames_used: u64,
+    /// Frames that were published while it was in the stream, and that it neither received nor passed over: always 0.
+    pub frames_lost: u64,
+    /// Frames that it compared with what the camera had to draw.
+    pub frames_checked: u64,
+    /// Those of them that were different.
+    pub frames_torn: u64,
     /// How long frames took from being published to being received.
     pub latency: Latency,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::memory_table::{MemoryLine, fmt_move, fmt_refusal};
 use super::{ConsumerReport, Dropped, ProcessUse, Report, Role};
 
 impl Display for Report {
@@ -16,6 +17,7 @@ impl Display for Report {
         for (index, consumer) in self.consumers.iter().enumerate() {
             line(f, if index == 0 { "latency" } else { "" }, LatencyLine(consumer))?;
         }
+        self.fmt_memory(f)?;
         self.fmt_copies(f)?;
         for (index, process) in self.processes.iter().enumerate() {
             line(f, if index == 0 { "in use" } else { "" }, UseLine(process))?;
@@ -43,6 +45,36 @@ impl Report {
                 "",
                 format_args!("{frames} dropped by the {}: {why}", by.name()),
             )?;
+        }
+        self.fmt_checked(f)
+    }
+
+    fn fmt_checked(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sum = |of: fn(&ConsumerReport) -> u64| self.consumers.iter().map(of).sum::<u64>();
+        match sum(|consumer| consumer.frames_checked) {
+            0 => Ok(()),
+            checked => {
+                let torn = sum(|consumer| consumer.frames_torn);
+                line(
+                    f,
+                    "",
+                    format_args!(
+                        "{checked} compared by the viewer with what the camera had to draw: {torn} torn"
+                    ),
+                )
+            }
+        }
+    }
+
+    fn fmt_memory(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(memory) = &self.memory {
+            line(f, "memory", MemoryLine(memory))?;
+        }
+        for moved in &self.moves {
+            fmt_move(moved, f)?;
+        }
+        for refusal in &self.refusals {
+            fmt_refusal(refusal, f)?;
         }
         Ok(())
     }
@@ -93,7 +125,8 @@ impl Report {
     }
 }
 
-fn line(f: &mut Formatter<'_>, title: &str, text: impl Display) -> fmt::Result {
+/// One line; `title` is said once for all lines that belong to it.
+pub(super) fn line(f: &mut Formatter<'_>, title: &str, text: impl Display) -> fmt::Result {
     writeln!(f, "{title:<9}{text}")
 }
 
@@ -142,7 +175,7 @@ impl Display for UseLine<'_> {
 }
 
 /// A number of bytes for people.
-struct Bytes(u64);
+pub(super) struct Bytes(pub(super) u64);
 
 impl Display for Bytes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -158,7 +191,7 @@ impl Display for Bytes {
 }
 
 /// A time for people.
-struct Nanoseconds(u64);
+pub(super) struct Nanoseconds(pub(super) u64);
 
 impl Display for Nanoseconds {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -175,7 +208,7 @@ impl Display for Nanoseconds {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CameraReport, Latency, RecordingReport};
+    use super::super::{CameraReport, Latency, MemoryReport, MoveReport, Newcomer, RecordingReport, Why};
     use super::*;
 
     fn consumer(role: Role, pid: u32, frames_used: u64) -> ConsumerReport {
@@ -184,6 +217,9 @@ mod tests {
             pid,
             frames_received: frames_used,
             frames_used,
+            frames_lost: 0,
+            frames_checked: if role == Role::Viewer { frames_used } else { 0 },
+            frames_torn: 0,
             latency: Latency {
                 count: 297,
                 p50_ns: 45_200,
@@ -202,6 +238,40 @@ mod tests {
             open_fds: 14,
             wharf_copied_bytes: 0,
             own_copied_bytes: if role == Role::Camera { 0 } else { 3 << 20 },
+        }
+    }
+
+    fn memory(generation: u64, heap: &str, chunk_bytes: u64) -> MemoryReport {
+        MemoryReport {
+            generation,
+            heap: heap.into(),
+            count: 5,
+            size_bytes: 2 << 20,
+            chunk_bytes,
+            stride_bytes: 1280,
+            rows: 720,
+        }
+    }
+
+    fn moved() -> MoveReport {
+        MoveReport {
+            from: memory(1, "memfd", 4096),
+            to: memory(2, "memfd-huge", 2 << 20),
+            newcomer: Some(Newcomer {
+                role: Role::Encoder,
+                pid: 12,
+                why: vec![Why {
+                    field: "min_chunk_bytes".into(),
+                    value: "2097152 bytes".into(),
+                    who: vec!["encoder".into()],
+                }],
+            }),
+            allocated_after_ns: Some(4_200_000),
+            everybody_ready_after_ns: Some(5_000_000),
+            first_frame_after_ns: Some(31_000_000),
+            longest_interval_ns: 33_400_000,
+            frames_lost: 0,
+            frames_skipped: 1,
         }
     }
 
@@ -224,6 +294,9 @@ mod tests {
                 why: "a newer frame was there".into(),
                 frames: 3,
             }],
+            memory: Some(memory(1, "memfd", 4096)),
+            moves: vec![moved()],
+            refusals: vec![],
             processes: vec![
                 usage(Role::Camera, 10, Some(3 << 20)),
                 usage(Role::Viewer, 11, None),
@@ -238,8 +311,14 @@ mod tests {
 video    1280x720 at 30 frames/s for 10.0 s
 frames   300 captured, 297 shown, 210 encoded, 3 dropped
          3 dropped by the viewer: a newer frame was there
+         297 compared by the viewer with what the camera had to draw: 0 torn
 latency  viewer   p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (297 frames, process 11)
          encoder  p50 45.2 µs, p99 1.2 ms, max 950 ns from publish to receive (210 frames, process 12)
+memory   generation 1: 5 buffers of 2.0 MiB from memfd, rows of 1280 bytes, 720 of them
+moved    generation 2: 5 buffers of 2.0 MiB in chunks of 2.0 MiB from memfd-huge, rows of 1280 bytes, 720 of them
+         for the encoder (process 12): min_chunk_bytes 2097152 bytes (encoder)
+         new memory after 4.2 ms, everybody ready after 5.0 ms, first frame in it after 31.0 ms
+         meanwhile at most 33.4 ms between frames, 0 frames lost, 1 passed over by viewers
 copied   0 bytes of frames by Wharf to hand them over
          3.0 MiB by the viewer itself, to work on them
 in use   camera   12.0 MiB resident (3.0 MiB as its share), 14 file descriptors (process 10)

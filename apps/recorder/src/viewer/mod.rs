@@ -1,17 +1,20 @@
 //! A viewer: a process that shows the newest frames, in the terminal if there is one, and counts them.
 
+mod check;
 mod status;
 
 use std::io;
 use std::time::Duration;
 
-use wharf::{Frame, JoinOptions};
+use wharf::{Frame, JoinOptions, Session};
 
-use crate::consuming::{JoinError, Over, Seat};
+use crate::consuming::{JoinError, Over, Place};
 use crate::control::{ConsumerOutcome, Control, Key, Order, ViewOrder, Word};
+use crate::needs;
 use crate::report::{Dropped, Role};
-use crate::shared::SharedSource;
+use crate::shared::{self, SharedSource};
 use crate::terminal::{self, Renderer, Screen};
+use check::Checker;
 use status::Status;
 
 /// Frames that a viewer may have: one that it shows and one that comes meanwhile.
@@ -21,10 +24,15 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// Shows the stream until it is over.
 pub(crate) fn run(control: &Control, order: &ViewOrder) -> Result<ConsumerOutcome, JoinError> {
-    let seat = Seat::join(Role::Viewer, &order.token, JoinOptions::latest(DEPTH))?;
+    let role = Role::Viewer;
+    let needs = needs::viewer(order.pinned).map_err(|source| JoinError::Needs { role, source })?;
+    let session = Session::connect(role.name()).map_err(|source| JoinError::session(role, source))?;
+    let options = JoinOptions::latest(DEPTH).needs(&needs);
+    let place = Place::join(role, &session, &order.token, options)?;
     control.say(&Word::Joined);
     let viewer = Viewer {
-        seat,
+        place,
+        checker: order.check.map(Checker::new),
         face: if order.draw { Face::Waiting } else { Face::Blind },
         renderer: Renderer::new(),
         status: Status::default(),
@@ -47,7 +55,8 @@ enum Face {
 
 #[derive(Debug)]
 struct Viewer {
-    seat: Seat,
+    place: Place,
+    checker: Option<Checker>,
     face: Face,
     renderer: Renderer,
     status: Status,
@@ -63,8 +72,11 @@ impl Viewer {
                     self.status.set_recording(state);
                 }
             }
-            match self.seat.next(SLICE) {
-                Ok(Some(frame)) => self.show(&frame),
+            match self.place.next(SLICE) {
+                Ok(Some(frame)) => {
+                    self.check(&frame);
+                    self.show(&frame);
+                }
                 Ok(None) => {}
                 Err(Over) => break,
             }
@@ -72,8 +84,8 @@ impl Viewer {
         }
         // The terminal is put back before anyone else writes to it.
         self.face = Face::Blind;
-        let skipped = self.seat.skipped();
-        let mut outcome = self.seat.leave(self.shown, self.copied_bytes);
+        let skipped = self.place.skipped();
+        let mut outcome = self.place.leave(self.shown, self.copied_bytes);
         if skipped > 0 {
             outcome.dropped.push(Dropped {
                 by: Role::Viewer,
@@ -84,6 +96,14 @@ impl Viewer {
         outcome
     }
 
+    fn check(&mut self, frame: &Frame) {
+        if let Some(checker) = &mut self.checker {
+            let is_whole = SharedSource::new(frame)
+                .is_ok_and(|picture| checker.is_whole(shared::number(frame), &picture));
+            self.place.checked(is_whole);
+        }
+    }
+
     fn show(&mut self, frame: &Frame) {
         if matches!(self.face, Face::Waiting) {
             self.face = match Screen::enter() {
@@ -91,7 +111,7 @@ impl Viewer {
                 Err(error) => self.terminal_failed(&error),
             };
         }
-        self.status.count(frame, self.seat.latency());
+        self.status.count(frame, self.place.latency());
         if let Face::Terminal(screen) = &mut self.face
             && let Err(error) = draw(
                 screen,
@@ -127,7 +147,7 @@ impl Viewer {
 
     /// From now on frames are only counted.
     fn terminal_failed(&mut self, error: &io::Error) -> Face {
-        self.seat
+        self.place
             .note_problem(&format!("cannot show frames in the terminal: {error}"));
         Face::Blind
     }

@@ -7,6 +7,7 @@ use wharf::Frame;
 
 use crate::control::RecordingState;
 use crate::report::LatencyRecorder;
+use crate::shared;
 
 /// How often the numbers change.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -32,9 +33,7 @@ impl Status {
 
     /// Takes a frame into account that is about to be shown.
     pub(super) fn count(&mut self, frame: &Frame, latency: &LatencyRecorder) {
-        // The camera's own number of the frame, in its first eight bytes.
-        let number = frame.info().user.as_bytes().first_chunk().copied();
-        self.frame = number.map_or(frame.seq(), u64::from_le_bytes);
+        self.frame = shared::number(frame);
         self.now = Duration::from_nanos(frame.info().timestamp_ns);
         let (since, frames) = self.interval.get_or_insert((Instant::now(), 0));
         *frames += 1;

@@ -107,6 +107,11 @@ impl Run {
         self.folder.path().join("work").join(name)
     }
 
+    /// What all processes of the run have in their environment.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
     /// The process that plays a part, once there is one.
     pub(crate) fn process(&self, role: &str) -> u32 {
         self.eventually(role, |run| processes::in_role(&run.mark, role).first().copied())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use wharf_linux::{Memfd, PidFd};
+use wharf_linux::{HeapMemory, Memfd, PidFd, Residency};
 
 use super::disposal::Disposal;
 use crate::state::FdHandle;
@@ -32,6 +32,8 @@ pub(super) type Shared = Arc<Kept>;
 #[derive(Debug)]
 pub(super) struct Kept {
     descriptor: Descriptor,
+    /// What keeps its pages in RAM.
+    residency: Option<Arc<Residency>>,
     disposal: Disposal,
 }
 
@@ -39,6 +41,7 @@ impl Kept {
     pub(super) fn new(descriptor: Descriptor, disposal: &Disposal) -> Self {
         Self {
             descriptor,
+            residency: None,
             disposal: disposal.clone(),
         }
     }
@@ -55,7 +58,9 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.descriptor, Descriptor::Refused) {
-            memory @ (Descriptor::Memory(_) | Descriptor::ReadOnly(_)) => self.disposal.dispose(OURS, memory),
+            memory @ (Descriptor::Memory(_) | Descriptor::ReadOnly(_)) => {
+                self.disposal.dispose(OURS, (memory, self.residency.take()));
+            }
             Descriptor::Process(_) | Descriptor::Refused => {}
         }
     }
@@ -114,6 +119,17 @@ impl Descriptors {
         handle
     }
 
+    /// Takes in what a heap gave and names it. What keeps its pages in RAM lasts as long as the name and all who send it.
+    pub(super) fn add_memory(&mut self, memory: HeapMemory) -> FdHandle {
+        let (memory, residency) = memory.into_parts();
+        self.last += 1;
+        let handle = FdHandle(self.last);
+        let mut kept = Kept::new(Descriptor::Memory(memory), &self.released);
+        kept.residency = Some(Arc::new(residency));
+        self.held.insert(handle, Arc::new(kept));
+        handle
+    }
+
     pub(super) fn get(&self, handle: FdHandle) -> Option<&Shared> {
         self.held.get(&handle)
     }
@@ -128,9 +144,10 @@ impl Descriptors {
 
     /// Lets a name stand for another descriptor of the same memory, if it still stands for one.
     pub(super) fn replace(&mut self, handle: FdHandle, descriptor: Descriptor) {
-        let descriptor = Arc::new(Kept::new(descriptor, &self.released));
         if let Some(held) = self.held.get_mut(&handle) {
-            *held = descriptor;
+            let mut kept = Kept::new(descriptor, &self.released);
+            kept.residency.clone_from(&held.residency);
+            *held = Arc::new(kept);
         }
     }
 }

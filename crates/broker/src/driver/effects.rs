@@ -73,6 +73,7 @@ impl Driver {
             } => {
                 self.allocate(operation, &name, size_bytes, count);
             }
+            Effect::AskHeap { operation, request } => self.heaping.begin(operation, request),
             Effect::Seal {
                 peer,
                 operation,
@@ -305,6 +306,20 @@ impl Driver {
             self.queue(finished.peer);
             self.sealed(finished);
             self.settle();
+        }
+    }
+
+    /// Goes on with the sets whose heaps have answered.
+    pub(super) fn collect_allocated(&mut self) {
+        for finished in self.heaping.finished() {
+            let operation = finished.operation;
+            let outcome = finished.outcome.map(|buffers| {
+                let buffers = buffers.into_iter();
+                buffers
+                    .map(|memory| self.descriptors.add_memory(memory))
+                    .collect()
+            });
+            self.feed(Event::HeapAnswered { operation, outcome });
         }
     }
 

@@ -1,7 +1,7 @@
 //! The broker's body: one thread that waits for things to happen, tells the state machine, and does what it says.
 //!
 //! It owns all descriptors. It never waits for a peer (Contract: P1): sockets do not block, what waits for a peer to
-//! read is bounded, and what could hold the loop up is done by threads (`disposal`, `sealing`).
+//! read is bounded, and what could hold the loop up is done by threads (`disposal`, `sealing`, `heaping`).
 //!
 //! | file | idea |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `descriptors`, `status_pages` | what the state machine's handles stand for |
 //! | `alarms` | when to tell the state machine that time has passed |
 //! | `disposal`, `sealing` | work that may wait for a peer |
+//! | `heaping` | memory that takes long to get |
 
 mod accept;
 mod alarms;
@@ -19,6 +20,7 @@ mod connection;
 mod descriptors;
 mod disposal;
 mod effects;
+mod heaping;
 mod input;
 mod output;
 mod sealing;
@@ -47,6 +49,7 @@ use alarms::Alarms;
 use connection::Connection;
 use descriptors::Descriptors;
 use disposal::Disposal;
+use heaping::Heaping;
 use sealing::Sealing;
 use status_pages::StatusPages;
 
@@ -72,6 +75,8 @@ enum Key {
     Listener,
     /// A set has been sealed.
     Sealing,
+    /// A heap has answered.
+    Heaping,
     /// A peer's socket.
     Socket(PeerId),
     /// A peer's process.
@@ -84,6 +89,7 @@ impl From<Key> for epoll::EventData {
             Key::Stop => 0,
             Key::Listener => 2,
             Key::Sealing => 4,
+            Key::Heaping => 6,
             Key::Socket(PeerId(peer)) => peer << 3 | 1,
             Key::Process(PeerId(peer)) => peer << 3 | 3,
         })
@@ -98,6 +104,7 @@ impl Key {
             3 => Self::Process(PeerId(data >> 3)),
             2 => Self::Listener,
             4 => Self::Sealing,
+            6 => Self::Heaping,
             _ => Self::Stop,
         }
     }
@@ -111,6 +118,7 @@ pub(crate) struct Driver {
     descriptors: Descriptors,
     status_pages: StatusPages,
     sealing: Sealing,
+    heaping: Heaping,
     alarms: Alarms,
     connections: BTreeMap<PeerId, Connection>,
     last_peer: u64,
@@ -134,9 +142,11 @@ impl Driver {
         let during = |action| move |errno| ServeError { action, errno };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(during("create the event loop"))?;
         let sealing = Sealing::new().map_err(during("create an event descriptor"))?;
+        let heaping = Heaping::new().map_err(during("create an event descriptor"))?;
         let watch = during("watch a descriptor");
         epoll::add(&epoll, &listener, Key::Listener.into(), epoll::EventFlags::IN).map_err(watch)?;
         epoll::add(&epoll, &sealing, Key::Sealing.into(), epoll::EventFlags::IN).map_err(watch)?;
+        epoll::add(&epoll, &heaping, Key::Heaping.into(), epoll::EventFlags::IN).map_err(watch)?;
         let settings = Settings {
             quota: config.quota,
             page_bytes: rustix::param::page_size() as u64,
@@ -147,10 +157,11 @@ impl Driver {
         Ok(Self {
             epoll,
             entrance: Entrance::new(listener, &foreign),
-            machine: Machine::new(settings, Box::new(random_bits)),
+            machine: Machine::new(settings, Box::new(random_bits)).with_heaps(heaping::offers()),
             descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
             sealing,
+            heaping,
             alarms: Alarms::default(),
             connections: BTreeMap::new(),
             last_peer: 0,

@@ -26,6 +26,7 @@ impl Driver {
             Key::Stop => {}
             Key::Listener => self.welcome(),
             Key::Sealing => self.collect_sealed(),
+            Key::Heaping => self.collect_allocated(),
             Key::Process(peer) => self.feed(Event::Disconnected { peer }),
             Key::Socket(peer) if !self.connections.contains_key(&peer) => {
                 self.entrance.see_off(&self.epoll, peer)

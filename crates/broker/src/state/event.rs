@@ -1,5 +1,6 @@
 //! What happens to the broker, and what it decides to do about it.
 
+use wharf_core::Errno;
 use wharf_linux::SealFlags;
 use wharf_protocol::{BrokerError, Call, Incarnation, Reply, SetId, Slot, StreamId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
@@ -53,6 +54,34 @@ pub enum Inspection {
     },
 }
 
+/// What a heap is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapRequest {
+    /// The user who pays.
+    pub uid: u32,
+    /// The heap's name.
+    pub heap: String,
+    /// The name of the set, for people to read.
+    pub name: String,
+    /// Size of each buffer in bytes, a multiple of the heap's chunks.
+    pub size_bytes: u64,
+    /// How many.
+    pub count: u32,
+    /// Size in bytes of the chunks needed.
+    pub min_chunk_bytes: u64,
+    /// Whether the pages must stay in RAM.
+    pub locked: bool,
+}
+
+/// Why a heap gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapFailure {
+    /// What it said.
+    pub errno: Errno,
+    /// In its words.
+    pub reason: String,
+}
+
 /// Something that happened.
 ///
 /// The driver reports the outcome of a peer's operation before it delivers the next call of the same peer; everything
@@ -98,6 +127,13 @@ pub enum Event {
         operation: OperationId,
         /// As many buffers as asked for, or why there are none.
         outcome: Result<Vec<FdHandle>, BrokerError>,
+    },
+    /// [`Effect::AskHeap`] is done.
+    HeapAnswered {
+        /// The operation.
+        operation: OperationId,
+        /// As many buffers as asked for, or why there are none.
+        outcome: Result<Vec<FdHandle>, HeapFailure>,
     },
     /// [`Effect::Seal`] is done.
     Sealed {
@@ -177,6 +213,13 @@ pub enum Effect {
         size_bytes: u64,
         /// How many.
         count: u32,
+    },
+    /// Have a heap make zeroed, resealable buffers, all or none; report with [`Event::HeapAnswered`].
+    AskHeap {
+        /// The operation to report on.
+        operation: OperationId,
+        /// What is asked.
+        request: HeapRequest,
     },
     /// Make sure that nobody can get a new writable mapping of these buffers; report with [`Event::Sealed`]. From then
     /// on their handles stand for read-only descriptors. Contract: S5.

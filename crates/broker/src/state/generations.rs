@@ -206,6 +206,7 @@ impl Machine {
 
     /// Waits no more for somebody who has left: neither to release memory nor to be ready for a move.
     pub(super) fn forget_participant(&mut self, id: SetId, participant: Participant) {
+        self.negotiating.touch(id);
         let Some(set) = self.sets.get_mut(&id) else { return };
         for old in &mut set.old {
             old.holders.remove(&participant);

@@ -65,7 +65,7 @@ impl Machine {
             sessions: sessions
                 .map(|(id, session)| self.describe_session(*id, session))
                 .collect(),
-            sets: sets.map(|(id, set)| describe_set(*id, set)).collect(),
+            sets: self.describe_sets(sets, visible),
             streams: streams
                 .map(|(id, stream)| self.describe_stream(*id, stream))
                 .collect(),
@@ -143,6 +143,24 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The sets given, and negotiated ones that have no memory, by ascending id.
+    fn describe_sets<'a>(
+        &self,
+        sets: impl Iterator<Item = (&'a SetId, &'a BufferSet)>,
+        visible: impl Fn(u32) -> bool,
+    ) -> Vec<SetState> {
+        let describe = |(id, set): (&SetId, &BufferSet)| SetState {
+            negotiation: self.negotiation_state(*id),
+            ..describe_set(*id, set)
+        };
+        let mut all: Vec<SetState> = sets.map(describe).collect();
+        all.extend(self.sets_without_memory(visible));
+        all.sort_unstable_by_key(|set| set.set);
+        all
+    }
+}
+
 fn describe_set(id: SetId, set: &BufferSet) -> SetState {
     SetState {
         set: id,
@@ -157,5 +175,6 @@ fn describe_set(id: SetId, set: &BufferSet) -> SetState {
         moving: None,
         old: Vec::new(),
         stream: set.stream,
+        negotiation: None,
     }
 }

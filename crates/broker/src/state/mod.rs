@@ -12,6 +12,7 @@
 //! | `peers` | connections and sessions, their beginning and end (Contract: P4, P5) |
 //! | `sets` | buffer sets: allocation, sealing, import (Contract: B1, S5) |
 //! | `generations`, `moving` | the memory of a set, and how it is exchanged for other memory (Contract: N5) |
+//! | `negotiating` | sets whose memory is decided by what everybody needs (Contract: N) |
 //! | `stream` | one stream: its slots, members and the ledger of promised buffers (Contract: S1) |
 //! | `producing`, `consuming` | the calls of producers and consumers, and the end of streams and members (Contract: S4) |
 //! | `tokens` | permissions to share (Contract: P2) |
@@ -25,6 +26,7 @@ mod event;
 mod generations;
 mod info;
 mod moving;
+mod negotiating;
 mod operations;
 mod pages;
 mod peers;
@@ -38,11 +40,16 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use wharf_core::negotiation::HeapOffer;
 use wharf_protocol::{Amounts, BrokerError, Call, Fault, Reply, SessionId, SetId, StreamId};
 
 use accounts::Accounts;
 pub use accounts::DEFAULT_QUOTA;
-pub use event::{Credentials, Effect, Event, FdHandle, FdRef, Inspection, OperationId, PeerId, ReceivedFd};
+pub use event::{
+    Credentials, Effect, Event, FdHandle, FdRef, HeapFailure, HeapRequest, Inspection, OperationId, PeerId,
+    ReceivedFd,
+};
+use negotiating::Negotiating;
 use operations::Operation;
 use peers::{Peer, Session};
 use sets::BufferSet;
@@ -84,6 +91,7 @@ pub struct Machine {
     /// The moves in progress, by the number under which the driver knows them.
     moves: BTreeMap<OperationId, SetId>,
     counters: Counters,
+    negotiating: Negotiating,
     effects: Vec<Effect>,
 }
 
@@ -142,8 +150,16 @@ impl Machine {
             operations: BTreeMap::new(),
             moves: BTreeMap::new(),
             counters: Counters::default(),
+            negotiating: Negotiating::new(Vec::new(), negotiating::core_solver),
             effects: Vec::new(),
         }
+    }
+
+    /// The same broker, with heaps for negotiated sets.
+    #[must_use]
+    pub fn with_heaps(mut self, heaps: Vec<HeapOffer>) -> Self {
+        self.negotiating = Negotiating::new(heaps, negotiating::core_solver);
+        self
     }
 
     /// Takes note of what happened, and returns what is to be done about it, in order.
@@ -159,11 +175,12 @@ impl Machine {
             Event::Malformed { peer, error, oneway } => self.malformed(peer, oneway, error),
             Event::Disconnected { peer } => self.end_peer(peer),
             Event::Allocated { operation, outcome } => self.allocated(operation, outcome),
+            Event::HeapAnswered { operation, outcome } => self.heap_answered(operation, outcome),
             Event::Sealed {
                 operation,
                 set,
                 outcome,
-            } => self.sealed(operation, set, outcome),
+            } => self.set_sealed(operation, set, outcome),
             Event::StatusPageCreated {
                 operation,
                 stream,
@@ -171,8 +188,10 @@ impl Machine {
             } => {
                 self.status_page_created(operation, stream, outcome);
             }
+            Event::Alarm { operation } if self.negotiation_alarm(operation) => {}
             Event::Alarm { operation } => self.alarm(operation),
         }
+        self.follow_up();
         std::mem::take(&mut self.effects)
     }
 
@@ -221,25 +240,34 @@ impl Machine {
     /// The methods. When one succeeds it has taken over the page that came with the call.
     fn answer(&mut self, request: &Request) -> Answered {
         request.call.check()?;
+        self.check_kind(request.peer, &request.call)?;
         let peer = request.peer;
         match &request.call {
             Call::Register(call) => self.register(peer, call),
             Call::AllocateBuffers(call) => self.allocate_buffers(request, call),
             Call::FreeBuffers(call) => self.free_buffers(peer, call),
-            Call::CreateStream(call) => self.create_stream(request, call),
+            Call::CreateStream(call) => self.create_any_stream(request, call),
             Call::IssueToken(call) => self.issue_token(request, call),
             Call::ImportBuffers(call) => self.import_buffers(peer, call),
             Call::ReleaseImport(call) => self.release_import(peer, call),
-            Call::JoinStream(call) => self.join_stream(request, call),
+            Call::JoinStream(call) => self.join_any_stream(request, call),
             Call::TakeChanges(call) => self.take_changes(peer, call),
             Call::LeaveStream(call) => self.leave_stream(peer, call),
             Call::EndStream(call) => self.end_stream(peer, call),
             Call::MoveBuffers(call) => self.move_buffers(request, call),
             Call::GetMove(call) => self.get_move(peer, call),
             Call::TakeGeneration(call) => self.take_generation(peer, call),
-            Call::ReadyGeneration(call) => self.ready_generation(peer, call),
+            Call::ReadyGeneration(call) => self.generation_is_ready(request, call),
             Call::ReleaseGeneration(call) => self.release_generation(peer, call),
             Call::GetGeneration(call) => self.get_generation(peer, call),
+            Call::CreateSet(call) => self.create_set(peer, call),
+            Call::IssueSeat(call) => self.issue_seat(peer, call),
+            Call::TakeSeat(call) => self.take_seat(peer, call),
+            Call::SealSet(call) => self.seal_set(peer, call),
+            Call::AwaitBuffers(call) => self.await_buffers(request, call),
+            Call::LeaveSeat(call) => self.leave_seat(peer, call),
+            Call::ExplainSet(call) => self.explain_set(peer, call),
+            Call::CheckSet(call) => self.check_set(peer, call),
             Call::GetState(_) => self.get_state(peer),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),

@@ -24,6 +24,8 @@ pub(super) enum Work {
     StatusPage,
     /// Allocating the buffers a set is moved to.
     Moving,
+    /// What a negotiated set waits for, after which the call is served again.
+    Negotiation,
     /// Moving a set, after which the call is served again from the start.
     MakingRoom,
 }

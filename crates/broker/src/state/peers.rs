@@ -151,7 +151,6 @@ impl Machine {
         let uid = session.credentials.uid;
         // The order matters to survivors: those who wait for frames of a dead producer hear of it first.
         let (produced, joined) = (session.produced.clone(), session.joined.clone());
-        let (owned, imported) = (session.owned.clone(), session.imported.clone());
         for stream in produced {
             self.finish_stream(stream, EndReason::ProducerDied);
             self.remove_stream(stream);
@@ -159,6 +158,11 @@ impl Machine {
         for (stream, slot) in joined {
             self.remove_member(stream, slot);
         }
+        // What it has in negotiated sets goes with its seats, or is left to the others.
+        self.leave_seats(id);
+        let session = self.sessions.get(&id);
+        let left = session.map(|session| (session.owned.clone(), session.imported.clone()));
+        let (owned, imported) = left.unwrap_or_default();
         for set in owned {
             self.remove_set(set);
         }

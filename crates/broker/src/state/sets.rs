@@ -253,7 +253,8 @@ impl Machine {
     /// The set with this id, if it belongs to the caller.
     pub(super) fn owned_set(&self, caller: Caller, id: SetId) -> Result<&BufferSet, BrokerError> {
         // Whether others have a set of this number is nobody else's business.
-        let set = self.sets.get(&id).filter(|set| set.uid == caller.uid);
+        let is_known = |set: &&BufferSet| set.uid == caller.uid || set.owner == caller.session;
+        let set = self.sets.get(&id).filter(is_known);
         let set = set.ok_or(BrokerError::NoSuchSet { id })?;
         if set.owner != caller.session {
             return Err(BrokerError::NotOwner {

@@ -61,12 +61,7 @@ impl Stream {
     /// Each consumer may hold as many frames as its depth, and one more buffer is being written: with fewer, a slow
     /// consumer that keeps within its depth could stop the producer for good.
     pub(super) fn admit(&self, depth: u32, buffers: u32) -> Result<Slot, BrokerError> {
-        let slot = (0..self.max_consumers)
-            .map(Slot)
-            .find(|slot| !self.members.contains_key(slot))
-            .ok_or(BrokerError::StreamFull {
-                max: self.max_consumers,
-            })?;
+        let slot = self.free_slot()?;
         let promised = self.promised();
         if promised.saturating_add(depth).saturating_add(1) > buffers {
             return Err(BrokerError::CountsExhausted {
@@ -76,6 +71,15 @@ impl Stream {
             });
         }
         Ok(slot)
+    }
+
+    /// Finds a slot for another consumer.
+    pub(super) fn free_slot(&self) -> Result<Slot, BrokerError> {
+        let mut slots = (0..self.max_consumers).map(Slot);
+        let free = slots.find(|slot| !self.members.contains_key(slot));
+        free.ok_or(BrokerError::StreamFull {
+            max: self.max_consumers,
+        })
     }
 
     /// The frames all members together may hold.

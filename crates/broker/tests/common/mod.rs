@@ -191,6 +191,9 @@ impl Client {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         self.call_with(call, &[&page])
     }

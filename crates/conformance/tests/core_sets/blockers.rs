@@ -22,7 +22,7 @@ fn blockers(hold: impl FnOnce(&Stage, &DmaBuf) -> Box<dyn Any>) -> Vec<(String, 
     let (stage, camera, old) = Stage::new().begun();
     write(&old, 1, b"state");
     let held = hold(&stage, &old.buffer(1).unwrap()[0]);
-    let needs = participant("encoder", 3 * PAGE..=4 * PAGE, 1);
+    let needs = participant("encoder", 3..=4, 1);
     let refused = stage
         .token("encoder")
         .declare(needs.clone(), &long())

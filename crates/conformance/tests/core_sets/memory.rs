@@ -130,7 +130,7 @@ fn a_token_that_is_dropped_is_released_and_one_that_panics_fails() {
 fn a_refused_declaration_gives_the_token_back() {
     let (stage, _camera, _) = Stage::new().begun();
     let token = stage.token("viewer");
-    let impossible = participant("viewer", 9 * PAGE..=10 * PAGE, 0);
+    let impossible = participant("viewer", 9..=10, 0);
     let refused = token.declare(impossible, &long()).unwrap_err();
     assert!(matches!(
         refused.error().report().unwrap().kind,
@@ -138,6 +138,19 @@ fn a_refused_declaration_gives_the_token_back() {
     ));
     let viewer = refused
         .into_token()
-        .declare(participant("viewer", 1..=4 * PAGE, 0), &long());
+        .declare(participant("viewer", 1..=4, 0), &long());
     assert_eq!(viewer.unwrap().buffers(&long()).unwrap().number(), 1);
+}
+
+#[test]
+fn memory_that_comes_when_the_set_is_over_is_given_back() {
+    let machine = machine();
+    let heap = SoftHeap::new(&machine, "near");
+    let meanwhile = Arc::clone(&heap.meanwhile);
+    let stage = Stage::with(vec![heap], |config| config);
+    let camera = stage.join("camera", 1..=4, 2);
+    *meanwhile.lock().unwrap() = Some(Box::new(move || camera.fail()));
+    stage.root.seal().unwrap();
+    assert_eq!(stage.set.snapshot().status, SetStatus::Failed);
+    assert_eq!(machine.allocated_bytes(), 0);
 }

@@ -175,13 +175,77 @@ const fn plane(pixels_across: u32, rows_down: u32, sample_bytes: u32) -> PlaneFo
     }
 }
 
+/// One plane of whole pixels.
+const fn packed(sample_bytes: u32) -> [PlaneFormat; 1] {
+    [plane(1, 1, sample_bytes)]
+}
+
+const fn known(code: &[u8; 4], planes: &'static [PlaneFormat]) -> (Fourcc, &'static [PlaneFormat]) {
+    (Fourcc::from_bytes(*code), planes)
+}
+
+const PLANAR_420: &[PlaneFormat] = &[plane(1, 1, 1), plane(2, 2, 1), plane(2, 2, 1)];
+const PLANAR_422: &[PlaneFormat] = &[plane(1, 1, 1), plane(2, 1, 1), plane(2, 1, 1)];
+const PLANAR_444: &[PlaneFormat] = &[plane(1, 1, 1), plane(1, 1, 1), plane(1, 1, 1)];
+const HALF_PLANAR_420: &[PlaneFormat] = &[plane(1, 1, 1), plane(2, 2, 2)];
+const HALF_PLANAR_422: &[PlaneFormat] = &[plane(1, 1, 1), plane(2, 1, 2)];
+const HALF_PLANAR_444: &[PlaneFormat] = &[plane(1, 1, 1), plane(1, 1, 2)];
+const HALF_PLANAR_420_16: &[PlaneFormat] = &[plane(1, 1, 2), plane(2, 2, 4)];
+const HALF_PLANAR_422_16: &[PlaneFormat] = &[plane(1, 1, 2), plane(2, 1, 4)];
+/// Two pixels of one row share their chroma.
+const PACKED_422: &[PlaneFormat] = &[plane(2, 1, 4)];
+const BYTES_1: &[PlaneFormat] = &packed(1);
+const BYTES_2: &[PlaneFormat] = &packed(2);
+const BYTES_3: &[PlaneFormat] = &packed(3);
+const BYTES_4: &[PlaneFormat] = &packed(4);
+const BYTES_8: &[PlaneFormat] = &packed(8);
+
 const FORMATS: &[(Fourcc, &[PlaneFormat])] = &[
-    (Fourcc::YUV420, &[plane(1, 1, 1), plane(2, 2, 1), plane(2, 2, 1)]),
-    (Fourcc::YUV422, &[plane(1, 1, 1), plane(2, 1, 1), plane(2, 1, 1)]),
-    (Fourcc::YUV444, &[plane(1, 1, 1), plane(1, 1, 1), plane(1, 1, 1)]),
-    (Fourcc::NV12, &[plane(1, 1, 1), plane(2, 2, 2)]),
-    (Fourcc::R8, &[plane(1, 1, 1)]),
-    (Fourcc::XRGB8888, &[plane(1, 1, 4)]),
+    known(b"YU12", PLANAR_420),
+    known(b"YV12", PLANAR_420),
+    known(b"YU16", PLANAR_422),
+    known(b"YV16", PLANAR_422),
+    known(b"YU24", PLANAR_444),
+    known(b"YV24", PLANAR_444),
+    known(b"NV12", HALF_PLANAR_420),
+    known(b"NV21", HALF_PLANAR_420),
+    known(b"NV16", HALF_PLANAR_422),
+    known(b"NV61", HALF_PLANAR_422),
+    known(b"NV24", HALF_PLANAR_444),
+    known(b"NV42", HALF_PLANAR_444),
+    known(b"P010", HALF_PLANAR_420_16),
+    known(b"P012", HALF_PLANAR_420_16),
+    known(b"P016", HALF_PLANAR_420_16),
+    known(b"P210", HALF_PLANAR_422_16),
+    known(b"YUYV", PACKED_422),
+    known(b"YVYU", PACKED_422),
+    known(b"UYVY", PACKED_422),
+    known(b"VYUY", PACKED_422),
+    known(b"R8  ", BYTES_1),
+    known(b"R16 ", BYTES_2),
+    known(b"GR88", BYTES_2),
+    known(b"RG16", BYTES_2),
+    known(b"BG16", BYTES_2),
+    known(b"AR15", BYTES_2),
+    known(b"XR15", BYTES_2),
+    known(b"AR12", BYTES_2),
+    known(b"XR12", BYTES_2),
+    known(b"RG24", BYTES_3),
+    known(b"BG24", BYTES_3),
+    known(b"XR24", BYTES_4),
+    known(b"AR24", BYTES_4),
+    known(b"XB24", BYTES_4),
+    known(b"AB24", BYTES_4),
+    known(b"RX24", BYTES_4),
+    known(b"RA24", BYTES_4),
+    known(b"BX24", BYTES_4),
+    known(b"BA24", BYTES_4),
+    known(b"XR30", BYTES_4),
+    known(b"AR30", BYTES_4),
+    known(b"XB30", BYTES_4),
+    known(b"AB30", BYTES_4),
+    known(b"XB4H", BYTES_8),
+    known(b"AB4H", BYTES_8),
 ];
 
 #[cfg(test)]
@@ -193,6 +257,41 @@ mod tests {
         assert_eq!(Fourcc::R8.to_string(), "R8");
         assert_eq!(Fourcc::from_raw(0x0a1b_5b32).to_string(), "0x0a1b5b32");
         assert_eq!(Fourcc::from_raw(0xff).to_string(), "0x000000ff");
+    }
+
+    #[test]
+    fn rows_are_as_long_as_the_samples_in_them() {
+        let bytes = |code: &[u8; 4], plane| {
+            let fourcc = Fourcc::from_bytes(*code);
+            fourcc.row_bytes(plane, 101).zip(fourcc.rows(plane, 51))
+        };
+        assert_eq!(
+            (bytes(b"NV21", 0), bytes(b"NV21", 1)),
+            (Some((101, 51)), Some((102, 26)))
+        );
+        assert_eq!(
+            (bytes(b"NV16", 1), bytes(b"YV12", 2)),
+            (Some((102, 51)), Some((51, 26)))
+        );
+        assert_eq!(
+            (bytes(b"P010", 0), bytes(b"P010", 1)),
+            (Some((202, 51)), Some((204, 26)))
+        );
+        assert_eq!(
+            (bytes(b"YUYV", 0), bytes(b"RG24", 0)),
+            (Some((204, 51)), Some((303, 51)))
+        );
+        assert_eq!(
+            (bytes(b"AB24", 0), bytes(b"RG16", 0)),
+            (Some((404, 51)), Some((202, 51)))
+        );
+        assert_eq!((bytes(b"NV12", 2), bytes(b"????", 0)), (None, None));
+    }
+
+    #[test]
+    fn every_format_is_known_once() {
+        let codes: std::collections::BTreeSet<Fourcc> = FORMATS.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes.len(), FORMATS.len());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why a plan is as it is: whose needs decided.
 
+use std::collections::BTreeSet;
+
 use super::needs::{Need, Stated, Surroundings};
 use super::{Blame, FieldPath, Reason};
 use crate::constraints::{FormatKey, MergeKind, Value, merge};
@@ -52,11 +54,13 @@ fn reason(surroundings: &Surroundings<'_>, stated: &[(&Need, &Value)]) -> Option
         return None;
     }
     // Somebody who needs no more than another is no reason.
+    let different: BTreeSet<&Value> = stated.iter().map(|(_, value)| *value).collect();
     let is_less = |value: &Value| {
         let more = |other: &Value| other != value && merge(field, value, other).ok().as_ref() == Some(other);
-        stated.iter().any(|(_, other)| more(other))
+        different.iter().any(|other| more(other))
     };
-    let deciding = stated.iter().filter(|(_, value)| !is_less(value));
+    let less: BTreeSet<&Value> = different.iter().copied().filter(|value| is_less(value)).collect();
+    let deciding = stated.iter().filter(|(_, value)| !less.contains(value));
     let mut who: Vec<Blame> = deciding
         .map(|(need, _)| Blame::speaker(surroundings, need.who))
         .collect();

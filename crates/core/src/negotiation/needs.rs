@@ -85,7 +85,7 @@ impl Needs {
 /// Takes apart what participants state. They are sorted by number.
 ///
 /// How a device's addresses come from physical ones is no need but a fact, which [`Surroundings`] have: without it a device would
-/// be another. What an IOMMU reaches, and its pages, are needs.
+/// be another. What an IOMMU reaches, and its pages, are needs; so is that what an offset moves stays within 64 bits.
 pub(crate) fn needs_of(participants: &[&Participant]) -> Needs {
     let mut needs = Needs {
         all: Vec::new(),
@@ -111,7 +111,7 @@ pub(crate) fn needs_of(participants: &[&Participant]) -> Needs {
 fn statements(who: Speaker, constraints: &Constraints, needs: &mut Vec<Need>) {
     let mut state = |path: FieldPath, what| needs.push(Need { who, path, what });
     for (field, value) in constraints.dma().fields() {
-        if !matches!(value, Value::Translation(Translation::Direct { .. })) {
+        if value != Value::Translation(Translation::PHYSICAL) {
             state(FieldPath::from(field), Stated::Value(value));
         }
     }

@@ -150,6 +150,7 @@ impl SetMachine {
         Generation {
             number: attempt.generation,
             heaps: attempt.heaps().unwrap_or_default(),
+            choices: attempt.plan.choices.clone(),
             plan: attempt.plan.clone(),
             ledger,
         }

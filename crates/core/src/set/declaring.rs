@@ -151,10 +151,11 @@ impl SetMachine {
     ) -> Result<Declared, SetError> {
         let phantom = self.phantom_for(&participant);
         match self.ask_to_join(token, &participant, phantom, holders)? {
-            Joining::Fits(ledger) => {
+            Joining::Fits { ledger, choices } => {
                 self.set_standing(token, Standing::Declared(participant));
                 if let Some(current) = &mut self.current {
                     current.ledger = ledger;
+                    current.choices.extend(choices);
                 }
                 let generation = self.generation().unwrap_or(0);
                 self.tell(token, News::Ready { generation });
@@ -186,7 +187,9 @@ impl SetMachine {
         let late = Late {
             newcomer: &required(participant),
             plan: &current.plan,
+            heaps: &current.heaps,
             ledger: &without(&current.ledger, phantom),
+            choices: &current.choices,
             others: self.problem(&staying, &self.config.heaps),
             holders,
             policy: if may_move {

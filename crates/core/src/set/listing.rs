@@ -132,12 +132,7 @@ impl SetMachine {
 
     /// Returns how many buffers nobody counts on, besides the shared slack: what somebody who comes late can have.
     pub fn free_buffers(&self) -> u32 {
-        let Some(current) = &self.current else { return 0 };
-        let entries = current.ledger.entries.iter();
-        let counted = entries.map(|entry| u64::from(entry.camping) + u64::from(entry.slack));
-        let taken = counted.sum::<u64>() + u64::from(current.ledger.shared_slack);
-        let free = u64::from(current.ledger.total).saturating_sub(taken);
-        u32::try_from(free).unwrap_or(u32::MAX)
+        self.current.as_ref().map_or(0, |current| current.ledger.free())
     }
 
     fn token_snapshot(&self, token: TokenId, node: &Node) -> TokenSnapshot {

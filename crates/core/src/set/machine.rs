@@ -10,7 +10,7 @@ use super::{News, Order, SetConfig, SetError, SetFailure, SetStatus, Solver, Tok
 use crate::BufferName;
 use crate::constraints::MAX_NAME_BYTES;
 use crate::negotiation::{
-    HeapOffer, InvalidParticipant, Ledger, Misfit, Participant, Plan, Presence, Problem, Report,
+    Choice, HeapOffer, InvalidParticipant, Ledger, Misfit, Participant, Plan, Presence, Problem, Report,
 };
 
 /// Most tokens of a set that are held, participants included.
@@ -29,22 +29,9 @@ pub const MAX_TOKENS: usize = 1024;
 ///
 /// # Examples
 /// ```
-/// use wharf_core::negotiation::{Participant, ParticipantId, Report, ReportKind};
-/// # use wharf_core::negotiation::{Plan, Problem};
-/// use wharf_core::set::{SetConfig, SetMachine, SetStatus, TokenSpec};
-/// # use wharf_core::set::{Joining, Late, Solver};
-/// # struct Nothing;
-/// # impl Solver for Nothing {
-/// #     fn solve(&self, _: &Problem<'_>) -> Result<Plan, Box<Report>> {
-/// #         unreachable!()
-/// #     }
-/// #     fn join(&self, _: &Late<'_>) -> Result<Joining, Box<Report>> {
-/// #         unreachable!()
-/// #     }
-/// # }
-/// # let solver = Nothing;
+/// use wharf_core::set::{Negotiator, SetConfig, SetMachine, SetStatus, TokenSpec};
 ///
-/// let mut set = SetMachine::new(SetConfig::new("recorder"), Box::new(solver))?;
+/// let mut set = SetMachine::new(SetConfig::new("recorder"), Box::new(Negotiator))?;
 /// let root = set.root();
 /// let camera = set.issue(root, TokenSpec::expected("camera"))?;
 /// // The recorder itself uses no buffers: it gives its own token up, and the set waits for the camera.
@@ -98,6 +85,8 @@ pub(super) struct Generation {
     pub(super) plan: Plan,
     pub(super) ledger: Ledger,
     pub(super) heaps: Vec<Box<str>>,
+    /// In which way each function works, of those who came late too.
+    pub(super) choices: Vec<Choice>,
 }
 
 impl SetMachine {

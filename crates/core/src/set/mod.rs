@@ -6,7 +6,7 @@
 //! | [`TokenId`], [`TokenSpec`], [`Rights`] | permissions to take part, as a tree |
 //! | [`FailureDomain`], [`Tie`] | whom it harms when somebody goes away, and what keeps the set alive |
 //! | [`Order`], [`News`] | what the driver has to do, and what participants are told |
-//! | [`Solver`] | whom the set asks what suits everybody |
+//! | [`Solver`], [`Negotiator`] | whom the set asks what suits everybody |
 //! | [`SetSnapshot`] | what can be seen of it |
 //!
 //! # States
@@ -30,10 +30,13 @@ mod attempt;
 mod config;
 mod declaring;
 mod error;
+mod existing;
 mod listing;
 pub mod local;
+mod looking;
 mod machine;
 mod moving;
+mod negotiator;
 mod node;
 mod order;
 mod rights;
@@ -46,7 +49,9 @@ pub use config::{Contents, FirstMap, LatePolicy, SetConfig};
 pub use declaring::Declared;
 pub use error::{SetError, SetFailure};
 pub use listing::{SetSnapshot, SetStatus, TokenSnapshot, TokenStatus};
+pub use looking::Prospect;
 pub use machine::{MAX_TOKENS, SetMachine};
+pub use negotiator::Negotiator;
 pub use order::{AllocationFailure, MoveFailure, News, Order};
 pub use rights::Rights;
 pub use solver::{Joining, Late, Solver};

@@ -1,9 +1,9 @@
 //! Whom a set asks what suits everybody.
 
 use super::LatePolicy;
-use crate::negotiation::{Blocker, Ledger, Misfit, Participant, Plan, Problem, Report};
+use crate::negotiation::{Blocker, Choice, Ledger, Misfit, Participant, Plan, Problem, Report};
 
-/// Works out what suits everybody; the same answer for the same question.
+/// Works out what suits everybody; the same answer for the same question. [`Negotiator`](super::Negotiator) does.
 pub trait Solver: Send {
     /// Finds a plan for those who are there.
     ///
@@ -25,8 +25,12 @@ pub struct Late<'a> {
     pub newcomer: &'a Participant,
     /// What the memory is like.
     pub plan: &'a Plan,
+    /// The heap it is from, for each memory of a buffer.
+    pub heaps: &'a [Box<str>],
     /// Who counts on how many of the buffers.
     pub ledger: &'a Ledger,
+    /// In which way each function works, of those who are there.
+    pub choices: &'a [Choice],
     /// Those who stay, whom new memory would have to suit too; heaps and policy for that.
     pub others: Problem<'a>,
     /// Who holds the memory in place, besides those whose contract is static.
@@ -39,7 +43,12 @@ pub struct Late<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Joining {
     /// What there is suits it.
-    Fits(Ledger),
+    Fits {
+        /// Who counts on how many of the buffers, the newcomer too.
+        ledger: Ledger,
+        /// In which way each function of the newcomer works.
+        choices: Vec<Choice>,
+    },
     /// The memory has to move.
     Move {
         /// What suits everybody.

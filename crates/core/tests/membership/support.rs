@@ -14,6 +14,9 @@ pub(crate) const ROWS: u64 = 1088;
 pub(crate) const LUMA: u64 = STRIDE * ROWS;
 pub(crate) const SIZE: u64 = LUMA * 3 / 2;
 
+/// Makes something about it wrong.
+pub(crate) type Spoil = fn(&mut World);
+
 /// Everything of a buffer, for tests to change.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -90,7 +93,7 @@ impl World {
         self.image.as_mut().unwrap()
     }
 
-    pub(crate) fn suits(&self, fields: &[(Field, Value)]) -> Result<(), Misfit> {
+    pub(crate) fn suits(&self, fields: &[(Field, Value)]) -> Result<(), Box<Misfit>> {
         suits(&self.buffer(), &participant(stating(fields))).map(|_| ())
     }
 }

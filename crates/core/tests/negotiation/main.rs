@@ -1,5 +1,9 @@
 //! What suits everybody: the solver.
 
+mod checker;
 mod complaints;
+mod extremes;
+mod late;
+mod oracle;
 mod support;
 mod worked_example;

@@ -8,11 +8,11 @@ use wharf_core::negotiation::{
 };
 use wharf_core::set::{Joining, Late, LatePolicy, Solver};
 
-/// Makes a participant that needs buffers of at least and at most so many bytes, and counts on so many of them.
-pub(crate) fn participant(label: &str, bytes: std::ops::RangeInclusive<u64>, camping: u64) -> Participant {
+/// Makes a participant that needs buffers of at least and at most so many pages, and counts on so many of them.
+pub(crate) fn participant(label: &str, pages: std::ops::RangeInclusive<u64>, camping: u64) -> Participant {
     let needs = Constraints::builder()
-        .with(key::MIN_SIZE, Bytes(*bytes.start()))
-        .with(key::MAX_SIZE, Bytes(*bytes.end()));
+        .with(key::MIN_SIZE, Bytes(*pages.start() * 4096))
+        .with(key::MAX_SIZE, Bytes(*pages.end() * 4096));
     let needs = if camping > 0 {
         needs.with(key::CAMPING, Buffers(camping))
     } else {
@@ -226,7 +226,10 @@ impl Solver for Fake {
         if is_suitable && wanted.camping + wanted.slack <= free {
             let mut ledger = late.ledger.clone();
             ledger.entries.push(wanted);
-            return Ok(Joining::Fits(ledger));
+            return Ok(Joining::Fits {
+                ledger,
+                choices: Vec::new(),
+            });
         }
         let misfit = Box::new(Misfit {
             who: blame(newcomer),

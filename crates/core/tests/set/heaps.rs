@@ -45,9 +45,9 @@ fn trail(kind: &ReportKind) -> Vec<(Box<str>, Option<u64>)> {
     answers.collect()
 }
 
-fn small(name: &str, most: u64) -> HeapOffer {
+fn small(name: &str, pages: u64) -> HeapOffer {
     let mut offer = heap(name);
-    offer.guarantees.max_size_bytes = most;
+    offer.guarantees.max_size_bytes = pages * 4096;
     offer
 }
 
@@ -81,8 +81,8 @@ fn when_all_have_said_no_the_report_has_the_whole_trail() {
     assert_eq!(
         trail(&report.kind),
         [
-            ("near".into(), Some(8)),
-            ("far".into(), Some(8)),
+            ("near".into(), Some(8 * 4096)),
+            ("far".into(), Some(8 * 4096)),
             ("tiny".into(), None)
         ]
     );
@@ -105,7 +105,7 @@ fn the_next_plan_is_tried_when_no_heap_has_enough_for_the_best() {
     assert_eq!(play.set.status(), SetStatus::Failed);
     assert_eq!(
         trail(&play.set.last_report().unwrap().kind),
-        [("near".into(), Some(15)), ("tiny".into(), None)]
+        [("near".into(), Some(15 * 4096)), ("tiny".into(), None)]
     );
 }
 

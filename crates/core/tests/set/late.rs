@@ -19,7 +19,7 @@ struct Scene {
     new: TokenId,
 }
 
-/// A camera of 2 and a display of 1 buffer of 4 bytes each, and a token for a newcomer.
+/// A camera of 2 and a display of 1 buffer of 4 pages each, and a token for a newcomer.
 fn scene(late: LatePolicy, contract: Contract) -> Scene {
     let config = SetConfig { late, ..config() };
     let old = [
@@ -111,7 +111,9 @@ fn a_move_asks_everybody_and_frees_the_old_memory_last() {
     let mut it = scene(LatePolicy::Reallocate, Contract::Dynamic);
     it.play.declare(it.new, stricter()).unwrap();
     let orders = it.play.orders();
-    assert!(matches!(&orders[..], [Order::Allocate { generation: 2, plan, .. }] if plan.size_bytes() == 6));
+    assert!(
+        matches!(&orders[..], [Order::Allocate { generation: 2, plan, .. }] if plan.size_bytes() == 6 * 4096)
+    );
     it.play.set.allocated(2, Ok(())).unwrap();
     let order = Order::Move {
         from: 1,
@@ -503,4 +505,22 @@ fn a_phantom_is_in_nobodys_way() {
     let news = play.settle();
     assert!(news.contains(&(old[1].get(), News::LeftOut)), "{news:?}");
     assert_eq!(play.set.plan().unwrap().count(), 3);
+}
+
+#[test]
+fn a_phantom_that_goes_while_its_place_is_taken_is_not_told_twice() {
+    let phantom = participant("encoder", 1..=8, 1).presence(Presence::Phantom);
+    let (mut play, old) = Play::begun(config(), [participant("camera", 4..=9, 2), phantom]);
+    let token = play.expect("a token");
+    let moving = play.declare(token, participant("encoder", 6..=8, 1));
+    assert_eq!(moving, Ok(Declared::Moving { to: 2 }));
+    play.set.fail(old[1]).unwrap();
+    let news = play.settle();
+    let told: Vec<&News> = news
+        .iter()
+        .filter(|(whom, _)| *whom == old[1].get())
+        .map(|(_, news)| news)
+        .collect();
+    assert_eq!(told, [&News::Lost]);
+    assert_eq!(play.set.want_buffers(token), Ok(2));
 }

@@ -19,7 +19,7 @@ fn a_snapshot_shows_who_is_there_and_who_counts_on_what() {
     assert_eq!(seen.status, SetStatus::Allocated { generation: 1 });
     assert_eq!(
         (seen.buffers, seen.size_bytes, seen.free, seen.shared_slack),
-        (5, 5, 0, 0)
+        (5, 5 * 4096, 0, 0)
     );
     assert_eq!(
         (&*seen.account, &seen.heaps[..]),

@@ -440,7 +440,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1200))]
 
     #[test]
     fn whatever_is_called_in_whatever_order_a_set_keeps_its_promises(

@@ -109,7 +109,7 @@ impl Play {
     }
 }
 
-/// The number of bytes that a buffer has.
+/// The number of pages that a buffer has.
 pub(crate) fn size(play: &Play) -> u64 {
-    play.set.plan().unwrap().size_bytes()
+    play.set.plan().unwrap().size_bytes() / 4096
 }

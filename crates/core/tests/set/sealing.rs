@@ -244,7 +244,7 @@ fn a_seal_orders_memory_once() {
     };
     assert_eq!(
         (plan.count(), plan.size_bytes(), &heaps[..]),
-        (2, 4, &["near".into()][..])
+        (2, 4 * 4096, &["near".into()][..])
     );
     assert!(play.orders().is_empty());
 }

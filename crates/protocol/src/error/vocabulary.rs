@@ -36,6 +36,8 @@ pub enum Resource {
     Fds,
     /// Tokens that can still be used.
     Tokens,
+    /// Negotiated sets.
+    Sets,
 }
 
 impl fmt::Display for Resource {
@@ -47,6 +49,7 @@ impl fmt::Display for Resource {
             Self::Streams => "streams",
             Self::Fds => "file descriptors",
             Self::Tokens => "tokens",
+            Self::Sets => "negotiated sets",
         })
     }
 }

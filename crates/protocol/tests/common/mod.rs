@@ -68,6 +68,9 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 policy,
                 stream,
                 contract,
+                needs: None,
+                participant: None,
+                wait_ms: None,
             }
             .into()),
         (number(), number()).prop_map(|(stream, after)| TakeChanges {

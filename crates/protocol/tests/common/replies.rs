@@ -169,9 +169,18 @@ fn set() -> impl Strategy<Value = SetState> {
         any::<bool>(),
         importers,
         stream,
+        option::of(negotiation()),
     )
         .prop_map(
-            |([set, owner, generation, size_bytes], name, [uid, count], sealed, importers, stream)| {
+            |(
+                [set, owner, generation, size_bytes],
+                name,
+                [uid, count],
+                sealed,
+                importers,
+                stream,
+                negotiation,
+            )| {
                 let (set, owner) = (SetId(set), SessionId(owner));
                 SetState {
                     set,
@@ -186,9 +195,25 @@ fn set() -> impl Strategy<Value = SetState> {
                     moving: None,
                     old: Vec::new(),
                     stream,
+                    negotiation,
                 }
             },
         )
+}
+
+fn negotiation() -> impl Strategy<Value = NegotiationState> {
+    let status = prop_oneof![
+        Just(SetStatus::Open),
+        Just(SetStatus::Allocated),
+        Just(SetStatus::Failed)
+    ];
+    let names = || vec(text(), 0..3);
+    (status, names(), names()).prop_map(|(status, heaps, missing)| NegotiationState {
+        status,
+        heaps,
+        missing,
+        seats: Vec::new(),
+    })
 }
 
 /// The moves of a set, and what they left.

@@ -7,13 +7,18 @@ use crate::error::{PageError, SessionError};
 use crate::generation::{Generation, Share};
 use crate::liveness::Liveness;
 use crate::membership::{Membership, Place};
-use crate::options::JoinOptions;
+use crate::negotiation::MOVES_TAKE;
+use crate::options::{JoinOptions, Part};
 use crate::page;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 use wharf_linux::PidFd;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
-use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Policy as WirePolicy, Role, Seat, Token};
+use wharf_protocol::transport::CallError;
+use wharf_protocol::{
+    BrokerError, JoinStream, JoinStreamReply, LeaveStream, Object, Policy as WirePolicy, Role, Seat, Token,
+};
 use wharf_stream::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Policy, RING_PAGE_BYTES,
     RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
@@ -21,6 +26,17 @@ use wharf_stream::{
 
 /// Descriptors that come before the buffers: ring page, status page, producer's process.
 const FDS_BEFORE_BUFFERS: usize = 3;
+
+/// How long one call waits while the buffers move for the new consumer, so that other threads can use the session in between.
+const WAIT_SLICE_MS: u64 = 20;
+
+/// Whether the buffers are on the move: for this consumer, or for somebody else.
+fn is_settling(error: &SessionError) -> bool {
+    matches!(
+        error,
+        SessionError::Call(CallError::Broker(BrokerError::SetSettling { .. }))
+    )
+}
 
 /// What the broker sent of the stream, mapped.
 struct Received {
@@ -34,7 +50,21 @@ impl Consumer {
     pub(crate) fn join(
         connection: &Arc<Connection>,
         token: &Token,
-        options: JoinOptions,
+        options: JoinOptions<'_>,
+    ) -> Result<Self, SessionError> {
+        let until = Instant::now() + MOVES_TAKE;
+        loop {
+            match Self::join_once(connection, token, options) {
+                Err(error) if is_settling(&error) && Instant::now() < until => {}
+                joined => return joined,
+            }
+        }
+    }
+
+    fn join_once(
+        connection: &Arc<Connection>,
+        token: &Token,
+        options: JoinOptions<'_>,
     ) -> Result<Self, SessionError> {
         let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
         let policy = match options.policy {
@@ -47,6 +77,15 @@ impl Consumer {
             policy,
             stream: None,
             contract: Some(options.contract),
+            needs: match options.part {
+                Part::Needs(participant) => Some(Object(participant.clone())),
+                Part::Anybody | Part::Seated(_) => None,
+            },
+            participant: match options.part {
+                Part::Seated(seat) => Some(seat.participant()),
+                Part::Anybody | Part::Needs(_) => None,
+            },
+            wait_ms: Some(WAIT_SLICE_MS),
         };
         // CAST: u32 fits usize on Linux.
         let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
@@ -66,6 +105,10 @@ impl Consumer {
             stream: reply.stream,
             slot: reply.slot,
             incarnation: reply.incarnation,
+            _seat: match options.part {
+                Part::Seated(seat) => Some(Arc::clone(seat.hold())),
+                Part::Anybody | Part::Needs(_) => None,
+            },
         });
         let share = Share {
             connection: Arc::clone(connection),
@@ -86,7 +129,7 @@ impl Consumer {
         page: OwnedWords,
         received: Received,
         reply: JoinStreamReply,
-        options: JoinOptions,
+        options: JoinOptions<'_>,
         share: Share,
     ) -> Result<Self, SessionError> {
         // CAST: u32 fits usize on Linux.

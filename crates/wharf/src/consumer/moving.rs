@@ -5,6 +5,7 @@ use crate::connection::SHORT_PATIENCE;
 use crate::generation::{Generation, Share};
 use crate::moving::{MoveStats, MoveStep, Mover, Observer};
 use wharf_core::DmaBuf;
+use wharf_core::layout::FrameLayout;
 use wharf_stream::status::GenerationNews;
 use wharf_stream::{Claim, Corrupt, FrameInfo};
 
@@ -101,6 +102,12 @@ impl Consumer {
     /// What the producer says about that generation, such as the layout of pictures; empty for the first.
     pub fn plan(&self) -> &str {
         &self.memory.newest.plan
+    }
+
+    /// Where the samples of a picture are in the buffers of that generation, as negotiated; `None` for buffers that were not negotiated
+    /// or hold no picture.
+    pub fn layout(&self) -> Option<FrameLayout> {
+        self.memory.newest.layout()
     }
 
     /// Calls `observer` at each step of each move from now on, with the generation moved to, from within [`Consumer::receive`].

@@ -5,6 +5,7 @@ use crate::buffers::Reallocation;
 use crate::error::SessionError;
 use crate::generation::Generation;
 use crate::moving::{MoveStep, Observer};
+use wharf_core::layout::FrameLayout;
 use wharf_protocol::GetMove;
 
 impl Producer {
@@ -16,6 +17,13 @@ impl Producer {
     /// What was said about this generation when the stream was moved to it, such as the layout of pictures; empty for the first.
     pub fn plan(&self) -> &str {
         &self.memory.plan
+    }
+
+    /// Where the samples of a picture are in the buffers of that generation, as negotiated; `None` for buffers that were not negotiated
+    /// or hold no picture. After a move, frames acquired lie in buffers of another layout: look again when
+    /// [`FrameMut::generation`](crate::FrameMut::generation) has changed.
+    pub fn layout(&self) -> Option<FrameLayout> {
+        self.memory.layout()
     }
 
     /// Begins to move the stream to other buffers, and returns their generation. Frames go on meanwhile: calls of

@@ -27,10 +27,13 @@ fn encoder_comes_when_recording_is_due_and_all_end_with_the_stream() {
 fn recording_from_the_first_frame_waits_for_the_encoder() {
     let mut run = Run::new(|plan| plan.record_after = Duration::ZERO);
     run.say(CAMERA, ready());
+    assert_eq!(run.started(), [(CAMERA, Role::Camera), (VIEWER, Role::Viewer)]);
     run.say(VIEWER, Word::Joined);
     assert!(!run.has_told(CAMERA, &Order::Begin));
+    assert_eq!(run.started(), [(ENCODER, Role::Encoder)]);
     run.say(ENCODER, Word::Joined);
     assert!(run.has_told(CAMERA, &Order::Begin));
+    assert_eq!(run.started(), []);
 }
 
 #[test]

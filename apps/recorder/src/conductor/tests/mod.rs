@@ -6,9 +6,10 @@ mod recording;
 
 use super::*;
 use crate::control::{CameraOutcome, ConsumerOutcome, RecordingState, Source};
-use crate::report::{ConsumerReport, Latency};
+use crate::needs::EncoderNeeds;
+use crate::report::{ConsumerReport, Latency, MemoryReport};
 use std::collections::VecDeque;
-use wharf::Token;
+use wharf::{SetId, Token};
 
 const CAMERA: ChildId = 0;
 const VIEWER: ChildId = 1;
@@ -30,6 +31,9 @@ impl Run {
             record_after: Duration::from_secs(3),
             viewers: 1,
             draw: true,
+            pin_viewers: false,
+            check: false,
+            encoder_needs: EncoderNeeds::Default,
         };
         change(&mut plan);
         let mut number = 0;
@@ -128,6 +132,16 @@ fn ready() -> Word {
         size: "64x64".parse().unwrap(),
         rate: "30".parse().unwrap(),
         token: Token::new("secret"),
+        set: SetId(1),
+        memory: MemoryReport {
+            generation: 1,
+            heap: "memfd".into(),
+            count: 7,
+            size_bytes: 8192,
+            chunk_bytes: 4096,
+            stride_bytes: 64,
+            rows: 64,
+        },
         warnings: vec![],
     })
 }
@@ -146,10 +160,14 @@ fn consumed(role: Role, problems: &[&str]) -> Word {
             pid: 1,
             frames_received: 0,
             frames_used: 0,
+            frames_lost: 0,
+            frames_checked: 0,
+            frames_torn: 0,
             latency: Latency::default(),
         },
         dropped: vec![],
         usage: None,
+        moves: vec![],
         recording: None,
         problems: problems.iter().map(ToString::to_string).collect(),
     })

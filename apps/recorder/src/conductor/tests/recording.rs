@@ -1,6 +1,8 @@
 //! One recording after the other.
 
 use super::*;
+use crate::report::RefusalReport;
+use wharf::core::negotiation::ReportKind;
 
 #[test]
 fn key_starts_and_stops_one_recording_after_the_other() {
@@ -54,4 +56,48 @@ fn recording_that_fails_is_told_and_the_preview_goes_on() {
     run.started();
     run.say(VIEWER, Word::Pressed(Key::Record));
     assert_eq!(run.started(), [(3, Role::Encoder)], "another try");
+}
+
+#[test]
+fn refused_encoder_is_told_and_the_preview_goes_on() {
+    let mut run = Run::running();
+    run.say(CAMERA, Word::RecordDue);
+    let report = ReportKind::Stalled {
+        missing: vec!["viewer".into()],
+    };
+    let refusal = RefusalReport::of_this_process(Role::Encoder, &report.into());
+    run.leave(ENCODER, Word::Refused(refusal.clone()));
+    let reason = "the encoder is refused: still waiting for viewer [ETIMEDOUT (110)]";
+    assert!(run.has_told(
+        VIEWER,
+        &Order::ShowRecording(RecordingState::Failed(reason.into()))
+    ));
+    assert!(!run.conductor.is_over());
+    run.leave(CAMERA, captured(300));
+    run.leave(VIEWER, consumed(Role::Viewer, &[]));
+    let Conclusion::Report(report) = run.conclude() else {
+        panic!("no report");
+    };
+    assert_eq!(report.problems, [reason]);
+    assert_eq!(report.refusals, [refusal]);
+}
+
+#[test]
+fn encoder_that_makes_do_is_no_problem() {
+    let mut run = Run::running();
+    run.say(CAMERA, Word::RecordDue);
+    let report = ReportKind::NoMemory { trail: vec![] };
+    let refusal = RefusalReport {
+        found_another_way: true,
+        ..RefusalReport::of_this_process(Role::Encoder, &report.into())
+    };
+    run.say(ENCODER, Word::MadeDo(refusal.clone()));
+    run.say(ENCODER, Word::Joined);
+    run.leave(CAMERA, captured(300));
+    run.leave(VIEWER, consumed(Role::Viewer, &[]));
+    run.leave(ENCODER, consumed(Role::Encoder, &[]));
+    let Conclusion::Report(report) = run.conclude() else {
+        panic!("no report");
+    };
+    assert_eq!((report.problems, report.refusals), (vec![], vec![refusal]));
 }

@@ -121,7 +121,12 @@ impl Machine {
     }
 
     /// What can be said before any memory is asked for.
-    fn check_movable(&self, id: SetId, set: &BufferSet, count: u32) -> Result<(), BrokerError> {
+    pub(in crate::state) fn check_movable(
+        &self,
+        id: SetId,
+        set: &BufferSet,
+        count: u32,
+    ) -> Result<(), BrokerError> {
         if let Some(moving) = &set.moving {
             let generation = moving.number;
             return Err(BrokerError::MoveInProgress { set: id, generation });

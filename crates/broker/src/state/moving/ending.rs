@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// Ends a move that comes to nothing. The memory in use stays.
-    pub(super) fn fail_move(&mut self, id: SetId, error: BrokerError) {
+    pub(in crate::state) fn fail_move(&mut self, id: SetId, error: BrokerError) {
         let Some(set) = self.sets.get_mut(&id) else { return };
         let Some(moving) = set.moving.take() else { return };
         set.failed = Some((moving.number, error.clone()));

@@ -10,6 +10,7 @@ use crate::state::accounts::{
     CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
 };
 use crate::state::moving::Phase;
+use crate::state::negotiating::NOBODY;
 use crate::state::operations::Work;
 use crate::state::sets::BufferSet;
 use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, Object};
@@ -22,17 +23,21 @@ impl World {
         self.machine.audit_peers();
         self.machine.audit_sets();
         self.machine.audit_streams();
+        self.machine.audit_negotiated();
+        self.audit_times();
         self.audit_waiting();
         self.audit_descriptors();
         self.audit_status_pages();
     }
 
-    /// Those who are not served are those for whom room is made.
+    /// Those who are not served are those for whom room is made, and those who wait for a negotiated set.
     fn audit_waiting(&self) {
         let operations = self.machine.operations.values();
-        let joining = operations.filter(|operation| operation.work == Work::MakingRoom);
+        let joining =
+            operations.filter(|operation| matches!(operation.work, Work::MakingRoom | Work::Negotiation));
         let joining: BTreeSet<_> = joining.map(|operation| operation.request.peer).collect();
         assert_eq!(self.waiting, joining);
+        let negotiating = self.machine.negotiating.waiting();
         let moves = self.machine.sets.values().filter_map(|set| set.moving.as_ref());
         let waited_for: BTreeSet<_> = moves.flat_map(|moving| &moving.joiners).collect();
         for (id, operation) in &self.machine.operations {
@@ -40,6 +45,7 @@ impl World {
                 operation.work != Work::MakingRoom || waited_for.contains(id),
                 "{id:?} waits for nothing"
             );
+            assert_eq!(operation.work == Work::Negotiation, negotiating.contains(id));
         }
     }
 
@@ -53,6 +59,9 @@ impl World {
                 crate::state::Event::Allocated {
                     outcome: Ok(buffers), ..
                 } => buffers.clone(),
+                crate::state::Event::HeapAnswered {
+                    outcome: Ok(buffers), ..
+                } => buffers.clone(),
                 crate::state::Event::StatusPageCreated {
                     outcome: Ok(page), ..
                 } => vec![*page],
@@ -62,6 +71,15 @@ impl World {
         let held: BTreeSet<_> = self.fds.difference(&unreported).copied().collect();
         assert_eq!(known.iter().copied().collect::<BTreeSet<_>>(), held);
         assert_eq!(known.len(), held.len(), "a descriptor belongs to two things");
+    }
+
+    /// What is to be told later is what somebody waits for.
+    fn audit_times(&self) {
+        let times = self.machine.negotiating.times();
+        let moves = self.machine.moves.keys().copied();
+        let awaited: BTreeSet<_> = times.into_iter().chain(moves).collect();
+        let set: BTreeSet<_> = self.alarms.keys().copied().collect();
+        assert_eq!(set, awaited, "alarms");
     }
 
     fn audit_status_pages(&self) {
@@ -103,6 +121,7 @@ impl World {
         assert!(self.machine.streams.is_empty());
         assert!(self.machine.operations.is_empty());
         assert!(self.machine.moves.is_empty());
+        self.machine.negotiating.assert_empty();
         assert!(self.alarms.is_empty());
         assert_eq!(self.machine.tokens.counts().next(), None);
         assert_eq!(self.fds, BTreeSet::new());
@@ -133,6 +152,7 @@ impl Machine {
             .values()
             .filter_map(|operation| operation.request.page.as_ref());
         buffers
+            .chain(self.negotiating.handles())
             .chain(pages)
             .chain(waiting)
             .chain(requests.map(|page| page.handle))
@@ -153,6 +173,7 @@ impl Machine {
             }
         }
         self.sets.values().for_each(|set| owe(set.uid, set.cost()));
+        self.negotiating.debts().for_each(|(uid, cost)| owe(uid, cost));
         for stream in self.streams.values() {
             owe(
                 stream.uid,
@@ -209,7 +230,9 @@ impl Machine {
     /// Sets belong to living sessions, and sessions know of their sets.
     fn audit_sets(&self) {
         for (id, set) in &self.sets {
-            assert!(self.sessions[&set.owner].owned.contains(id));
+            if set.owner != NOBODY {
+                assert!(self.sessions[&set.owner].owned.contains(id));
+            }
             for importer in set.importers.keys() {
                 assert!(self.sessions[importer].imported.contains(id));
             }
@@ -266,6 +289,25 @@ impl Machine {
         }
         let moving = self.sets.values().filter(|set| set.moving.is_some()).count();
         assert_eq!(self.moves.len(), moving);
+    }
+
+    /// The set of a move is in the middle of one, and negotiated sets agree with what they are made of.
+    fn audit_negotiated(&self) {
+        self.negotiating.audit(&self.sessions.keys().copied().collect());
+        for (id, memory) in &self.sets {
+            let Some(set) = self.negotiating.audited(*id) else {
+                assert_ne!(memory.owner, NOBODY);
+                continue;
+            };
+            assert_eq!(
+                set.generation(),
+                Some(memory.current.number),
+                "generation of {id}"
+            );
+            let moving = memory.moving.as_ref().map(|moving| moving.number);
+            assert!(moving.is_none() || set.moving_to() == moving, "move of {id}");
+            assert_eq!(set.plan().map(|plan| plan.count()), Some(memory.count()));
+        }
     }
 
     /// Streams belong to living sessions, members are within bounds, and sessions know of both.

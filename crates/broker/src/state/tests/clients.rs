@@ -157,6 +157,9 @@ impl World {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         match self.call_with(peer, call, vec![page])? {
             (Reply::JoinStream(reply), fds) => Ok((reply, fds)),

@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod move_attacks;
 mod moves;
+mod negotiating;
 mod operations;
 mod pages;
 mod play;

@@ -132,6 +132,9 @@ fn those_who_waited_for_room_and_died_are_forgotten() {
             policy: Policy::Block,
             stream: None,
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         world.post(peer, call, vec![page]);
         assert!(world.waiting.contains(&peer));

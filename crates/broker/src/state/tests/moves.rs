@@ -125,6 +125,9 @@ impl Preview {
             policy: Policy::Latest,
             stream: None,
             contract: Some(contract),
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         match self.world.call_with(peer, call, vec![page])? {
             (
@@ -770,6 +773,9 @@ fn ask_to_join(world: &mut World, peer: PeerId, token: &Token, depth: u32) {
         policy: Policy::Block,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     world.post(peer, call, vec![page]);
 }

@@ -111,6 +111,9 @@ fn consumer_page_has_its_own_size() {
         policy: Policy::Block,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     assert_ne!(RING_PAGE_BYTES, CONSUMER_PAGE_BYTES);
     assert!(matches!(

@@ -293,6 +293,9 @@ impl Player {
                         policy: Policy::Latest,
                         stream,
                         contract,
+                        needs: None,
+                        participant: None,
+                        wait_ms: None,
                     }
                     .into(),
                     Some(page),

@@ -67,6 +67,9 @@ fn everything_that_changes_something_needs_registration() {
         policy: Policy::Block,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     let calls: [Call; 9] = [
         AllocateBuffers {

@@ -201,6 +201,9 @@ fn token_joins_the_stream_its_holder_means_or_none() {
             policy: Policy::Latest,
             stream: Some(meant),
             contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
         };
         world.call_with(viewer, call, vec![page])
     };

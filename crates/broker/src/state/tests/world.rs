@@ -2,13 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use wharf_core::negotiation::{Guarantees, HeapOffer};
 use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
 
-use crate::state::{DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, Machine, OperationId, PeerId, Settings};
+use crate::state::{
+    DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, HeapFailure, HeapRequest, Machine, OperationId, PeerId,
+    Settings,
+};
 
 /// The user who runs the broker in these tests.
 pub(super) const BROKER_UID: u32 = 1000;
+
+/// Two heaps, the second one scarcer and of larger chunks.
+fn heaps() -> Vec<HeapOffer> {
+    let offer = |name: &str, chunk_bytes, cost| HeapOffer {
+        name: name.into(),
+        guarantees: Guarantees {
+            chunk_bytes,
+            base_align_bytes: chunk_bytes,
+            ..Guarantees::default()
+        },
+        cost,
+        capacity_bytes: None,
+    };
+    vec![offer("small", 4096, 0), offer("large", 1 << 16, 10)]
+}
 
 /// What a page shows to its stream's participants.
 #[derive(Debug, Default)]
@@ -40,6 +59,8 @@ pub(super) struct World {
     pub(super) hold_reports: bool,
     /// Work is reported as failed, with this error.
     pub(super) failure: Option<BrokerError>,
+    /// Heaps that have nothing.
+    pub(super) empty_heaps: BTreeSet<String>,
     incarnations: BTreeSet<Incarnation>,
     /// Buffers that can still be mapped for writing by whoever gets them.
     writable: BTreeSet<FdHandle>,
@@ -68,7 +89,8 @@ impl World {
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
                 .to_be_bytes())
         };
-        Self::with_machine(Machine::new(settings, Box::new(random)))
+        let machine = Machine::new(settings, Box::new(random));
+        Self::with_machine(machine.with_heaps(heaps()))
     }
 
     pub(super) fn with_machine(machine: Machine) -> Self {
@@ -84,6 +106,7 @@ impl World {
             alarms: BTreeMap::new(),
             hold_reports: false,
             failure: None,
+            empty_heaps: BTreeSet::new(),
             incarnations: BTreeSet::new(),
             writable: BTreeSet::new(),
             last_fd: 0,
@@ -238,6 +261,7 @@ impl World {
                 let outcome = failure.map_or_else(|| Ok(self.new_buffers(count)), Err);
                 Event::Allocated { operation, outcome }
             }
+            Effect::AskHeap { operation, request } => self.ask_heap(operation, &request),
             Effect::Seal {
                 peer,
                 operation,
@@ -245,7 +269,7 @@ impl World {
                 buffers,
             } => {
                 assert!(
-                    self.connected.contains(&peer),
+                    peer == PeerId(0) || self.connected.contains(&peer),
                     "sealing for {peer:?}, which is gone"
                 );
                 assert!(
@@ -278,6 +302,18 @@ impl World {
         let buffers: Vec<_> = (0..count).map(|_| self.new_fd()).collect();
         self.writable.extend(&buffers);
         buffers
+    }
+
+    fn ask_heap(&mut self, operation: OperationId, request: &HeapRequest) -> Event {
+        let refusal = || HeapFailure {
+            errno: wharf_core::Errno::ENOMEM,
+            reason: "nothing is left".to_owned(),
+        };
+        let outcome = match self.failure.is_some() || self.empty_heaps.contains(&request.heap) {
+            true => Err(refusal()),
+            false => Ok(self.new_buffers(request.count)),
+        };
+        Event::HeapAnswered { operation, outcome }
     }
 
     fn new_page(&mut self, stream: StreamId) -> FdHandle {

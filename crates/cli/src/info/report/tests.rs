@@ -77,6 +77,7 @@ fn busy() -> GetStateReply {
         moving: None,
         old: Vec::new(),
         stream: Some(StreamId(1)),
+        negotiation: None,
     };
     let stream = StreamState {
         stream: StreamId(1),

@@ -1,10 +1,10 @@
 //! Conflicts: one for each way of combining alternatives that failed for a reason of its own.
 
 use super::core::core_of;
-use super::judging::{Counted, failure_of, judge, rank};
+use super::judging::{Counted, NOBODY, failure_of, judge, rank};
 use super::members::the_system;
 use super::shrink::shrink;
-use crate::constraints::{Field, MergeKind, Value, merge};
+use crate::constraints::{Field, FormatKey, MergeKind, Value, merge};
 use crate::negotiation::evaluate::{Budget, Failure, FailureKind};
 use crate::negotiation::needs::{Need, Stated, Surroundings};
 use crate::negotiation::{Conflict, FieldPath, LimitOrigin, Member, Policy};
@@ -73,7 +73,8 @@ fn conflict<'n>(
     };
     let path = failure.path;
     let limits = exceeded(surroundings, &core, budget);
-    let participants = core.iter().map(|need| Member::of(surroundings, need));
+    let told = without_presupposed(surroundings, &core, budget);
+    let participants = told.iter().map(|need| Member::of(surroundings, need));
     let mut conflict = Conflict {
         unit: path.field.unit(),
         kind: path.field.merge_kind(),
@@ -91,6 +92,41 @@ fn conflict<'n>(
         conflict.members.extend(limits);
     }
     Found { conflict, core }
+}
+
+/// The needs without the lists of formats that they presuppose: who needs something of a format has it on the list. Where nothing
+/// but these formats is listed, the rest says it all; that is tried, too.
+fn without_presupposed<'n>(
+    surroundings: &Surroundings<'_>,
+    core: &[&'n Need],
+    budget: &mut Budget,
+) -> Vec<&'n Need> {
+    let mut formats: Vec<FormatKey> = core.iter().filter_map(|need| need.path.format.clone()).collect();
+    formats.sort_unstable();
+    formats.dedup();
+    let presupposed = |need: &&&Need| match &need.what {
+        Stated::Formats(listed) => listed.iter().all(|format| formats.contains(format)),
+        Stated::Value(_) | Stated::Extension(_) => false,
+    };
+    let rest: Vec<&Need> = core.iter().filter(|need| !presupposed(need)).copied().collect();
+    if formats.is_empty() || rest.len() == core.len() {
+        return core.to_vec();
+    }
+    let these = Need {
+        who: NOBODY,
+        path: Field::Format.into(),
+        what: Stated::Formats(formats.clone()),
+    };
+    let mut fails = |left_out: Option<usize>| {
+        let kept = rest
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| Some(*number) != left_out);
+        let some: Vec<&Need> = kept.map(|(_, need)| *need).chain([&these]).collect();
+        matches!(failure_of(&some, surroundings, budget), Ok(Some(_)))
+    };
+    let says_it_all = fails(None) && !(0..rest.len()).any(|number| fails(Some(number)));
+    if says_it_all { rest } else { core.to_vec() }
 }
 
 /// What the values come to that are stated of the field in which it shows.

@@ -1,12 +1,13 @@
 //! The fewest needs that cannot be had together, out of all that cannot.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::direct;
 use super::shrink::{Ended, Shrunk, shrink};
-use crate::constraints::Field;
+use crate::constraints::{Field, MergeKind, Scope, Value};
 use crate::negotiation::FieldPath;
-use crate::negotiation::needs::Need;
+use crate::negotiation::needs::{Need, Speaker, Stated};
 
 /// Says where needs fail that cannot be had together. `None`: they can be, or nobody says enough to tell.
 pub(in crate::negotiation) trait Judge<'n>:
@@ -38,6 +39,10 @@ pub(in crate::negotiation) fn core_of<'n>(
             &need.path,
         )
     });
+    let different = different(&needs);
+    if different.len() < needs.len() && matches!(judge(&different), Ok(Some(_))) {
+        needs = different;
+    }
     let direct = direct::core(&needs, path.field, judge);
     let suspects = match direct {
         Some(few) => few,
@@ -46,6 +51,36 @@ pub(in crate::negotiation) fn core_of<'n>(
     let mut shrunk = shrink(&suspects, |some| Ok(judge(some)?.is_some()));
     shrunk.items.sort_by_key(|need| (need.who, &need.path));
     shrunk
+}
+
+/// Leaves out what several state alike but for the first who does: most of the needs of a crowd. What a device needs is left out only
+/// where all of it is stated alike, as its fields depend on each other; shares add up, and what concerns caches concerns who states it.
+fn different<'n>(needs: &[&'n Need]) -> Vec<&'n Need> {
+    let mut devices: HashMap<Speaker, BTreeSet<(Field, &Value)>> = HashMap::new();
+    for need in needs {
+        if let (Stated::Value(value), Scope::Device) = (&need.what, need.path.field.scope()) {
+            devices
+                .entry(need.who)
+                .or_default()
+                .insert((need.path.field, value));
+        }
+    }
+    let mut first: HashMap<&BTreeSet<(Field, &Value)>, Speaker> = HashMap::new();
+    let mut seen: HashSet<(&FieldPath, &Value)> = HashSet::new();
+    let is_first = |need: &&&'n Need| match (&need.what, need.path.field) {
+        (Stated::Value(value), field) if field.scope() != Scope::Device => {
+            let is_personal =
+                field.merge_kind() == MergeKind::Sum || matches!(field, Field::CpuAccess | Field::NoSync);
+            is_personal || seen.insert((&need.path, value))
+        }
+        (Stated::Value(_), _) => {
+            let device = &devices[&need.who];
+            let stated_sync = device.iter().any(|(field, _)| *field == Field::Coherency);
+            stated_sync || *first.entry(device).or_insert(need.who) == need.who
+        }
+        _ => true,
+    };
+    needs.iter().filter(is_first).copied().collect()
 }
 
 /// Says whether what is stated of a field shows in another: how scattered memory may be is one question with several answers.
@@ -67,7 +102,8 @@ fn of_few_participants<'n>(
     participants.sort_unstable();
     participants.dedup();
     let of = |some: &[(Rank, usize)]| -> Vec<&'n Need> {
-        let is_in = |need: &&&Need| some.iter().any(|(_, number)| *number == need.who.participant);
+        let numbers: HashSet<usize> = some.iter().map(|(_, number)| *number).collect();
+        let is_in = |need: &&&Need| numbers.contains(&need.who.participant);
         needs.iter().filter(is_in).copied().collect()
     };
     let few = shrink(&participants, |some| Ok(judge(&of(some))?.is_some()));

@@ -1,9 +1,11 @@
 //! What was possible until somebody removed it, and the fewest who did.
 
+use std::collections::BTreeSet;
+
 use super::core::core_of;
 use super::judging::{Counted, NOBODY, failure_of, judge, rank};
-use crate::constraints::{Field, FormatKey};
-use crate::negotiation::evaluate::Budget;
+use crate::constraints::{Field, FormatKey, Value};
+use crate::negotiation::evaluate::{Budget, evaluate};
 use crate::negotiation::needs::{Need, Needs, Speaker, Stated, Surroundings};
 use crate::negotiation::{Blame, Eliminated, Elimination, Member};
 
@@ -31,9 +33,16 @@ pub(in crate::negotiation) fn formats_removed(
     together: &[&Need],
     budget: &mut Budget,
 ) -> Vec<Elimination> {
-    let of_pictures = |need: &&&Need| need.path.format.is_some() || matches!(need.what, Stated::Formats(_));
-    let pictures: Vec<&Need> = together.iter().filter(of_pictures).copied().collect();
+    let pictures: Vec<&Need> = together
+        .iter()
+        .filter(|need| is_of_picture(need))
+        .copied()
+        .collect();
     Trial { surroundings, budget }.formats(&pictures)
+}
+
+fn is_of_picture(need: &Need) -> bool {
+    need.path.format.is_some() || matches!(need.what, Stated::Formats(_))
 }
 
 struct Trial<'t, 's> {
@@ -65,9 +74,20 @@ impl Trial<'_, '_> {
         all
     }
 
+    /// Heaps that do not suit, for the size that the buffer has.
     fn heaps(&mut self, together: &[&Need]) -> Vec<Elimination> {
-        let mut all = Vec::new();
-        for heap in self.surroundings.heaps {
+        let Ok(point) = evaluate(together, self.surroundings, self.budget) else {
+            return Vec::new();
+        };
+        let sizes = point.memories.iter().map(|memory| memory.size_bytes);
+        let size = Need {
+            who: NOBODY,
+            path: Field::MinSize.into(),
+            what: Stated::Value(Value::Bytes(sizes.max().unwrap_or(1))),
+        };
+        let all: Vec<&Need> = together.iter().copied().chain([&size]).collect();
+        let bare: Vec<&Need> = all.iter().filter(|need| !is_of_picture(need)).copied().collect();
+        let heaps = self.surroundings.heaps.iter().filter_map(|heap| {
             let surroundings = Surroundings {
                 heaps: &[*heap],
                 ..*self.surroundings
@@ -76,15 +96,19 @@ impl Trial<'_, '_> {
                 surroundings: &surroundings,
                 budget: self.budget,
             };
-            all.extend(trial.removed(Eliminated::Heap(heap.name.clone()), together, &[]));
-        }
-        all
+            let what = Eliminated::Heap(heap.name.clone());
+            // The size is known: mostly it does not matter why it is what it is.
+            trial
+                .removed(what.clone(), &bare, &[])
+                .or_else(|| trial.removed(what, &all, &[]))
+        });
+        heaps.collect()
     }
 
     /// Alternatives declared before the one that was chosen.
     fn alternatives(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
         let mut all = Vec::new();
-        for speaker in chosen {
+        for speaker in chosen.iter().filter(|speaker| speaker.alternative > 0) {
             let others = chosen.iter().filter(|other| *other != speaker);
             let others: Vec<&Need> = others.flat_map(|other| needs.of(*other)).collect();
             for alternative in 0..speaker.alternative {
@@ -103,9 +127,10 @@ impl Trial<'_, '_> {
     /// Participants that the plan does without.
     fn participants(&mut self, needs: &Needs, chosen: &[Speaker]) -> Vec<Elimination> {
         let together: Vec<&Need> = chosen.iter().flat_map(|speaker| needs.of(*speaker)).collect();
+        let takes_part: BTreeSet<usize> = chosen.iter().map(|speaker| speaker.participant).collect();
         let mut all = Vec::new();
         for participant in 0..self.surroundings.participants.len() {
-            if chosen.iter().any(|speaker| speaker.participant == participant) {
+            if takes_part.contains(&participant) {
                 continue;
             }
             let best = needs
@@ -118,8 +143,8 @@ impl Trial<'_, '_> {
         all
     }
 
-    /// What is needed by the fewest who remove something, together with what is `tried` if that is anything: `None` if it is possible, or impossible whatever the others need, or
-    /// if the budget has ended.
+    /// The fewest needs that remove something: with those that are `tried`, if there are any. `None` if it is possible, or impossible
+    /// whatever is tried, or if the budget has ended.
     fn removed(&mut self, what: Eliminated, together: &[&Need], tried: &[&Need]) -> Option<Elimination> {
         let all: Vec<&Need> = together.iter().chain(tried).copied().collect();
         let failure = failure_of(&all, self.surroundings, self.budget).ok()??;

@@ -244,6 +244,21 @@ fn stated<'n>(members: &[Member], needs: &'n Needs, surroundings: &Surroundings<
     all.iter().filter(is_member).copied().collect()
 }
 
+/// Who needs something of formats, and does not say that it is about a list, has these on it.
+fn presupposed(core: &[&Need]) -> Option<Need> {
+    let formats: Vec<FormatKey> = core.iter().filter_map(|need| need.path.format.clone()).collect();
+    let is_list = |need: &&Need| matches!(need.what, Stated::Formats(_));
+    (!formats.is_empty() && !core.iter().any(is_list)).then(|| Need {
+        who: Speaker {
+            participant: 98,
+            function: 0,
+            alternative: 0,
+        },
+        path: Field::Format.into(),
+        what: Stated::Formats(formats),
+    })
+}
+
 fn check_conflicts(report: &Report, needs: &Needs, surroundings: &Surroundings<'_>) {
     let ReportKind::Conflict { conflicts, total } = &report.kind else {
         return;
@@ -259,12 +274,17 @@ fn check_conflicts(report: &Report, needs: &Needs, surroundings: &Surroundings<'
             .count();
         assert_eq!(core.len() + limits, conflict.members.len(), "{report}");
         assert_eq!(limits > 0, conflict.origin == LimitOrigin::System, "{report}");
-        assert!(!holds(&core, surroundings), "{report}");
+        let formats = presupposed(&core);
+        let with_formats = |some: &[&Need]| {
+            let some: Vec<&Need> = some.iter().copied().chain(&formats).collect();
+            holds(&some, surroundings)
+        };
+        assert!(!with_formats(&core), "{report}");
         for left_out in 0..core.len() {
             let mut fewer = core.clone();
             fewer.remove(left_out);
             assert!(
-                fewer.is_empty() || holds(&fewer, surroundings),
+                fewer.is_empty() || with_formats(&fewer),
                 "{left_out} is not needed:\n{report}"
             );
         }

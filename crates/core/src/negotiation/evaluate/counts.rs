@@ -42,13 +42,13 @@ impl Counts {
         })
     }
 
-    /// The bytes of all buffers of a size.
-    pub(super) fn total_bytes(
+    /// Checks the bytes of all buffers of a size.
+    pub(super) fn check_total(
         self,
         merged: &Merged,
         surroundings: &Surroundings<'_>,
         size_bytes: u64,
-    ) -> Result<u64, Failure> {
+    ) -> Result<(), Failure> {
         let path = || FieldPath::from(Field::MaxTotal);
         let total_bytes = size_bytes
             .checked_mul(self.total.into())
@@ -57,6 +57,6 @@ impl Counts {
         if total_bytes > most.min(surroundings.policy.max_total_bytes) {
             return Err(Failure::new(path(), FailureKind::Conflict));
         }
-        Ok(total_bytes)
+        Ok(())
     }
 }

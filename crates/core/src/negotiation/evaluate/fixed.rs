@@ -1,5 +1,6 @@
 //! One point out of what needs come to.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::caches::{Caching, Maintenance};
@@ -89,6 +90,7 @@ pub(crate) fn points<'a>(
         asked,
         counts,
         maintenance: Maintenance::of(&merged.roles),
+        known: RefCell::new(Vec::new()),
     };
     fixing.points()
 }
@@ -99,7 +101,11 @@ struct Fixing<'m, 'a> {
     asked: Asked,
     counts: Counts,
     maintenance: Maintenance,
+    /// What was found for memories that are taken so far.
+    known: RefCell<Vec<Known<'a>>>,
 }
+
+type Known<'a> = (Vec<(Record, u64)>, Vec<Placed<'a>>);
 
 impl<'a> Fixing<'_, 'a> {
     fn points(&self) -> Result<Vec<Fixed<'a>>, Failure> {
@@ -159,26 +165,41 @@ impl<'a> Fixing<'_, 'a> {
         };
         let plain = [(Record::new(), 1)];
         let taken = picture.as_ref().map_or(&plain[..], |picture| &picture.memories);
-        let memories =
-            sized(self.merged, taken, self.surroundings).map_err(|failure| (Stage::Memory, failure))?;
+        let memories = self.memories(taken, candidate)?;
         let size_bytes = memories.iter().map(|memory| memory.size_bytes).sum();
-        let total_bytes = self
-            .counts
-            .total_bytes(self.merged, self.surroundings, size_bytes)
-            .map_err(|failure| (Stage::Memory, failure))?;
-        let placed: Result<Vec<Placed<'a>>, Failure> = memories
-            .iter()
-            .map(|memory| self.placed(memory, candidate))
-            .collect();
-        let memories = placed.map_err(|failure| (Stage::Heaps, failure))?;
         Ok(Fixed {
             scarcity: memories.iter().map(|memory| memory.scarcity).sum(),
-            total_bytes,
+            // It was worked out before.
+            total_bytes: u64::saturating_mul(size_bytes, self.counts.total.into()),
             counts: self.counts,
             candidate: candidate.cloned(),
             picture,
             memories,
         })
+    }
+
+    /// Finds the sizes of memories and where they come from. Formats whose pictures are equally large have the same.
+    fn memories(
+        &self,
+        taken: &[(Record, u64)],
+        candidate: Option<&Rc<Candidate>>,
+    ) -> Result<Vec<Placed<'a>>, (Stage, Failure)> {
+        if let Some((_, known)) = self.known.borrow().iter().find(|(of, _)| of == taken) {
+            return Ok(known.clone());
+        }
+        let of_memory = |failure| (Stage::Memory, failure);
+        let memories = sized(self.merged, taken, self.surroundings).map_err(of_memory)?;
+        let size_bytes = memories.iter().map(|memory| memory.size_bytes).sum();
+        self.counts
+            .check_total(self.merged, self.surroundings, size_bytes)
+            .map_err(of_memory)?;
+        let placed: Result<Vec<Placed<'a>>, Failure> = memories
+            .iter()
+            .map(|memory| self.placed(memory, candidate))
+            .collect();
+        let placed = placed.map_err(|failure| (Stage::Heaps, failure))?;
+        self.known.borrow_mut().push((taken.to_vec(), placed.clone()));
+        Ok(placed)
     }
 
     /// Finds the heaps that suit: those that have enough first, the cheaper before the dearer, then by name.

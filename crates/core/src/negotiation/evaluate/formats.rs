@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Failure;
 use super::merged::join;
-use crate::constraints::{FormatKey, Record, Value};
+use crate::constraints::{FormatKey, Record, Scope, Value};
 use crate::negotiation::FieldPath;
 use crate::negotiation::needs::Need;
 
@@ -33,12 +33,8 @@ impl Candidate {
 
     /// Adds what is needed of this format.
     pub(super) fn join(&mut self, need: &Need, value: &Value) -> Result<(), Failure> {
-        use crate::constraints::Scope;
-        let path = FieldPath {
-            format: Some(self.key.clone()),
-            ..need.path.clone()
-        };
-        let record = match (path.plane, path.field.scope()) {
+        let field = need.path.field;
+        let record = match (need.path.plane, field.scope()) {
             (Some(plane), _) => {
                 if self.planes.len() <= plane {
                     self.planes.resize(plane + 1, Record::new());
@@ -48,20 +44,22 @@ impl Candidate {
             (None, Scope::Plane) => &mut self.every_plane,
             (None, _) => &mut self.image,
         };
-        join(record, &path, value)
+        join(record, field, value, || FieldPath {
+            format: Some(self.key.clone()),
+            ..need.path.clone()
+        })
     }
 
     /// What is needed of one plane altogether.
     pub(super) fn plane(&self, plane: usize) -> Result<Record, Failure> {
         let mut record = self.every_plane.clone();
         for (field, value) in self.planes.get(plane).into_iter().flat_map(Record::iter) {
-            let path = FieldPath {
+            join(&mut record, field, value, || FieldPath {
                 field,
                 format: Some(self.key.clone()),
                 plane: Some(plane),
                 extension: None,
-            };
-            join(&mut record, &path, value)?;
+            })?;
         }
         Ok(record)
     }
@@ -76,20 +74,14 @@ pub(super) fn restricted(formats: Option<&[Rc<Candidate>]>, list: &[FormatKey]) 
             .map(|key| Rc::new(Candidate::of(key.clone())))
             .collect();
     };
-    let (concrete, wild): (BTreeSet<&FormatKey>, BTreeSet<&FormatKey>) =
-        list.iter().partition(|key| key.is_concrete());
     let mut left = Vec::with_capacity(formats.len());
     for candidate in formats {
         if candidate.key.is_concrete() {
-            let suits = |key: &&&FormatKey| key.common(&candidate.key).is_some();
-            if concrete.contains(&candidate.key) || wild.iter().any(|key| suits(&key)) {
+            if list.iter().any(|key| covers(key, &candidate.key)) {
                 left.push(Rc::clone(candidate));
             }
         } else {
-            let common = concrete
-                .iter()
-                .chain(&wild)
-                .filter_map(|key| key.common(&candidate.key));
+            let common = list.iter().filter_map(|key| key.common(&candidate.key));
             left.extend(common.map(|key| {
                 Rc::new(Candidate {
                     key,
@@ -100,4 +92,10 @@ pub(super) fn restricted(formats: Option<&[Rc<Candidate>]>, list: &[FormatKey]) 
     }
     left.sort_by(|one, other| one.key.cmp(&other.key));
     left
+}
+
+/// Says whether everything that is said of one key holds for another.
+pub(super) fn covers(general: &FormatKey, key: &FormatKey) -> bool {
+    let same_format = general.fourcc.is_none() || general.fourcc == key.fourcc;
+    same_format && (general.tiling.is_none() || general.tiling == key.tiling)
 }

@@ -63,7 +63,7 @@ fn of<'a>(merged: &'a Merged, besides: &Record, bytes: u64) -> Result<Memory<'a>
         .map(|(field, value)| (field, value.clone()))
         .collect();
     for (field, value) in besides.iter() {
-        join(&mut fields, &FieldPath::from(field), value)?;
+        join(&mut fields, field, value, || FieldPath::from(field))?;
     }
     let units = merged
         .limits

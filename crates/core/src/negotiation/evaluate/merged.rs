@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::formats::{Candidate, restricted};
+use super::formats::{Candidate, covers, restricted};
 use super::{Failure, FailureKind};
 use crate::AccessMode;
 use crate::constraints::{
-    CpuUse, Extension, ExtensionKey, Field, FormatKey, MergeKind, Record, Scope, Unmergeable, Value, merge,
+    CpuUse, Extension, ExtensionKey, Field, MergeKind, Record, Scope, Unmergeable, Value, merge,
 };
 use crate::dma::{Coherency, DmaLimits, Translation, Window};
 use crate::negotiation::FieldPath;
@@ -131,7 +131,7 @@ impl Merged {
             _ if field == Field::NoSync => self.role(need.who, surroundings, |role| role.cannot_sync = true),
             _ => {}
         }
-        join(&mut self.fields, &need.path, value)
+        join(&mut self.fields, field, value, || need.path.clone())
     }
 
     fn add_extension(&mut self, need: &Need, extension: &Extension) -> Result<(), Failure> {
@@ -151,13 +151,23 @@ impl Merged {
             return Ok(());
         };
         let mut failure = None;
-        formats.retain_mut(|candidate| {
-            if !covers(key, &candidate.key) {
-                return true;
+        if key.is_concrete() {
+            // The list is in the order of keys.
+            if let Ok(place) = formats.binary_search_by(|candidate| candidate.key.cmp(key))
+                && let Err(why) = Rc::make_mut(&mut formats[place]).join(need, value)
+            {
+                formats.remove(place);
+                failure = Some(why);
             }
-            let outcome = Rc::make_mut(candidate).join(need, value);
-            outcome.map_err(|why| failure = Some(why)).is_ok()
-        });
+        } else {
+            formats.retain_mut(|candidate| {
+                if !covers(key, &candidate.key) {
+                    return true;
+                }
+                let outcome = Rc::make_mut(candidate).join(need, value);
+                outcome.map_err(|why| failure = Some(why)).is_ok()
+            });
+        }
         match failure {
             Some(failure) if formats.is_empty() => Err(failure),
             _ => Ok(()),
@@ -227,20 +237,17 @@ fn translation_of(who: Speaker, surroundings: &Surroundings<'_>) -> Option<Trans
     })
 }
 
-/// Says whether everything that is said of one key holds for another.
-fn covers(general: &FormatKey, key: &FormatKey) -> bool {
-    let same_format = general.fourcc.is_none() || general.fourcc == key.fourcc;
-    same_format && (general.tiling.is_none() || general.tiling == key.tiling)
-}
-
-/// Puts one more value into a record.
-pub(super) fn join(record: &mut Record, path: &FieldPath, value: &Value) -> Result<(), Failure> {
-    let field = path.field;
+/// Puts one more value into a record; `path` says where it is stated.
+pub(super) fn join(
+    record: &mut Record,
+    field: Field,
+    value: &Value,
+    path: impl FnOnce() -> FieldPath,
+) -> Result<(), Failure> {
     match record.get(field) {
         Some(before) if before == value => return Ok(()),
         Some(before) => {
-            let merged =
-                merge(field, before, value).map_err(|error| Failure::unmergeable(path.clone(), &error))?;
+            let merged = merge(field, before, value).map_err(|error| Failure::unmergeable(path(), &error))?;
             record.set(field, merged);
         }
         None => record.set(field, value.clone()),

@@ -118,7 +118,14 @@ fn merged(needs: &[&Need], surroundings: &Surroundings<'_>) -> Result<Merged, Fa
     let mut needs = needs.to_vec();
     needs.sort_by_key(|need| need.who);
     let mut merged = Merged::default();
-    merged.add_formats(needs.iter().copied())?;
+    // The shortest lists first, for the least work.
+    let is_list = |need: &&&Need| matches!(need.what, Stated::Formats(_));
+    let mut lists: Vec<&Need> = needs.iter().filter(is_list).copied().collect();
+    lists.sort_by_key(|need| match &need.what {
+        Stated::Formats(list) => list.len(),
+        _ => 0,
+    });
+    merged.add_formats(lists.into_iter())?;
     merged.drop_unsaid_formats();
     merged.add_fields(needs.iter().copied(), surroundings)?;
     Ok(merged)

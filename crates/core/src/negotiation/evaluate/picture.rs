@@ -1,8 +1,9 @@
 //! How a picture lies in memory: one exact layout.
 
 use super::formats::Candidate;
+use super::merged::join;
 use super::{Failure, FailureKind};
-use crate::constraints::{Field, Record, Rules, Size, StrideRule, Value};
+use crate::constraints::{Field, Record, Rules, Scope, Size, Sizes, StrideRule, Value};
 use crate::layout::{Fourcc, MAX_SIDE_PIXELS};
 use crate::negotiation::{FieldPath, PlanePlan};
 
@@ -76,8 +77,8 @@ impl<'a> Layout<'a> {
         let memory = picture.memories.len() - 1;
         let (of_memory, taken) = &mut picture.memories[memory];
         for (field, value) in record.iter() {
-            if field.scope() == crate::constraints::Scope::Memory {
-                super::merged::join(of_memory, &self.path(field, Some(plane)), value)?;
+            if field.scope() == Scope::Memory {
+                join(of_memory, field, value, || self.path(field, Some(plane)))?;
             }
         }
         let over = |field| self.fail(field, Some(plane), FailureKind::Overflow);
@@ -167,8 +168,7 @@ impl<'a> Layout<'a> {
             };
             sizes.push(Size { width, height });
         }
-        let allowed: Result<crate::constraints::Sizes, Failure> =
-            sizes.into_iter().map(|size| self.allowed(size)).collect();
+        let allowed: Result<Sizes, Failure> = sizes.into_iter().map(|size| self.allowed(size)).collect();
         Ok(allowed?.as_slice().to_vec())
     }
 

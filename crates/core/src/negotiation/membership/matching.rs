@@ -27,7 +27,7 @@ pub fn must_match(
     buffer: &ActualBuffer<'_>,
     model: &ActualBuffer<'_>,
     who: &Participant,
-) -> Result<(), Misfit> {
+) -> Result<(), Box<Misfit>> {
     let blame = || Blame {
         participant: Some(who.id),
         label: who.label.clone(),

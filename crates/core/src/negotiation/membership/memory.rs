@@ -27,7 +27,7 @@ pub(super) fn check_fields(memory: &ActualMemory<'_>, needs: &Record) -> Verdict
             (Field::Zeroed, _) => promised(guarantees.zeroed, field)?,
             (Field::Locked, _) => promised(guarantees.locked, field)?,
             (Field::Heaps, Value::Names(names)) => is_one_of(field, Some(memory.heap), names)?,
-            (Field::CacheModes, Value::Names(names)) if by_cpu || memory.cache_mode.is_some() => {
+            (Field::CacheModes, Value::Names(names)) if memory.cache_mode.is_some() => {
                 is_one_of(field, memory.cache_mode, names)?;
             }
             (Field::CpuAccess, _) if by_cpu => {
@@ -88,7 +88,8 @@ fn check_chunks(memory: &ActualMemory<'_>, chunk_bytes: u64) -> Verdict {
 
 /// Checks the size of a buffer, or of what a plane has for itself.
 pub(super) fn check_size(size_bytes: u64, needs: &Record) -> Verdict {
-    let rules: [(Field, fn(u64, u64) -> bool); 3] = [
+    type Rule = fn(u64, u64) -> bool;
+    let rules: [(Field, Rule); 3] = [
         (Field::MinSize, |have, need| have >= need),
         (Field::MaxSize, |have, need| have <= need),
         (Field::SizeAlign, |have, need| have.is_multiple_of(need)),

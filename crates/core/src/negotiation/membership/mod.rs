@@ -24,7 +24,7 @@ struct Unsuitable {
     need: Value,
 }
 
-type Verdict = Result<(), Unsuitable>;
+type Verdict = Result<(), Box<Unsuitable>>;
 
 /// Checks whether a buffer suits a participant as it is, and returns in which way each of its functions would work: the first that
 /// suits, as long as there are buffers enough for all of them.
@@ -52,7 +52,7 @@ type Verdict = Result<(), Unsuitable>;
 /// assert_eq!((misfit.who.label.as_ref(), misfit.path.field), ("display", Field::Windows));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn suits(buffer: &ActualBuffer<'_>, participant: &Participant) -> Result<Vec<Choice>, Misfit> {
+pub fn suits(buffer: &ActualBuffer<'_>, participant: &Participant) -> Result<Vec<Choice>, Box<Misfit>> {
     let functions: Vec<Ways<'_>> = participant
         .functions
         .iter()
@@ -86,7 +86,7 @@ impl<'a> Ways<'a> {
         buffer: &ActualBuffer<'_>,
         participant: &Participant,
         function: &'a Function,
-    ) -> Result<Self, Misfit> {
+    ) -> Result<Self, Box<Misfit>> {
         let mut suitable = Vec::new();
         let mut best_misfit = None;
         for alternative in &function.alternatives {
@@ -112,7 +112,7 @@ impl<'a> Ways<'a> {
         self.suitable.iter().copied().find(|(_, need)| *need <= free)
     }
 
-    fn too_few(&self, participant: &Participant, free: u64) -> Misfit {
+    fn too_few(&self, participant: &Participant, free: u64) -> Box<Misfit> {
         let fewest = self.suitable.iter().min_by_key(|(_, need)| *need);
         let unsuitable = Unsuitable::new(
             Field::Camping,
@@ -138,8 +138,8 @@ fn check(buffer: &ActualBuffer<'_>, alternative: &Alternative) -> Verdict {
 }
 
 impl Unsuitable {
-    fn new(field: Field, have: Value, need: Value) -> Self {
-        Self {
+    fn new(field: Field, have: Value, need: Value) -> Box<Self> {
+        Box::new(Self {
             path: FieldPath {
                 field,
                 format: None,
@@ -148,23 +148,23 @@ impl Unsuitable {
             },
             have,
             need,
-        }
+        })
     }
 
     /// The same of one format, and of a plane of it.
-    fn in_image(mut self, format: &FormatKey, plane: Option<usize>) -> Self {
+    fn in_image(mut self: Box<Self>, format: &FormatKey, plane: Option<usize>) -> Box<Self> {
         self.path.format = Some(format.clone());
         self.path.plane = plane;
         self
     }
 
-    fn of(self, who: Blame) -> Misfit {
-        Misfit {
+    fn of(self, who: Blame) -> Box<Misfit> {
+        Box::new(Misfit {
             who,
             path: self.path,
             have: self.have,
             need: self.need,
-        }
+        })
     }
 }
 

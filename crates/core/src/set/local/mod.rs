@@ -1,4 +1,4 @@
-//! Sets within one process: a [`SetMachine`](super::SetMachine) with buffers.
+//! Sets within one process: a [`SetMachine`] with buffers.
 //!
 //! | Type | What it is |
 //! |---|---|

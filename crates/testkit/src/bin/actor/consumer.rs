@@ -63,11 +63,7 @@ impl Audience {
             wharf_protocol::Policy::Block => Policy::Block,
             wharf_protocol::Policy::Latest => Policy::Latest,
         };
-        let options = JoinOptions {
-            contract: wharf::MoveContract::Movable,
-            depth: terms.depth,
-            policy,
-        };
+        let options = JoinOptions::new(terms.depth, policy);
         let asked_ns = now_ns();
         match session.join(&terms.token, options) {
             Ok(consumer) => {

@@ -60,6 +60,9 @@ fn intrude(socket: &Path, token: Token) -> Result<Vec<Attempt>, Failure> {
         policy: Policy::Latest,
         stream: None,
         contract: None,
+        needs: None,
+        participant: None,
+        wait_ms: None,
     };
     let (_, fds) = client.call(request, &[own.as_fd()], PATIENCE)?;
     let mut attempts = Vec::new();

@@ -1,0 +1,118 @@
+//! What a set says, in the protocol's words.
+
+use wharf_core::negotiation::{Blame, Blocker, Report};
+use wharf_core::set::{MoveFailure, SetError, SetFailure};
+use wharf_protocol::{BrokerError, MoveBlocker, Object, SeatRight, SetId};
+
+/// The longest report that is sent whole, in bytes of JSON; of a longer one only what matters most is.
+const MAX_REPORT_BYTES: usize = 256 << 10;
+
+/// A report as an error.
+pub(super) fn refused(report: Box<Report>, late: bool) -> BrokerError {
+    BrokerError::Refused {
+        report: Object(shortened(report)),
+        late,
+    }
+}
+
+/// As much of a report as a reply has room for.
+pub(super) fn shortened(mut report: Box<Report>) -> Box<Report> {
+    if size_bytes(&report) > MAX_REPORT_BYTES {
+        report.eliminated.clear();
+    }
+    if size_bytes(&report) > MAX_REPORT_BYTES {
+        report.relaxations.clear();
+    }
+    report
+}
+
+/// How long something is as JSON.
+pub(super) fn size_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+}
+
+/// An error of the set with this number.
+pub(super) fn broker_error(set: SetId, error: SetError) -> BrokerError {
+    match error {
+        SetError::NoSuchToken { .. } => BrokerError::TokenUnknown,
+        SetError::Denied { label, lacks } => BrokerError::SeatDenied {
+            label: label.into(),
+            lacks: SeatRight::of(lacks),
+        },
+        SetError::Used { .. } => BrokerError::TokenUsedUp,
+        SetError::NoPart { label, why } => BrokerError::NoPart {
+            label: label.into(),
+            reason: why.to_owned(),
+        },
+        SetError::Invalid(error) => BrokerError::invalid("participant", error.to_string()),
+        SetError::TooMany { what, most } => BrokerError::SetFull {
+            what: what.to_owned(),
+            most: most as u64,
+        },
+        SetError::Waiting { missing } => BrokerError::SetWaiting {
+            set,
+            missing: missing.into_iter().map(String::from).collect(),
+        },
+        SetError::Settling { doing } => settling(set, doing),
+        SetError::Sealed => BrokerError::SetSealed { set },
+        SetError::Stale { generation, current } => BrokerError::StaleGeneration { generation, current },
+        SetError::Refused(report) => refused(report, true),
+        SetError::NotMoved { who, reason, .. } => BrokerError::MoveFailed {
+            set,
+            generation: 0,
+            label: who.map(String::from).unwrap_or_default(),
+            pid: 0,
+            reason: reason.into(),
+        },
+        SetError::Over(failure) => over(set, failure),
+        error => BrokerError::NoPart {
+            label: String::new(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+pub(super) fn settling(set: SetId, doing: &str) -> BrokerError {
+    BrokerError::SetSettling {
+        set,
+        doing: doing.to_owned(),
+    }
+}
+
+/// Why a set is over.
+pub(super) fn over(set: SetId, failure: SetFailure) -> BrokerError {
+    match failure {
+        SetFailure::Report(report) => refused(report, false),
+        other => BrokerError::SetOver {
+            set,
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// What a move failed for, as the set is told.
+pub(super) fn move_failure(error: &BrokerError) -> MoveFailure {
+    match error {
+        BrokerError::MoveBusy { blockers, .. } => MoveFailure::Held(blockers.iter().map(held).collect()),
+        other => MoveFailure::Failed {
+            who: None,
+            errno: wharf_core::Errno::new(other.errno().raw_os_error()),
+            reason: other.to_string().into(),
+        },
+    }
+}
+
+fn held(blocker: &MoveBlocker) -> Blocker {
+    Blocker {
+        who: Blame {
+            participant: None,
+            label: blocker.label.as_str().into(),
+            pid: Some(blocker.pid),
+            device: None,
+            function: None,
+            alternative: None,
+            source: None,
+        },
+        reason: blocker.reason.to_string().into(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Negotiated sets: who gets what and when, and that nobody's death or nonsense harms those it should not. Contract: N, P5.
+
+mod deaths;
+mod limits;
+mod memory;
+mod moves;
+mod table;
