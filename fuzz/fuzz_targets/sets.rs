@@ -1,4 +1,4 @@
-//! What comes of a file that claims to describe a set of buffers.
+//! What a file that claims to describe a set of buffers leads to.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

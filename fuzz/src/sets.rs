@@ -1,18 +1,23 @@
-//! What comes of a file that claims to describe a set of buffers.
+//! What a file that claims to describe a set of buffers leads to.
 //!
-//! Promises: it never panics; every error says something; what is read passes the checks that
-//! programs' sets go through, says the same when it is written and read again, and can be put before a buffer.
+//! Promises: reading, checking and solving never panic; every error says something; a set that was read can be written and read
+//! again, passes the checks that programs' sets go through, and can be put before a buffer; the outcome does not depend on the order of
+//! participants and heaps; nothing that is printed steers a terminal.
 
 use wharf_core::constraints::{Constraints, Record, merge};
 use wharf_core::negotiation::{
-    ActualBuffer, ActualMemory, Guarantees, Neighbor, Participant, SetFile, exactly, suits,
+    ActualBuffer, ActualMemory, Guarantees, Neighbor, Participant, Plan, Problem, Report, SetFile, exactly, solve,
+    suits,
 };
 
 /// The size of the buffer that participants are put before, in bytes.
 const SIZE_BYTES: u64 = 1 << 20;
+/// More is the file's own wish to wait long.
+const MAX_MERGES: u64 = 2_000;
 
-/// Reads `file` as JSON if it begins with a brace, and as TOML otherwise. Returns how many participants it has, if it is right.
-pub fn check(file: &[u8]) -> Option<usize> {
+/// Reads a file, as JSON if it begins like it and else as TOML, and solves what it describes. Says whether it is a set and whether
+/// there is a plan.
+pub fn check(file: &[u8]) -> Option<bool> {
     let text = std::str::from_utf8(file).ok()?;
     let set = match read(text) {
         Ok(set) => set,
@@ -24,15 +29,20 @@ pub fn check(file: &[u8]) -> Option<usize> {
     again(&set);
     for participant in set.participants() {
         stands_before_a_buffer(participant);
-        for alternative in participant
-            .functions
-            .iter()
-            .flat_map(|function| &function.alternatives)
-        {
-            merges_with_itself(&alternative.constraints);
+        for function in &participant.functions {
+            for alternative in &function.alternatives {
+                merges_with_itself(&alternative.constraints);
+            }
         }
     }
-    Some(set.participants().len())
+    let outcome = solved(&set, false);
+    assert_eq!(outcome, solved(&set, true));
+    let shown = match &outcome {
+        Ok(plan) => plan.to_string(),
+        Err(report) => report.to_string() + &report.summary(),
+    };
+    assert!(!shown.replace('\n', "").contains(char::is_control), "{shown:?}");
+    Some(outcome.is_ok())
 }
 
 fn read(text: &str) -> Result<SetFile, String> {
@@ -48,7 +58,8 @@ fn again(set: &SetFile) {
     let json = serde_json::to_string(set).expect("sets can be written as JSON");
     assert_eq!(serde_json::from_str::<SetFile>(&json).as_ref().ok(), Some(set));
     let (participants, heaps) = (set.participants().to_vec(), set.heaps().to_vec());
-    let made = SetFile::new(set.name(), set.policy().clone(), participants, heaps);
+    let made = SetFile::new(set.name(), set.policy().clone(), participants, heaps)
+        .and_then(|made| made.with_late(set.late_policy(), set.late().to_vec()));
     assert_eq!(made.as_ref().ok(), Some(set));
 }
 
@@ -84,4 +95,21 @@ fn merges_with_itself(constraints: &Constraints) {
         }
         assert_eq!(record.merged(&Record::new()).as_ref(), Ok(record));
     }
+}
+
+fn solved(set: &SetFile, reversed: bool) -> Result<Plan, Box<Report>> {
+    let mut participants = set.participants().to_vec();
+    participants.extend(set.late().iter().cloned());
+    let mut heaps = set.heaps().to_vec();
+    let mut policy = set.policy().clone();
+    policy.max_merges = policy.max_merges.min(MAX_MERGES);
+    if reversed {
+        participants.reverse();
+        heaps.reverse();
+    }
+    solve(&Problem {
+        participants: &participants,
+        heaps: &heaps,
+        policy: &policy,
+    })
 }

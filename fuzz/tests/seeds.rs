@@ -30,12 +30,10 @@ fn broker_seeds_succeed_with_every_method() {
 }
 
 #[test]
-fn sets_are_read_or_refused() {
-    let files = seeds("sets");
-    let participants: Vec<usize> = files
+fn sets_have_plans_and_reports() {
+    let outcomes: BTreeSet<Option<bool>> = seeds("sets")
         .iter()
-        .filter_map(|file| wharf_fuzz::sets::check(file))
+        .map(|file| wharf_fuzz::sets::check(file))
         .collect();
-    assert_eq!((participants.len(), participants.iter().sum::<usize>()), (3, 8));
-    assert_eq!(files.len(), 5);
+    assert_eq!(outcomes, [None, Some(false), Some(true)].into());
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, value_parser};
+use clap::{ColorChoice, Parser, Subcommand, value_parser};
 use wharf_broker::Config;
 use wharf_broker::state::DEFAULT_QUOTA;
 use wharf_protocol::Amounts;
@@ -33,6 +33,27 @@ pub(crate) enum Command {
     /// A user who neither runs the broker nor is root sees only what is theirs. The connection that asks counts too: two
     /// file descriptors.
     Info(InfoArgs),
+    /// Work out which memory suits everybody in a set, or say who and what conflicts.
+    ///
+    /// The set is described in a file; nothing is allocated and no broker is needed. Those marked as late join one after the other,
+    /// once the others have memory. Ends with 0 if everybody is served, 3 if somebody is refused, 1 if the file is no set.
+    Solve(SetArgs),
+    /// Like solve, and say why: who decided what, what was not chosen and because of whom, and what each participant changes.
+    ///
+    /// The set is described in a file, as for solve. Ends like solve.
+    Explain(SetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetArgs {
+    /// The set, in TOML or JSON; - for stdin. sets/worked-example.toml is one
+    pub(crate) file: PathBuf,
+    /// Print JSON: {"plan": …} or {"report": …}, with everything that is known
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value_t = ColorChoice::Auto, value_enum)]
+    pub(crate) color: ColorChoice,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,11 @@ use std::io;
 use wharf_broker::{BindError, ServeError};
 use wharf_protocol::transport::{CallError, ConnectError};
 
+use crate::negotiate::{Mistake, Unread};
+
+/// The longest line, in characters.
+const MAX_LINE: usize = 1000;
+
 /// Why the command failed. Each ends it with exit code 1.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -33,15 +38,35 @@ pub(crate) enum Failure {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error("the broker's state cannot be written as JSON: {0}")]
+    #[error("it cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Unread(#[from] Unread),
+    #[error("{} is no set of buffers", file)]
+    NoSet {
+        /// Its name, as given.
+        file: String,
+        /// What is wrong; at least one.
+        mistakes: Vec<Mistake>,
+    },
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
 }
 
 impl Failure {
-    /// The failure and what caused it, without the line breaks that a path or a peer's text could bring in.
-    pub(crate) fn in_one_line(&self) -> String {
+    /// The failure in lines of one problem each.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::NoSet { file, mistakes } => {
+                let lines = mistakes.iter().map(|mistake| format!("{file}:{mistake}"));
+                lines.map(printable).collect()
+            }
+            other => vec![other.in_one_line()],
+        }
+    }
+
+    /// The failure and what caused it.
+    fn in_one_line(&self) -> String {
         let mut line = self.to_string();
         let mut source = self.unprinted_source();
         while let Some(cause) = source {
@@ -49,16 +74,25 @@ impl Failure {
             line.push_str(&cause.to_string());
             source = cause.source();
         }
-        line.replace(char::is_control, " ")
+        printable(line)
     }
 
     /// The cause, where the message does not contain it.
     fn unprinted_source(&self) -> Option<&dyn Error> {
         match self {
-            Self::Json(_) => None,
+            Self::Json(_) | Self::Unread(_) => None,
             other => other.source(),
         }
     }
+}
+
+/// The line without the line breaks that a path or a peer's text could bring in, and not longer than anybody reads.
+fn printable(line: String) -> String {
+    let mut shown: String = line.chars().take(MAX_LINE).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
+    }
+    shown.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -90,6 +124,20 @@ mod tests {
         let path = PathBuf::from("/run/two\nlines\u{1b}[2J");
         let failure = Failure::from(ConnectError::NotFound { path });
         assert!(!failure.in_one_line().contains(char::is_control));
+        let mistake = Mistake {
+            place: None,
+            path: "a\u{1b}[2J".to_owned(),
+            reason: "b\nc".to_owned() + &"d".repeat(1 << 20),
+        };
+        let failure = Failure::NoSet {
+            file: "e\rf".to_owned(),
+            mistakes: vec![mistake.clone(), mistake],
+        };
+        let lines = failure.lines();
+        assert_eq!(lines.len(), 2);
+        assert!(!lines.concat().contains(char::is_control));
+        assert!(lines[0].starts_with("e f: a [2J: b cd"), "{lines:?}");
+        assert!(lines[0].chars().count() <= MAX_LINE + 1);
         let error = BrokerError::ProtocolViolation {
             reason: "a\r\nb".to_owned(),
         };

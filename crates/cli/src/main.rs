@@ -6,7 +6,9 @@
 //! | `serve` | `wharf serve`: a broker as a daemon |
 //! | `listener` | which socket the broker serves: its own, or one that systemd passed |
 //! | `info` | `wharf info`: who is there and who holds what |
-//! | `failure` | why the command failed, in one line |
+//! | `negotiate` | `wharf solve` and `wharf explain`: memory for a set that a file describes |
+//! | `output` | what the command prints |
+//! | `failure` | why the command failed, in lines of one problem each |
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +16,8 @@ mod args;
 mod failure;
 mod info;
 mod listener;
+mod negotiate;
+mod output;
 mod serve;
 
 use std::io::Write;
@@ -22,17 +26,26 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
+use negotiate::{Answer, Depth};
+
+/// The exit code of a set in which somebody is refused.
+const REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Info(args) => info::run(&args),
+        Command::Serve(args) => serve::run(&args).map(|()| Answer::Done),
+        Command::Info(args) => info::run(&args).map(|()| Answer::Done),
+        Command::Solve(args) => negotiate::run(&args, Depth::What),
+        Command::Explain(args) => negotiate::run(&args, Depth::Why),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Answer::Done) => ExitCode::SUCCESS,
+        Ok(Answer::Refused) => ExitCode::from(REFUSED),
         Err(failure) => {
-            // Nobody is left to be told if stderr is gone.
-            let _ = writeln!(std::io::stderr(), "wharf: {}", failure.in_one_line());
+            for line in failure.lines() {
+                // Nobody is left to be told if stderr is gone.
+                let _ = writeln!(std::io::stderr(), "wharf: {line}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -65,5 +65,6 @@ pub use replies::{
 };
 pub use service::{GetInfo, GetInfoReply, GetInterfaceDescription, GetInterfaceDescriptionReply};
 pub use state::{
-    Amounts, BrokerState, GetStateReply, NegotiationState, SessionState, SetState, StreamState, UserState,
+    Amounts, BrokerState, GetStateReply, MoveState, NegotiationState, OldMemory, SessionState, SetState,
+    StreamState, UserState,
 };

@@ -95,6 +95,12 @@ pub struct SetState {
     pub sealed: bool,
     /// The sessions that imported it.
     pub importers: Vec<SessionId>,
+    /// Where it is being moved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<MoveState>,
+    /// The memory it had before that somebody still keeps, oldest first.
+    #[serde(default)]
+    pub old: Vec<OldMemory>,
     /// The stream that uses it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamId>,
@@ -115,6 +121,28 @@ pub struct NegotiationState {
     pub missing: Vec<String>,
     /// Everybody who has or had a seat.
     pub seats: Vec<SeatState>,
+}
+
+/// A move of a set to other memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct MoveState {
+    /// The generation it is moved to.
+    pub generation: u64,
+    /// The sessions whose turn it is to be ready for it, by ascending id.
+    pub waits_for: Vec<SessionId>,
+}
+
+/// Memory of a set that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct OldMemory {
+    /// Which generation it was.
+    pub generation: u64,
+    /// The size of all its buffers together, in bytes.
+    pub bytes: u64,
+    /// The sessions that have not released it, by ascending id.
+    pub kept_by: Vec<SessionId>,
 }
 
 /// One stream.

@@ -11,6 +11,6 @@ mod deadline;
 mod error;
 mod socket;
 
-pub use client::BlockingClient;
+pub use client::{BlockingClient, LateAnswer};
 pub use error::{CallError, ConnectError, SocketError};
 pub use socket::{PeerCredentials, Received, Socket};

@@ -7,9 +7,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
-use wharf_protocol::Method;
 use wharf_protocol::codec::decode_reply;
-use wharf_protocol::transport::{BlockingClient, CallError};
+use wharf_protocol::transport::{BlockingClient, CallError, LateAnswer};
+use wharf_protocol::{JoinStream, JoinStreamReply, LeaveStream, Method};
 
 /// How long a call on the broker may take before it counts as failed.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -89,7 +89,31 @@ impl Connection {
                 deadline: patience,
             });
         };
-        client.call(request, fds, until.saturating_duration_since(Instant::now()))
+        let outcome = client.call(request, fds, until.saturating_duration_since(Instant::now()));
+        let late = client.take_late();
+        drop(client);
+        late.iter().for_each(|late| self.decline(late));
+        outcome
+    }
+
+    /// Leaves the stream that a call was let into whose caller waits no more: everybody else would wait for it at each move.
+    fn decline(&self, late: &LateAnswer) {
+        if late.method != JoinStream::NAME {
+            return;
+        }
+        if let Ok(JoinStreamReply {
+            stream,
+            slot,
+            incarnation,
+            ..
+        }) = decode_reply(&late.message)
+        {
+            self.give_back(LeaveStream {
+                stream,
+                slot,
+                incarnation,
+            });
+        }
     }
 
     /// The client, once no other thread is calling; `None` when that takes too long.

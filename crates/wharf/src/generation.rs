@@ -1,7 +1,7 @@
 //! The buffers of one generation of a set, in this process.
 
 use crate::buffers::{Hold, export_all};
-use crate::connection::{Connection, SHORT_PATIENCE};
+use crate::connection::Connection;
 use crate::error::SessionError;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -116,7 +116,12 @@ impl Share {
     }
 
     /// Tells the broker that this participant has mapped a generation, or why it cannot.
-    pub(crate) fn ready(&self, number: u64, error: Option<String>) -> Result<(), CallError> {
+    pub(crate) fn ready(
+        &self,
+        number: u64,
+        error: Option<String>,
+        patience: Duration,
+    ) -> Result<(), CallError> {
         let request = ReadyGeneration {
             set: self.set,
             generation: number,
@@ -124,7 +129,7 @@ impl Share {
             seat: self.seat,
             error,
         };
-        self.connection.call_within(SHORT_PATIENCE, request, &[])?;
+        self.connection.call_within(patience, request, &[])?;
         Ok(())
     }
 }

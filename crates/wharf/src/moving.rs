@@ -232,13 +232,14 @@ impl Mover {
             }
             Err(trouble) => {
                 self.declined = number;
-                let _ = self.share.ready(number, Some(shortened(trouble.to_string())));
+                let reason = shortened(trouble.to_string());
+                let _ = self.share.ready(number, Some(reason), SHORT_PATIENCE);
             }
         }
     }
 
     fn announce(&mut self, number: u64) {
-        match self.share.ready(number, None) {
+        match self.share.ready(number, None, SHORT_PATIENCE) {
             Err(CallError::Timeout { .. }) => return self.retry_later(),
             Err(CallError::Broker(BrokerError::StaleGeneration { .. })) | Ok(()) => {}
             Err(_) => self.declined = number,

@@ -32,6 +32,8 @@ pub(super) struct OldGeneration {
     pub(super) generation: Generation,
     /// Who has not released it.
     pub(super) holders: BTreeSet<Participant>,
+    /// Whether it was sealed. If not, it was never shared, and whoever got it could write it. Contract: S5.
+    pub(super) sealed: bool,
 }
 
 /// Somebody who has a set, in one of its capacities.
@@ -49,6 +51,12 @@ impl Participant {
             Self::Importer(_) => Role::Importer,
             Self::Consumer(..) => Role::Consumer,
         }
+    }
+}
+
+impl OldGeneration {
+    fn is_for(&self, participant: Participant) -> bool {
+        self.sealed || participant == Participant::Owner
     }
 }
 
@@ -80,6 +88,14 @@ impl BufferSet {
             .chain(consumers)
             .collect()
     }
+
+    /// Whether a session has the set in any capacity.
+    pub(super) fn is_had_by(&self, session: SessionId, stream: &Stream) -> bool {
+        let mut members = stream.members.values();
+        self.owner == session
+            || self.importers.contains_key(&session)
+            || members.any(|member| member.session == session)
+    }
 }
 
 impl Machine {
@@ -110,6 +126,15 @@ impl Machine {
                 Ok(Participant::Consumer(seat.slot, seat.incarnation))
             }
             _ => Err(unknown),
+        }
+    }
+
+    /// The session behind a participant.
+    pub(super) fn session_of(&self, set: &BufferSet, participant: Participant) -> Option<SessionId> {
+        match participant {
+            Participant::Owner => Some(set.owner),
+            Participant::Importer(session) => Some(session),
+            Participant::Consumer(slot, _) => Some(self.stream_of(set)?.members.get(&slot)?.session),
         }
     }
 
@@ -186,6 +211,10 @@ impl Machine {
         for old in &mut set.old {
             old.holders.remove(&participant);
         }
+        // Should it come again, it comes without the memory.
+        if let Some(moving) = &mut set.moving {
+            moving.ready.remove(&participant);
+        }
         self.drop_released(id);
         self.advance_move(id);
     }
@@ -209,7 +238,8 @@ impl BufferSet {
         if number == self.current.number {
             return Ok(describe(&self.current));
         }
-        if let Some(old) = self.old.iter_mut().find(|old| old.generation.number == number) {
+        let old = self.old.iter_mut().find(|old| old.generation.number == number);
+        if let Some(old) = old.filter(|old| old.is_for(participant)) {
             old.holders.insert(participant);
             return Ok(describe(&old.generation));
         }

@@ -1,11 +1,15 @@
 //! What the broker tells about itself.
 
+use std::collections::BTreeSet;
+
 use wharf_protocol::{
-    BrokerError, BrokerState, GetInfoReply, GetInterfaceDescriptionReply, GetStateReply, INTERFACE, Reply,
-    SERVICE_INTERFACE, SessionId, SessionState, SetId, SetState, Slot, StreamId, StreamState, UserState,
+    BrokerError, BrokerState, GetInfoReply, GetInterfaceDescriptionReply, GetStateReply, INTERFACE,
+    MoveState, OldMemory, Reply, SERVICE_INTERFACE, SessionId, SessionState, SetId, SetState, Slot, StreamId,
+    StreamState, UserState,
 };
 
 use super::accounts::{CONNECTION, CONSUMER_PAGE, RUNNING_STREAM};
+use super::generations::Participant;
 use super::peers::Session;
 use super::sets::BufferSet;
 use super::stream::{Member, Stream};
@@ -56,7 +60,7 @@ impl Machine {
             uid: self.settings.uid,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        done(Reply::GetState(GetStateReply {
+        let mut state = GetStateReply {
             broker,
             sessions: sessions
                 .map(|(id, session)| self.describe_session(*id, session))
@@ -67,7 +71,30 @@ impl Machine {
                 .collect(),
             users: users.map(|(uid, used)| UserState { uid, used, limit }).collect(),
             truncated: false,
-        }))
+        };
+        state.sets.iter_mut().for_each(|set| self.describe_moves(set));
+        done(Reply::GetState(state))
+    }
+
+    /// Adds what a set is being moved to, what it was moved from, and who is waited for.
+    fn describe_moves(&self, state: &mut SetState) {
+        let Some(set) = self.sets.get(&state.set) else {
+            return;
+        };
+        let sessions = |who: &mut dyn Iterator<Item = Participant>| {
+            let sessions: BTreeSet<_> = who.filter_map(|who| self.session_of(set, who)).collect();
+            sessions.into_iter().collect()
+        };
+        state.moving = set.moving.as_ref().map(|moving| MoveState {
+            generation: moving.number,
+            waits_for: sessions(&mut self.missing(set).into_iter().map(|(who, _)| who)),
+        });
+        let old = set.old.iter().map(|old| OldMemory {
+            generation: old.generation.number,
+            bytes: old.generation.cost.bytes,
+            kept_by: sessions(&mut old.holders.iter().copied()),
+        });
+        state.old = old.collect();
     }
 
     fn describe_session(&self, id: SessionId, session: &Session) -> SessionState {
@@ -145,6 +172,8 @@ fn describe_set(id: SetId, set: &BufferSet) -> SetState {
         count: set.count(),
         sealed: set.sealed,
         importers: set.importers.keys().copied().collect(),
+        moving: None,
+        old: Vec::new(),
         stream: set.stream,
         negotiation: None,
     }

@@ -104,16 +104,8 @@ impl Machine {
         who: impl Iterator<Item = Participant>,
         reason: Hindrance,
     ) -> Vec<MoveBlocker> {
-        let session = |participant| match participant {
-            Participant::Owner => self.sessions.get(&set.owner),
-            Participant::Importer(session) => self.sessions.get(&session),
-            Participant::Consumer(slot, _) => {
-                let member = self.stream_of(set)?.members.get(&slot)?;
-                self.sessions.get(&member.session)
-            }
-        };
         let name = |participant: Participant| {
-            let session = session(participant)?;
+            let session = self.sessions.get(&self.session_of(set, participant)?)?;
             Some(MoveBlocker {
                 label: session.label.clone(),
                 pid: session.credentials.pid,

@@ -1,5 +1,7 @@
 //! A broker's state, as people read it.
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
@@ -27,13 +29,15 @@ pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
         title.replace(char::is_control, "\u{fffd}") + "\n" + remark(state),
         section("no sessions", &state.sessions, sessions),
         section("no buffer sets", &state.sets, |sets| self::sets(sets, &names)),
+        moves::moves(&state.sets, &names),
         section("no streams", &state.streams, |streams| {
             self::streams(streams, &names)
         }),
         section("no consumers", &members(&state.streams), consumers),
         section("nobody holds anything", &state.users, users),
     ];
-    sections.join("\n")
+    let sections = sections.into_iter().filter(|section| !section.is_empty());
+    sections.collect::<Vec<_>>().join("\n")
 }
 
 fn remark(state: &GetStateReply) -> &'static str {

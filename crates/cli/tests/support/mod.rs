@@ -1,6 +1,8 @@
 //! Real brokers and other real processes, each under the test kit's watchdog.
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+pub(crate) mod solving;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;

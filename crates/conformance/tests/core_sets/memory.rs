@@ -141,3 +141,16 @@ fn a_refused_declaration_gives_the_token_back() {
         .declare(participant("viewer", 1..=4, 0), &long());
     assert_eq!(viewer.unwrap().buffers(&long()).unwrap().number(), 1);
 }
+
+#[test]
+fn memory_that_comes_when_the_set_is_over_is_given_back() {
+    let machine = machine();
+    let heap = SoftHeap::new(&machine, "near");
+    let meanwhile = Arc::clone(&heap.meanwhile);
+    let stage = Stage::with(vec![heap], |config| config);
+    let camera = stage.join("camera", 1..=4, 2);
+    *meanwhile.lock().unwrap() = Some(Box::new(move || camera.fail()));
+    stage.root.seal().unwrap();
+    assert_eq!(stage.set.snapshot().status, SetStatus::Failed);
+    assert_eq!(machine.allocated_bytes(), 0);
+}

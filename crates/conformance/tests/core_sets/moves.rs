@@ -6,7 +6,7 @@ use std::thread;
 
 use wharf_core::dma::DmaLimits;
 use wharf_core::set::{Contents, SetConfig, SetError, SetStatus};
-use wharf_core::{AccessMode, Errno, Importer, Notice, Revocable};
+use wharf_core::{AccessMode, DataDirection, Errno, Importer, Notice, Revocable};
 use wharf_testkit::soft::SoftDevice;
 
 use crate::fake::participant;
@@ -53,6 +53,46 @@ fn buffers_move_with_their_contents_and_the_old_ones_are_stale() {
         assert_eq!(stage.machine.allocated_bytes(), 9 * PAGE);
         stage.machine.assert_clean();
     }
+}
+
+#[test]
+fn large_buffers_are_carried_to_their_last_byte() {
+    let stage = Stage::new();
+    let camera = stage.join("camera", 40..=50, 1);
+    stage.root.seal().unwrap();
+    let old = camera.buffers(&long()).unwrap();
+    let whole: Vec<u8> = (0..40 * PAGE).map(|at| (at % 251) as u8).collect(); // CAST: below 251.
+    let buffer = &old.buffer(0).unwrap()[0];
+    let window = buffer.begin_cpu_access(.., DataDirection::ToDevice).unwrap();
+    buffer
+        .vmap_unlocked(&long())
+        .unwrap()
+        .write_at(0, &whole)
+        .unwrap();
+    drop(window);
+    let new = stage.join("encoder", 45..=50, 0).buffers(&long()).unwrap();
+    let buffer = &new.buffer(0).unwrap()[0];
+    let _window = buffer.begin_cpu_access(.., DataDirection::FromDevice).unwrap();
+    let mut carried = vec![1; 45 * 4096];
+    buffer
+        .vmap_unlocked(&long())
+        .unwrap()
+        .read_at(0, &mut carried)
+        .unwrap();
+    assert!(carried[..whole.len()] == whole && carried[whole.len()..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_bystander_that_dies_during_a_move_is_not_waited_for() {
+    let machine = machine();
+    let heap = SoftHeap::new(&machine, "near");
+    let meanwhile = Arc::clone(&heap.meanwhile);
+    let (stage, camera, old) = Stage::with(vec![heap], |config| config).begun();
+    let viewer = stage.join("viewer", 1..=4, 0);
+    *meanwhile.lock().unwrap() = Some(Box::new(move || viewer.fail()));
+    let encoder = stage.join("encoder", 3..=4, 1);
+    assert_eq!(encoder.buffers(&long()).unwrap().number(), 2);
+    assert!(camera.check(&old).is_err());
 }
 
 #[test]

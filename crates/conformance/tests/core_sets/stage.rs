@@ -1,7 +1,7 @@
 //! A set with heaps of soft memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_core::negotiation::{HeapOffer, MemoryPlan};
@@ -24,6 +24,9 @@ pub(crate) enum Flaw {
     Empty,
 }
 
+/// Something that happens once.
+pub(crate) type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
 /// Memory of a soft machine.
 pub(crate) struct SoftHeap {
     pub(crate) machine: SoftMachine,
@@ -32,6 +35,8 @@ pub(crate) struct SoftHeap {
     pub(crate) is_dynamic: bool,
     /// How many more allocations go well.
     pub(crate) left: Arc<AtomicUsize>,
+    /// What happens, once, while it allocates.
+    pub(crate) meanwhile: Meanwhile,
 }
 
 impl SoftHeap {
@@ -42,6 +47,7 @@ impl SoftHeap {
             flaw: Flaw::None,
             is_dynamic: false,
             left: Arc::new(AtomicUsize::new(usize::MAX)),
+            meanwhile: Meanwhile::default(),
         }
     }
 }
@@ -52,6 +58,10 @@ impl SetHeap for SoftHeap {
     }
 
     fn allocate(&self, memory: &MemoryPlan) -> Result<DmaBuf, Refusal> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let size_bytes = match self.flaw {
             Flaw::None => memory.size_bytes,
             Flaw::TooSmall => memory.size_bytes - PAGE,

@@ -179,9 +179,12 @@ impl SetMachine {
         }
     }
 
-    /// Ends a phantom, whose place `by` takes.
+    /// Ends a phantom, whose place `by` takes, if it has not gone meanwhile.
     pub(super) fn replace_phantom(&mut self, phantom: Option<TokenId>, by: TokenId) {
-        let Some(phantom) = phantom else { return };
+        let is_there = |token: &TokenId| self.nodes.get(token).is_some_and(|node| node.is_phantom());
+        let Some(phantom) = phantom.filter(is_there) else {
+            return;
+        };
         self.set_standing(phantom, Standing::Released(None));
         self.forget_counts(phantom);
         let by = by.participant();

@@ -102,6 +102,7 @@ fn slack_does_not_count_where_none_is_given() {
         Err(Field::Camping)
     );
     world.slack = false;
+    world.shared_slack = 0;
     assert!(labels(&world, vec![Function::new("use", slack)]).is_ok());
 }
 

@@ -190,6 +190,57 @@ fn boundaries_are_crossed_where_nothing_forbids_it() {
 }
 
 #[test]
+fn runs_are_cut_as_the_device_sees_them() {
+    let contiguous = |align| Guarantees {
+        contiguous: true,
+        base_align_bytes: align,
+        ..Guarantees::default()
+    };
+    // At a boundary in physical memory, and in the middle between two for the device.
+    let windows = |some: wharf_core::dma::DmaLimitsBuilder| some.windows([0x8_0000..=u64::MAX]);
+    let offset = |offset_bytes| {
+        let camera = limits(|some| {
+            let some = windows(some).contiguous().boundary_mask(0xf_ffff);
+            some.translation(Translation::Direct { offset_bytes })
+        });
+        let low = Guarantees {
+            windows: Some([0x10_0000..=0xffff_ffff].into_iter().collect()),
+            ..contiguous(0x10_0000)
+        };
+        promised(&low, 0x10_0000, &camera)
+    };
+    assert_eq!(offset(0), Ok(()));
+    assert_eq!(offset(0x8_0000), Err(Field::Contiguous));
+    // A run that begins at an odd page is cut at a boundary after an odd number of pages.
+    let pairs = limits(|some| some.boundary_mask(0x3fff).length_granule_bytes(0x2000));
+    assert_eq!(
+        promised(&contiguous(0x1000), 0x4000, &pairs),
+        Err(Field::LengthGranule)
+    );
+    assert_eq!(promised(&contiguous(0x2000), 0x4000, &pairs), Ok(()));
+    // Two parts, each of them short.
+    let short = limits(|some| {
+        some.max_segments(2)
+            .max_segment_bytes(0x1_0000)
+            .boundary_mask(0xf_ffff)
+    });
+    assert_eq!(promised(&contiguous(PAGE), 0x1_0000, &short), Ok(()));
+    assert_eq!(
+        promised(&contiguous(PAGE), 0x1_2000, &short),
+        Err(Field::MaxSegments)
+    );
+    // A single chunk begins where the buffer begins.
+    let single = Guarantees {
+        chunk_bytes: 0x1_0000,
+        base_align_bytes: 0x2_0000,
+        ..Guarantees::default()
+    };
+    let aligned = limits(|some| some.segment_align_bytes(0x2_0000));
+    assert_eq!(promised(&single, 0x1_0000, &aligned), Ok(()));
+    assert_eq!(promised(&single, 0x2_0000, &aligned), Err(Field::SegmentAlign));
+}
+
+#[test]
 fn promises_and_sizes_that_mean_nothing_are_refused_too() {
     let nothing = Guarantees {
         chunk_bytes: 0,

@@ -5,4 +5,5 @@ mod counts;
 mod devices;
 mod matching;
 mod mutations;
+mod plans;
 mod support;

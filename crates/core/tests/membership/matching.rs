@@ -3,7 +3,7 @@
 use wharf_core::constraints::Field;
 use wharf_core::negotiation::{exactly, must_match, suits};
 
-use crate::support::{World, participant};
+use crate::support::{Spoil, World, participant};
 
 fn differs(spoil: fn(&mut World)) -> Option<Field> {
     let model = World::example();
@@ -18,12 +18,12 @@ fn differs(spoil: fn(&mut World)) -> Option<Field> {
 #[test]
 fn every_difference_is_named() {
     assert_eq!(differs(|_| {}), None);
-    let spoils: [(Field, fn(&mut World)); 13] = [
+    let spoils: [(Field, Spoil); 13] = [
         (Field::Format, |world| world.image = None),
         (Field::Format, |world| {
             world.image().format = "NV12:0x0000000000000001".parse().unwrap()
         }),
-        (Field::Format, |world| drop(world.image().planes.pop())),
+        (Field::Format, |world| world.image().planes.truncate(1)),
         (Field::RequiredSizes, |world| world.image().size.height -= 1),
         (Field::ColorSpaces, |world| world.image().color_space = None),
         (Field::Alpha, |world| world.image().alpha = None),
@@ -62,7 +62,7 @@ fn exact_needs_are_kept_by_the_buffer_itself() {
 fn exact_needs_are_not_kept_by_another() {
     let world = World::example();
     let exact = participant(exactly(&world.buffer()).unwrap());
-    let spoils: [fn(&mut World); 6] = [
+    let spoils: [Spoil; 6] = [
         |world| world.size_bytes += 4096,
         |world| world.image().size.height -= 1,
         |world| world.image().planes[0].stride_bytes += 8,

@@ -8,7 +8,7 @@ use wharf_core::dma::Coherency;
 use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{ActualMemory, Guarantees, Neighbor, suits};
 
-use crate::support::{LUMA, ROWS, SIZE, STRIDE, WIDTH, World, participant, stating};
+use crate::support::{LUMA, ROWS, SIZE, STRIDE, Spoil, WIDTH, World, participant, stating};
 
 type Statement = (Field, Value);
 
@@ -21,7 +21,7 @@ fn text(text: &str) -> Value {
 }
 
 /// For every field that is not about devices: a need that the example keeps exactly, and what breaks it.
-fn cases() -> Vec<(Statement, fn(&mut World))> {
+fn cases() -> Vec<(Statement, Spoil)> {
     let bytes = |number| Value::Bytes(number);
     let pixels = |number| Value::Pixels(number);
     let buffers = |number| Value::Buffers(number);
@@ -220,7 +220,7 @@ fn tail_of_a_plane_is_what_is_behind_its_rows() {
 
 #[test]
 fn picture_that_does_not_lie_in_its_memory_suits_nobody() {
-    let spoils: [(Field, fn(&mut World)); 6] = [
+    let spoils: [(Field, Spoil); 6] = [
         (Field::Size, |world| world.size_bytes -= 4096),
         (Field::Size, |world| world.image().planes[0].size_bytes -= 1),
         (Field::Size, |world| world.image().planes[1].memory = 1),
@@ -286,6 +286,14 @@ fn planes_with_memories_of_their_own_are_checked_each() {
     assert_eq!((misfit.path.field, misfit.path.plane), (Field::Heaps, Some(1)));
     let both = participant(stating(&[(Field::Contiguous, Value::Needed)]));
     assert_eq!(suits(&buffer, &both).unwrap_err().path.field, Field::Contiguous);
+}
+
+#[test]
+fn needs_of_a_plane_s_memory_do_not_concern_a_shared_one() {
+    let bank = Record::new().with(key::HEAPS, ["bank0"].into_iter().collect());
+    let image = ImageConstraints::new(Fourcc::NV12, Modifier::LINEAR).planes(vec![bank]);
+    let needs = participant(Constraints::builder().image(image).build().unwrap());
+    assert!(suits(&example().buffer(), &needs).is_ok());
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub(crate) const ROWS: u64 = 1088;
 pub(crate) const LUMA: u64 = STRIDE * ROWS;
 pub(crate) const SIZE: u64 = LUMA * 3 / 2;
 
+/// Makes something about it wrong.
+pub(crate) type Spoil = fn(&mut World);
+
 /// Everything of a buffer, for tests to change.
 #[derive(Clone)]
 pub(crate) struct World {

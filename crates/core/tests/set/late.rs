@@ -506,3 +506,21 @@ fn a_phantom_is_in_nobodys_way() {
     assert!(news.contains(&(old[1].get(), News::LeftOut)), "{news:?}");
     assert_eq!(play.set.plan().unwrap().count(), 3);
 }
+
+#[test]
+fn a_phantom_that_goes_while_its_place_is_taken_is_not_told_twice() {
+    let phantom = participant("encoder", 1..=8, 1).presence(Presence::Phantom);
+    let (mut play, old) = Play::begun(config(), [participant("camera", 4..=9, 2), phantom]);
+    let token = play.expect("a token");
+    let moving = play.declare(token, participant("encoder", 6..=8, 1));
+    assert_eq!(moving, Ok(Declared::Moving { to: 2 }));
+    play.set.fail(old[1]).unwrap();
+    let news = play.settle();
+    let told: Vec<&News> = news
+        .iter()
+        .filter(|(whom, _)| *whom == old[1].get())
+        .map(|(_, news)| news)
+        .collect();
+    assert_eq!(told, [&News::Lost]);
+    assert_eq!(play.set.want_buffers(token), Ok(2));
+}

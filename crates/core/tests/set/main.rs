@@ -11,6 +11,7 @@ mod leaving;
 mod listing;
 mod model;
 mod negotiated;
+mod negotiator;
 mod play;
 mod sealing;
 mod sysmem;

@@ -11,8 +11,9 @@ use super::{
 use crate::method::METHODS;
 use crate::{
     Amounts, BrokerError, BrokerState, EndReason, FailureDomain, FirstMap, Hindrance, LatePolicy, Member,
-    MoveBlocker, MoveContract, NegotiationState, ObjectKind, Policy, Resource, Role, Seat, SeatRight,
-    SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus, StreamState, Target, UserState,
+    MoveBlocker, MoveContract, MoveState, NegotiationState, ObjectKind, OldMemory, Policy, Resource, Role,
+    Seat, SeatRight, SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus, StreamState,
+    Target, UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
@@ -39,6 +40,8 @@ const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     SetContents::CUSTOM_TYPE,
     SetState::CUSTOM_TYPE,
     SetStatus::CUSTOM_TYPE,
+    MoveState::CUSTOM_TYPE,
+    OldMemory::CUSTOM_TYPE,
     StreamState::CUSTOM_TYPE,
     Target::CUSTOM_TYPE,
     UserState::CUSTOM_TYPE,

@@ -1,5 +1,6 @@
 //! Makes one call at a time and waits for its answer.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +25,7 @@ const READ_BYTES: usize = 4096;
 ///
 /// # Invariants
 ///
-/// Answers come in the order of the calls. `owed` counts those still to come, so that the answer to a call whose
+/// Answers come in the order of the calls. `owed` has the methods of those still to come, so that the answer to a call whose
 /// caller gave up is not taken for the answer to the next one.
 #[derive(Debug)]
 pub struct BlockingClient {
@@ -32,8 +33,18 @@ pub struct BlockingClient {
     decoder: Decoder<OwnedFd>,
     /// The end of the last call, if its caller gave up before all of it was written.
     unsent: Vec<u8>,
-    owed: usize,
+    owed: VecDeque<&'static str>,
+    late: Vec<LateAnswer>,
     broken: bool,
+}
+
+/// An answer that came after its caller had given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateAnswer {
+    /// The method called.
+    pub method: &'static str,
+    /// The answer, for [`decode_reply`]. The descriptors that came with it are closed.
+    pub message: Vec<u8>,
 }
 
 /// Why an exchange stopped, before it is known which method it is about.
@@ -66,7 +77,8 @@ impl BlockingClient {
             socket,
             decoder: Decoder::for_replies(),
             unsent: Vec::new(),
-            owed: 0,
+            owed: VecDeque::new(),
+            late: Vec::new(),
             broken: false,
         }
     }
@@ -122,6 +134,11 @@ impl BlockingClient {
         }
     }
 
+    /// The answers read since this was last asked to calls that were given up before: what they granted is to be given back.
+    pub fn take_late(&mut self) -> Vec<LateAnswer> {
+        std::mem::take(&mut self.late)
+    }
+
     /// Gives the connection up, so that the broker ends the session now and not when the last user of it is dropped.
     fn hang_up(&mut self) {
         self.broken = true;
@@ -141,7 +158,7 @@ impl BlockingClient {
             return Err(CallError::BrokerGone { method });
         }
         let until = Deadline::after(deadline);
-        let outcome = match self.send(message, fds, until) {
+        let outcome = match self.send((method, message), fds, until) {
             Ok(()) => self.receive(until),
             Err(Stop::Gone) => {
                 let parting = self.parting_error(until).ok_or(Stop::Gone);
@@ -164,15 +181,20 @@ impl BlockingClient {
         })
     }
 
-    fn send(&mut self, mut message: Vec<u8>, fds: &[BorrowedFd<'_>], until: Deadline) -> Result<(), Stop> {
-        if self.owed == 0 && self.decoder.next_message().is_some() {
+    fn send(
+        &mut self,
+        (method, mut message): (&'static str, Vec<u8>),
+        fds: &[BorrowedFd<'_>],
+        until: Deadline,
+    ) -> Result<(), Stop> {
+        if self.owed.is_empty() && self.decoder.next_message().is_some() {
             return Err(Stop::Protocol(
                 "the peer answered a call that was not made".to_owned(),
             ));
         }
         self.flush(until)?;
         let sent = self.write(&message, fds, until)?;
-        self.owed += 1;
+        self.owed.push_back(method);
         message.drain(..sent);
         self.unsent = message;
         self.flush(until)
@@ -197,19 +219,19 @@ impl BlockingClient {
         }
     }
 
-    /// Returns the answer to the last call; those to earlier calls, whose callers gave up, are dropped.
+    /// Returns the answer to the last call; those to earlier calls, whose callers gave up, are put aside.
     fn receive(&mut self, until: Deadline) -> Result<Message<OwnedFd>, Stop> {
         let mut descriptors_lost = false;
         loop {
             match self.decoder.next_message() {
-                Some(Ok(message)) => {
-                    self.owed -= 1;
-                    match self.owed {
-                        0 if descriptors_lost => return Err(Stop::DescriptorsLost(message.bytes)),
-                        0 => return Ok(message),
-                        _ => {}
-                    }
-                }
+                Some(Ok(message)) => match (self.owed.pop_front(), self.owed.len()) {
+                    (_, 0) if descriptors_lost => return Err(Stop::DescriptorsLost(message.bytes)),
+                    (_, 0) => return Ok(message),
+                    (method, _) => self.late.extend(method.map(|method| LateAnswer {
+                        method,
+                        message: message.bytes,
+                    })),
+                },
                 Some(Err(error)) => return Err(Stop::Protocol(error.to_string())),
                 None => descriptors_lost |= self.read(until)?,
             }
@@ -220,7 +242,7 @@ impl BlockingClient {
     fn parting_error(&mut self, until: Deadline) -> Option<Message<OwnedFd>> {
         loop {
             match self.decoder.next_message() {
-                Some(Ok(_)) if self.owed > 0 => self.owed -= 1,
+                Some(Ok(_)) if !self.owed.is_empty() => drop(self.owed.pop_front()),
                 Some(Ok(message)) => {
                     let read = decode_reply::<IgnoredAny>(&message.bytes);
                     return matches!(read, Err(ReplyError::Broker(_))).then_some(message);

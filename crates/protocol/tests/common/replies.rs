@@ -192,6 +192,8 @@ fn set() -> impl Strategy<Value = SetState> {
                     count,
                     sealed,
                     importers,
+                    moving: None,
+                    old: Vec::new(),
                     stream,
                     negotiation,
                 }
@@ -212,6 +214,21 @@ fn negotiation() -> impl Strategy<Value = NegotiationState> {
         missing,
         seats: Vec::new(),
     })
+}
+
+/// The moves of a set, and what they left.
+fn moved_set() -> impl Strategy<Value = SetState> {
+    let sessions = || vec(number().prop_map(SessionId), 0..3);
+    let moving = (number(), sessions()).prop_map(|(generation, waits_for)| MoveState {
+        generation,
+        waits_for,
+    });
+    let old = (number(), number(), sessions()).prop_map(|(generation, bytes, kept_by)| OldMemory {
+        generation,
+        bytes,
+        kept_by,
+    });
+    (set(), option::of(moving), vec(old, 0..3)).prop_map(|(set, moving, old)| SetState { moving, old, ..set })
 }
 
 fn stream() -> impl Strategy<Value = StreamState> {
@@ -257,7 +274,7 @@ pub(crate) fn get_state() -> impl Strategy<Value = GetStateReply> {
     (
         broker,
         vec(session(), 0..3),
-        vec(set(), 0..3),
+        vec(moved_set(), 0..3),
         vec(stream(), 0..3),
         vec(user(), 0..3),
         any::<bool>(),

@@ -63,13 +63,18 @@ impl BufferSet {
     ///
     /// [`SessionError::Call`], the set being as it was: `EBUSY` names who is pinned or silent, `EALREADY` when it is being moved,
     /// `EDQUOT`, `ENOMEM` and `EINVAL` as for [`Session::allocate`](crate::Session::allocate), `EIO` when somebody could not use the new
-    /// buffers, `ENOENT` when the set was imported. [`SessionError::Buffer`] when this process cannot map them.
+    /// buffers, `ENOENT` when the set was imported. [`SessionError::Buffer`] when this process cannot map them. After `ETIMEDOUT` the broker
+    /// may still go on with the move: [`BufferSet::refresh`] tells.
     pub fn reallocate(&mut self, to: &Reallocation<'_>, contents: Contents) -> Result<(), SessionError> {
+        if self.next.is_some() {
+            // It is not known yet what became of the move before.
+            self.refresh()?;
+        }
         let share = self.share.clone();
         let number = share.connection.ask(to.request(share.set))?.generation;
         self.prepare(number, contents)?;
         wait_for_commit(&share, number, Instant::now() + to.deadline + PATIENCE)
-            .inspect_err(|_| self.next = None)?;
+            .inspect_err(|error| self.give_up(error))?;
         self.switch();
         Ok(())
     }
@@ -140,7 +145,8 @@ impl BufferSet {
             Ok(next) => next,
             Err(error) => {
                 if !is_stale(&error) {
-                    let _ = self.share.ready(number, Some(shortened(error.to_string())));
+                    let reason = shortened(error.to_string());
+                    let _ = self.share.ready(number, Some(reason), PATIENCE);
                 }
                 return Err(error);
             }
@@ -148,9 +154,21 @@ impl BufferSet {
         if self.share.role == Role::Owner && contents == Contents::Keep {
             copy(&self.memory, &next);
         }
-        self.share.ready(number, None)?;
         self.next = Some(next);
-        Ok(())
+        match self.share.ready(number, None, PATIENCE) {
+            // The broker may have heard it, and nobody but the owner who mapped the buffers before can write them.
+            Err(CallError::Timeout { .. }) if self.share.role == Role::Owner => Ok(()),
+            outcome => outcome
+                .map_err(SessionError::from)
+                .inspect_err(|_| self.next = None),
+        }
+    }
+
+    /// Lets go of what was made ready for a move that has failed. If only the answer of the broker is missing, it may yet come into use.
+    fn give_up(&mut self, error: &SessionError) {
+        if matches!(error, SessionError::Call(CallError::Broker(_))) {
+            self.next = None;
+        }
     }
 
     fn switch(&mut self) {

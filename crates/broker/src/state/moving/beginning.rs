@@ -39,11 +39,14 @@ impl Machine {
         };
         let id = stream.set;
         let count = stream.promised().saturating_add(depth).saturating_add(1);
+        let Some(set) = self.sets.get(&id) else {
+            return Err(error);
+        };
+        // While its call waits, the caller's session could not go along.
         let deadline_ms = match stream.room_ms {
-            Some(room_ms) if count <= MAX_BUFFERS && stream.producer != caller.session => room_ms,
+            Some(room_ms) if count <= MAX_BUFFERS && !set.is_had_by(caller.session, stream) => room_ms,
             _ => return Err(error),
         };
-        let set = self.sets.get_mut(&id).ok_or(error)?;
         if set.moving.is_none() {
             let spec = MoveSpec {
                 size_bytes: set.current.size_bytes,
@@ -58,8 +61,13 @@ impl Machine {
                 waiting = operation;
                 Effect::Wait { peer }
             })?;
-            let moving = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut());
-            moving.into_iter().for_each(|moving| moving.joiners.push(waiting));
+            if let Some(moving) = self.sets.get_mut(&id).and_then(|set| set.moving.as_mut()) {
+                // Those who died meanwhile are not to pile up.
+                moving
+                    .joiners
+                    .retain(|joiner| self.operations.contains_key(joiner));
+                moving.joiners.push(waiting);
+            }
         }
         Ok(Answer::Later)
     }

@@ -21,7 +21,11 @@ impl Machine {
             plan: moving.spec.plan,
         };
         let generation = std::mem::replace(&mut set.current, next);
-        set.old.push(OldGeneration { generation, holders });
+        set.old.push(OldGeneration {
+            generation,
+            holders,
+            sealed: set.sealed,
+        });
         set.sealed = true;
         self.end_alarm(moving.operation);
         self.announce_move(id);

@@ -95,7 +95,7 @@ impl Machine {
     }
 
     /// Those a move waits for now, with their contracts.
-    pub(super) fn missing(&self, set: &BufferSet) -> Vec<(Participant, MoveContract)> {
+    pub(in crate::state) fn missing(&self, set: &BufferSet) -> Vec<(Participant, MoveContract)> {
         let Some(moving) = &set.moving else {
             return Vec::new();
         };

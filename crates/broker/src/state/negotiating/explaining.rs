@@ -103,6 +103,8 @@ impl Machine {
             sealed: false,
             importers: Vec::new(),
             stream: None,
+            moving: None,
+            old: Vec::new(),
             negotiation: Some(set.state()),
         };
         sets.map(describe).collect()

@@ -14,7 +14,7 @@ use crate::state::negotiating::NOBODY;
 use crate::state::operations::Work;
 use crate::state::sets::BufferSet;
 use crate::state::tokens::{MAX_TOKENS_PER_OBJECT, Object};
-use crate::state::{FdHandle, Machine};
+use crate::state::{FdHandle, Machine, PeerId};
 
 impl World {
     pub(super) fn audit(&self) {
@@ -127,22 +127,19 @@ impl World {
 }
 
 impl Machine {
+    /// The buffers of the sets that a peer owns.
+    pub(super) fn handles_owned_by(&self, peer: PeerId) -> BTreeSet<FdHandle> {
+        let owns = |set: &&BufferSet| {
+            self.sessions
+                .get(&set.owner)
+                .is_some_and(|owner| owner.peer == peer)
+        };
+        self.sets.values().filter(owns).flat_map(handles_of).collect()
+    }
+
     /// Every descriptor the machine owns, as often as it is referred to.
     fn handles(&self) -> Vec<FdHandle> {
-        let of_set = |set: &BufferSet| {
-            let old = set.old.iter().flat_map(|old| old.generation.buffers.clone());
-            let moving = set.moving.iter().flat_map(|moving| moving.buffers.clone());
-            let all: Vec<_> = set
-                .current
-                .buffers
-                .iter()
-                .copied()
-                .chain(old)
-                .chain(moving)
-                .collect();
-            all
-        };
-        let buffers = self.sets.values().flat_map(of_set);
+        let buffers = self.sets.values().flat_map(handles_of);
         let pages = self.streams.values().filter_map(|stream| stream.pages);
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
@@ -336,4 +333,12 @@ impl Machine {
             }
         }
     }
+}
+
+/// Every buffer of every generation of a set.
+fn handles_of(set: &BufferSet) -> Vec<FdHandle> {
+    let old = set.old.iter().map(|old| &old.generation.buffers);
+    let moving = set.moving.iter().map(|moving| &moving.buffers);
+    let all = [&set.current.buffers].into_iter().chain(old).chain(moving);
+    all.flatten().copied().collect()
 }

@@ -6,6 +6,7 @@ mod clients;
 mod info;
 mod limits;
 mod model;
+mod move_attacks;
 mod moves;
 mod operations;
 mod pages;

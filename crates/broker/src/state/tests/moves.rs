@@ -14,15 +14,15 @@ use crate::state::{DEFAULT_QUOTA, Effect, Event, FdRef, PeerId};
 
 /// Somebody who has a set.
 #[derive(Clone, Copy)]
-struct Share {
-    peer: PeerId,
-    set: SetId,
-    role: Role,
-    seat: Option<Seat>,
+pub(super) struct Share {
+    pub(super) peer: PeerId,
+    pub(super) set: SetId,
+    pub(super) role: Role,
+    pub(super) seat: Option<Seat>,
 }
 
 impl Share {
-    fn owner(peer: PeerId, set: SetId) -> Self {
+    pub(super) fn owner(peer: PeerId, set: SetId) -> Self {
         let (role, seat) = (Role::Owner, None);
         Self {
             peer,
@@ -32,7 +32,7 @@ impl Share {
         }
     }
 
-    fn take(
+    pub(super) fn take(
         &self,
         world: &mut World,
         generation: u64,
@@ -62,11 +62,11 @@ impl Share {
         world.call(self.peer, call).map(drop)
     }
 
-    fn ready(&self, world: &mut World, generation: u64) -> Result<(), BrokerError> {
+    pub(super) fn ready(&self, world: &mut World, generation: u64) -> Result<(), BrokerError> {
         self.say(world, generation, None)
     }
 
-    fn release(&self, world: &mut World, generation: u64) -> Result<(), BrokerError> {
+    pub(super) fn release(&self, world: &mut World, generation: u64) -> Result<(), BrokerError> {
         let (set, role, seat) = (self.set, self.role, self.seat);
         let call = ReleaseGeneration {
             set,
@@ -77,7 +77,7 @@ impl Share {
         world.call(self.peer, call).map(drop)
     }
 
-    fn news(&self, world: &mut World) -> (u64, Option<u64>) {
+    pub(super) fn news(&self, world: &mut World) -> (u64, Option<u64>) {
         let (set, role, seat) = (self.set, self.role, self.seat);
         match world.call(self.peer, GetGeneration { set, role, seat }) {
             Ok((Reply::GetGeneration(GetGenerationReply { current, offered }), _)) => (current, offered),

@@ -62,6 +62,8 @@ pub(super) struct World {
     /// Heaps that have nothing.
     pub(super) empty_heaps: BTreeSet<String>,
     incarnations: BTreeSet<Incarnation>,
+    /// Buffers that can still be mapped for writing by whoever gets them.
+    writable: BTreeSet<FdHandle>,
     last_fd: u64,
     pub(super) last_peer: u64,
     /// Everything the machine ever wanted.
@@ -106,6 +108,7 @@ impl World {
             failure: None,
             empty_heaps: BTreeSet::new(),
             incarnations: BTreeSet::new(),
+            writable: BTreeSet::new(),
             last_fd: 0,
             last_peer: 0,
             history: Vec::new(),
@@ -146,6 +149,7 @@ impl World {
             Effect::Reply { peer, reply, fds } => {
                 assert!(self.connected.contains(&peer), "reply to {peer:?}, which is gone");
                 fds.iter().for_each(|fd| self.check_fd(*fd));
+                self.check_writable(peer, &fds);
                 self.answers.entry(peer).or_default().push_back(Ok((reply, fds)));
             }
             Effect::Fail { peer, error } => {
@@ -211,6 +215,19 @@ impl World {
         }
     }
 
+    /// Nobody but the owner of a set gets buffers that can be written. Contract: S5.
+    fn check_writable(&self, peer: PeerId, fds: &[FdRef]) {
+        let owned: BTreeSet<_> = self.machine.handles_owned_by(peer);
+        for fd in fds {
+            if let FdRef::Held(buffer) = fd {
+                assert!(
+                    !self.writable.contains(buffer) || owned.contains(buffer),
+                    "{peer:?} gets {buffer:?}, which it could write"
+                );
+            }
+        }
+    }
+
     fn set_slot(&mut self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
         let page = self
             .status_pages
@@ -241,7 +258,7 @@ impl World {
         let failure = self.failure.clone();
         let report = match effect {
             Effect::Allocate { operation, count, .. } => {
-                let outcome = failure.map_or_else(|| Ok((0..count).map(|_| self.new_fd()).collect()), Err);
+                let outcome = failure.map_or_else(|| Ok(self.new_buffers(count)), Err);
                 Event::Allocated { operation, outcome }
             }
             Effect::AskHeap { operation, request } => self.ask_heap(operation, &request),
@@ -259,6 +276,9 @@ impl World {
                     buffers.iter().all(|buffer| self.fds.contains(buffer)),
                     "a buffer to seal is not held"
                 );
+                if failure.is_none() {
+                    self.writable.retain(|buffer| !buffers.contains(buffer));
+                }
                 Event::Sealed {
                     operation,
                     set,
@@ -278,6 +298,12 @@ impl World {
         self.reports.push_back(report);
     }
 
+    fn new_buffers(&mut self, count: u32) -> Vec<FdHandle> {
+        let buffers: Vec<_> = (0..count).map(|_| self.new_fd()).collect();
+        self.writable.extend(&buffers);
+        buffers
+    }
+
     fn ask_heap(&mut self, operation: OperationId, request: &HeapRequest) -> Event {
         let refusal = || HeapFailure {
             errno: wharf_core::Errno::ENOMEM,
@@ -285,7 +311,7 @@ impl World {
         };
         let outcome = match self.failure.is_some() || self.empty_heaps.contains(&request.heap) {
             true => Err(refusal()),
-            false => Ok((0..request.count).map(|_| self.new_fd()).collect()),
+            false => Ok(self.new_buffers(request.count)),
         };
         Event::HeapAnswered { operation, outcome }
     }

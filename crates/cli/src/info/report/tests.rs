@@ -1,5 +1,5 @@
 use super::*;
-use wharf_protocol::{Amounts, BrokerState, Incarnation, Policy, Slot, StreamId};
+use wharf_protocol::{Amounts, BrokerState, Incarnation, MoveState, OldMemory, Policy, Slot, StreamId};
 
 const LIMIT: Amounts = Amounts {
     bytes: 4 << 30,
@@ -74,6 +74,8 @@ fn busy() -> GetStateReply {
         count: 4,
         sealed: true,
         importers: vec![SessionId(2), SessionId(7)],
+        moving: None,
+        old: Vec::new(),
         stream: Some(StreamId(1)),
         negotiation: None,
     };
@@ -133,6 +135,29 @@ USER             MEMORY    BUFFERS  SESSIONS  STREAMS         FDS
 1000  31.6 MiB of 4 GiB  4 of 1024   2 of 64  1 of 64  12 of 4096
 ";
     assert_eq!(described(&busy()), expected);
+}
+
+#[test]
+fn moves_are_shown_with_whom_they_wait_for() {
+    let mut state = busy();
+    state.sets[0].generation = 2;
+    state.sets[0].moving = Some(MoveState {
+        generation: 3,
+        waits_for: vec![SessionId(2), SessionId(7)],
+    });
+    state.sets[0].old = vec![OldMemory {
+        generation: 1,
+        bytes: 33_177_600,
+        kept_by: vec![SessionId(1)],
+    }];
+    let expected = "
+SET  GENERATION  MEMORY             WAITS FOR
+  1           1  31.6 MiB replaced  session 1 camera
+  1           3  not in use yet     session 2 viewer, session 7
+
+STREAM ";
+    let text = described(&state);
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

@@ -88,7 +88,8 @@ fn check_chunks(memory: &ActualMemory<'_>, chunk_bytes: u64) -> Verdict {
 
 /// Checks the size of a buffer, or of what a plane has for itself.
 pub(super) fn check_size(size_bytes: u64, needs: &Record) -> Verdict {
-    let rules: [(Field, fn(u64, u64) -> bool); 3] = [
+    type Rule = fn(u64, u64) -> bool;
+    let rules: [(Field, Rule); 3] = [
         (Field::MinSize, |have, need| have >= need),
         (Field::MaxSize, |have, need| have <= need),
         (Field::SizeAlign, |have, need| have.is_multiple_of(need)),

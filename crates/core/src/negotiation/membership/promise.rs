@@ -28,7 +28,6 @@ pub(super) fn check(limits: &DmaLimits, promised: &Guarantees, size_bytes: u64) 
 /// Memory as it is promised.
 struct Promise {
     size_bytes: u64,
-    contiguous: bool,
     /// The length of the runs, at least, but for the last.
     chunk_bytes: u64,
     /// What the first byte lies at a multiple of.
@@ -55,7 +54,6 @@ impl Promise {
         let contiguous = promised.contiguous || size_bytes <= chunk_bytes;
         Self {
             size_bytes,
-            contiguous,
             chunk_bytes: if contiguous { size_bytes } else { chunk_bytes },
             base_bytes,
             run_bytes: if contiguous { base_bytes } else { chunk_bytes },
@@ -110,12 +108,12 @@ impl Promise {
         })?;
         let outcome = limits.check_storage(&in_one_run);
         outcome.map_err(|violation| Unsuitable::new(violation.field, violation.have, violation.need))?;
-        if coalesce || self.contiguous {
+        if coalesce {
             return Ok(());
         }
         self.check_granule(limits)?;
         let cut = Cut::of(limits);
-        self.check_count(limits, self.segments(|length| cut.from_boundary(length)))
+        self.check_count(limits, self.segments(|length| cut.after_boundary(length)))
     }
 
     fn check_granule(&self, limits: &DmaLimits) -> Verdict {
@@ -170,7 +168,7 @@ impl Cut {
     }
 
     /// Segments of a run that begins at a boundary.
-    fn from_boundary(&self, length: u128) -> u128 {
+    fn after_boundary(&self, length: u128) -> u128 {
         if length > self.block && self.inner == 0 {
             return u128::MAX;
         }
@@ -181,7 +179,7 @@ impl Cut {
     /// Segments of a run that begins at the worst multiple of a power of two.
     fn anywhere(&self, length: u128, align: u128) -> u128 {
         if align >= self.block {
-            self.from_boundary(length)
+            self.after_boundary(length)
         } else if length <= align {
             self.within_block(length)
         } else {

@@ -1,0 +1,14 @@
+//! What the command prints.
+
+use std::io::{self, Write};
+
+use crate::failure::Failure;
+
+/// Prints the text. That whoever reads it has seen enough is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}
