@@ -101,7 +101,7 @@ fn mistake(path: &Path, place: Option<(usize, usize)>, reason: &str) -> Mistake 
         _ => None,
     });
     let behind_field = |key| reason.strip_prefix(key)?.strip_prefix(": ");
-    let reason = keys.last().and_then(behind_field).unwrap_or(reason);
+    let reason = keys.next_back().and_then(behind_field).unwrap_or(reason);
     let is_root = path.iter().next().is_none();
     Mistake {
         place,

@@ -85,7 +85,7 @@ fn conflict<'n>(
         },
         minimal: shrunk.minimal && fewest.minimal,
         members: participants.collect(),
-        path,
+        path: *path,
     };
     if !limits.is_empty() {
         conflict.origin = LimitOrigin::System;

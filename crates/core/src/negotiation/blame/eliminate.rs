@@ -172,7 +172,7 @@ impl Trial<'_, '_> {
         let members = core.iter().filter(|need| need.who != NOBODY);
         Some(Elimination {
             what,
-            path,
+            path: *path,
             members: members.map(|need| Member::of(self.surroundings, need)).collect(),
         })
     }

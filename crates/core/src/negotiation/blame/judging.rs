@@ -66,7 +66,7 @@ pub(super) fn judge<'j, 'n: 'j>(
             _ => counted == Counted::All,
         };
         let failure = failure_of(needs, surroundings, budget)?.filter(counts);
-        Ok(failure.map(|failure| failure.path))
+        Ok(failure.map(|failure| *failure.path))
     }
 }
 

@@ -257,7 +257,10 @@ pub(super) fn join(
 
 impl Failure {
     pub(super) fn new(path: FieldPath, kind: FailureKind) -> Self {
-        Self { path, kind }
+        Self {
+            path: Box::new(path),
+            kind,
+        }
     }
 
     fn unmergeable(path: FieldPath, error: &Unmergeable) -> Self {

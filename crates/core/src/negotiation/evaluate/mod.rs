@@ -42,7 +42,7 @@ pub(crate) struct Point {
 /// Where needs fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub(crate) path: FieldPath,
+    pub(crate) path: Box<FieldPath>,
     pub(crate) kind: FailureKind,
 }
 
@@ -79,10 +79,7 @@ impl Budget {
         if self.spent <= self.limit {
             return Ok(());
         }
-        Err(Failure {
-            path: FieldPath::from(Field::Size),
-            kind: FailureKind::Budget,
-        })
+        Err(Failure::new(FieldPath::from(Field::Size), FailureKind::Budget))
     }
 }
 
