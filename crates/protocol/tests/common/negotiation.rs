@@ -260,7 +260,7 @@ pub(crate) fn await_buffers() -> impl Strategy<Value = AwaitBuffersReply> {
                 size_bytes,
                 count,
                 writable,
-                plan: Object(plan),
+                plan: Object(Box::new(plan)),
                 summary,
             },
         )
@@ -276,8 +276,8 @@ pub(crate) fn explain_set() -> impl Strategy<Value = ExplainSetReply> {
             heaps,
             missing,
             seats: Vec::new(),
-            plan: plan.map(Object),
-            report: report.map(Object),
+            plan: plan.map(|plan| Object(Box::new(plan))),
+            report: report.map(|report| Object(Box::new(report))),
             over,
         },
     )
@@ -286,6 +286,6 @@ pub(crate) fn explain_set() -> impl Strategy<Value = ExplainSetReply> {
 pub(crate) fn check_set() -> impl Strategy<Value = CheckSetReply> {
     (any::<bool>(), option::of(plan())).prop_map(|(moves, plan)| CheckSetReply {
         moves,
-        plan: plan.map(Object),
+        plan: plan.map(|plan| Object(Box::new(plan))),
     })
 }

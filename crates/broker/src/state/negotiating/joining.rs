@@ -80,13 +80,18 @@ impl Machine {
             let reason = "has declared nothing, or was left out".to_owned();
             return Err(BrokerError::NoPart { label, reason });
         };
-        if let Place::Member(..) = seat.place {
-            let reason = "is in a stream already".to_owned();
-            let label = self.label_of_seat(id, token);
-            return Err(BrokerError::NoPart { label, reason });
-        }
-        check_depth(declared, depth)?;
-        Ok(token)
+        let reason = match seat.place {
+            Place::Member(..) => "is in a stream already",
+            Place::Owner => "writes the buffers",
+            Place::Nowhere | Place::Importer => {
+                check_depth(declared, depth)?;
+                return Ok(token);
+            }
+        };
+        Err(BrokerError::NoPart {
+            label: self.label_of_seat(id, token),
+            reason: reason.to_owned(),
+        })
     }
 
     /// Makes a participant of somebody who comes with the stream, or looks how far that is.
