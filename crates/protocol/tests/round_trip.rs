@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wharf_protocol::codec::{
     ReplyError, decode_call, decode_reply, encode_call, encode_error, encode_oneway_call, encode_reply,
 };
-use wharf_protocol::{Done, Reply};
+use wharf_protocol::{BufferPlan, Done, Reply};
 
 /// Checks that a message ends with its only NUL, and returns it without.
 fn body(message: &[u8]) -> &[u8] {
@@ -20,6 +20,13 @@ fn body(message: &[u8]) -> &[u8] {
 }
 
 proptest! {
+    #[test]
+    fn plan_survives_its_way_as_text(plan in negotiation::plan()) {
+        let sent = BufferPlan::of(&plan, &plan.memories[0].heaps);
+        prop_assert!(sent.write().len() <= wharf_protocol::limits::MAX_PLAN_BYTES);
+        prop_assert_eq!(BufferPlan::read(&sent.write()), Some(sent));
+    }
+
     #[test]
     fn call_is_read_as_it_was_written(call in common::call()) {
         let incoming = decode_call(body(&encode_call(&call)?))?;
