@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, reason = "a step that fails fails the test")]
 
-mod common;
-
 use std::fmt::Write;
 
 use proptest::prelude::*;
@@ -117,13 +115,6 @@ fn text_of_a_generation_that_is_no_plan_has_no_layout() {
 }
 
 proptest! {
-    #[test]
-    fn plan_survives_its_way_as_text(plan in common::negotiation::plan()) {
-        let sent = BufferPlan::of(&plan, &plan.memories[0].heaps);
-        prop_assert!(sent.write().len() <= wharf_protocol::limits::MAX_PLAN_BYTES);
-        prop_assert_eq!(BufferPlan::read(&sent.write()), Some(sent));
-    }
-
     #[test]
     fn any_text_instead_of_needs_is_refused_or_read(text in ".{0,200}") {
         // Whatever it is: no panic, and nothing but an answer to its sender.

@@ -120,7 +120,7 @@ impl Negotiating {
                 "{id} moves for nobody"
             );
         }
-        let holders = self.holders.iter().flat_map(|(_, seats)| seats.iter().copied());
+        let holders = self.holders.values().flat_map(|seats| seats.iter().copied());
         assert_eq!(holders.collect::<BTreeSet<_>>(), held);
         assert!(self.holders.values().all(|seats| !seats.is_empty()));
         assert_eq!(
