@@ -8,8 +8,8 @@ use wharf_core::set::{FailureDomain, Rights, TokenId, TokenSpec, TokenStatus};
 use wharf_protocol::{BrokerError, CreateStream, JoinStream, MoveContract, Reply, SessionId, SetId};
 use wharf_stream::CONSUMER_PAGE_BYTES;
 
+use super::declaring::fewest_camping;
 use super::errors::{broker_error, settling};
-use super::seats::fewest_camping;
 use super::{Join, Place, Purpose, UNCLAIMED_AFTER_MS};
 use crate::state::pages::check_page;
 use crate::state::peers::Caller;
