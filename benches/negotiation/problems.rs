@@ -131,7 +131,7 @@ fn heap(number: usize) -> HeapOffer {
     HeapOffer {
         name: format!("heap {number}").into(),
         guarantees: Guarantees {
-            chunk_bytes: if number % 2 == 0 { 1 << 21 } else { 4096 },
+            chunk_bytes: if number.is_multiple_of(2) { 1 << 21 } else { 4096 },
             ..Guarantees::default()
         },
         cost: 10 - number as u32,

@@ -285,7 +285,7 @@ pub enum BrokerError {
     },
 
     /// The call is for participants, and the seat's holder is none. `EINVAL`.
-    #[error("'{label}' takes no part in the set: it {reason}")]
+    #[error("participant '{label}' takes no part in the set: it {reason}")]
     #[serde(rename = "dev.wharf.Broker.NoPart")]
     NoPart {
         /// What it is called.

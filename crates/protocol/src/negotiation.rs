@@ -130,7 +130,7 @@ pub struct AwaitBuffersReply {
     /// Whether the caller is the one who writes: it maps the buffers and says ReadyGeneration as their owner.
     pub writable: bool,
     /// What was decided, as `wharf_core::negotiation::Plan` is written.
-    pub plan: Object<Plan>,
+    pub plan: Object<Box<Plan>>,
     /// What everybody is told of the generation; see [`BufferPlan`](crate::BufferPlan).
     pub summary: String,
 }
@@ -169,10 +169,10 @@ pub struct ExplainSetReply {
     pub seats: Vec<SeatState>,
     /// What was decided for the memory there is, as `wharf_core::negotiation::Plan` is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Object<Plan>>,
+    pub plan: Option<Object<Box<Plan>>>,
     /// Why it failed, or why the last one to come late was refused, as `wharf_core::negotiation::Report` is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<Object<Report>>,
+    pub report: Option<Object<Box<Report>>>,
     /// Why the set is over, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<String>,
@@ -196,5 +196,5 @@ pub struct CheckSetReply {
     pub moves: bool,
     /// What would be decided anew, as `wharf_core::negotiation::Plan` is written; not given if the buffers there are suit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Object<Plan>>,
+    pub plan: Option<Object<Box<Plan>>>,
 }

@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::replies;
+use common::{negotiation, replies};
 use proptest::prelude::*;
 use wharf_protocol::codec::{
     ReplyError, decode_call, decode_reply, encode_call, encode_error, encode_oneway_call, encode_reply,
 };
-use wharf_protocol::{Done, Reply};
+use wharf_protocol::limits::MAX_PLAN_BYTES;
+use wharf_protocol::{BufferPlan, Done, Reply};
 
 /// Checks that a message ends with its only NUL, and returns it without.
 fn body(message: &[u8]) -> &[u8] {
@@ -45,6 +46,15 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn plan_survives_its_way_as_text(plan in negotiation::plan()) {
+        let sent = BufferPlan::of(&plan, &plan.memories[0].heaps);
+        prop_assert!(sent.write().len() <= MAX_PLAN_BYTES);
+        prop_assert_eq!(BufferPlan::read(&sent.write()), Some(sent));
+    }
+}
+
 /// One test per reply type.
 macro_rules! reply_round_trips {
     ($($test:ident: $strategy:path => $variant:path),+ $(,)?) => {
@@ -74,6 +84,12 @@ reply_round_trips! {
     take_generation_reply_is_read_as_it_was_written: replies::take_generation => Reply::TakeGeneration,
     get_generation_reply_is_read_as_it_was_written: replies::get_generation => Reply::GetGeneration,
     get_state_reply_is_read_as_it_was_written: replies::get_state => Reply::GetState,
+    create_set_reply_is_read_as_it_was_written: negotiation::create_set => Reply::CreateSet,
+    issue_seat_reply_is_read_as_it_was_written: negotiation::issue_seat => Reply::IssueSeat,
+    take_seat_reply_is_read_as_it_was_written: negotiation::take_seat => Reply::TakeSeat,
+    await_buffers_reply_is_read_as_it_was_written: negotiation::await_buffers => Reply::AwaitBuffers,
+    explain_set_reply_is_read_as_it_was_written: negotiation::explain_set => Reply::ExplainSet,
+    check_set_reply_is_read_as_it_was_written: negotiation::check_set => Reply::CheckSet,
     get_info_reply_is_read_as_it_was_written: replies::get_info => Reply::GetInfo,
     description_is_read_as_it_was_written: replies::description => Reply::GetInterfaceDescription,
 }
@@ -87,6 +103,8 @@ fn empty_replies_are_read_as_they_were_written() {
         Reply::EndStream(Done {}),
         Reply::ReadyGeneration(Done {}),
         Reply::ReleaseGeneration(Done {}),
+        Reply::SealSet(Done {}),
+        Reply::LeaveSeat(Done {}),
     ] {
         let message = encode_reply(&reply).unwrap();
         assert_eq!(body(&message), br#"{"parameters":{}}"#);

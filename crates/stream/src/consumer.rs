@@ -59,7 +59,7 @@ pub struct Consumer<O, R> {
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
-    /// Joins a stream with what the broker gave: `slot` (below [`MAX_CONSUMERS`]; another is never admitted) and `incarnation`, the
+    /// Joins a stream with what the broker gave: `slot` (below [`MAX_CONSUMERS`](crate::MAX_CONSUMERS); another is never admitted) and `incarnation`, the
     /// stream's ring and status pages, the most buffers it can have, and the `depth` and `policy` asked for. `page` is this consumer's
     /// own, zeroed.
     pub fn new(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use wharf_core::negotiation::ReportKind;
 use zlink::introspect::ReplyError as _;
 
 use super::*;
@@ -119,6 +120,57 @@ fn table() -> Vec<(BrokerError, Errno)> {
             Errno::STALE,
         ),
         (
+            BrokerError::Refused {
+                report: Object(Box::new(ReportKind::Budget { limit: 7 }.into())),
+                late: true,
+            },
+            Errno::TOOBIG,
+        ),
+        (
+            BrokerError::SetWaiting {
+                set: SetId(2),
+                missing: vec![text()],
+            },
+            Errno::AGAIN,
+        ),
+        (
+            BrokerError::SetSettling {
+                set: SetId(2),
+                doing: text(),
+            },
+            Errno::AGAIN,
+        ),
+        (
+            BrokerError::SetOver {
+                set: SetId(2),
+                reason: text(),
+            },
+            Errno::NODEV,
+        ),
+        (BrokerError::SetSealed { set: SetId(2) }, Errno::BUSY),
+        (BrokerError::SetNegotiated { set: SetId(2) }, Errno::OPNOTSUPP),
+        (
+            BrokerError::SeatDenied {
+                label: text(),
+                lacks: vec![SeatRight::Seal],
+            },
+            Errno::ACCESS,
+        ),
+        (
+            BrokerError::NoPart {
+                label: text(),
+                reason: text(),
+            },
+            Errno::INVAL,
+        ),
+        (
+            BrokerError::SetFull {
+                what: text(),
+                most: 3,
+            },
+            Errno::NOSPC,
+        ),
+        (
             BrokerError::AllocationFailed {
                 errno: 12,
                 reason: text(),
@@ -139,6 +191,19 @@ fn table() -> Vec<(BrokerError, Errno)> {
         (BrokerError::MethodNotImplemented { method: text() }, Errno::NOSYS),
         (BrokerError::InvalidParameter { parameter: text() }, Errno::INVAL),
     ]
+}
+
+#[test]
+fn conflict_is_busy_only_with_memory_that_is_there() {
+    let conflict = |late| {
+        let kind = ReportKind::Conflict {
+            conflicts: Vec::new(),
+            total: 0,
+        };
+        let report = Object(Box::new(kind.into()));
+        BrokerError::Refused { report, late }.errno()
+    };
+    assert_eq!((conflict(false), conflict(true)), (Errno::OPNOTSUPP, Errno::BUSY));
 }
 
 /// The full name under which an error travels.

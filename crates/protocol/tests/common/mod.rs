@@ -7,6 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use wharf_protocol::*;
 
+pub(crate) mod negotiation;
 pub(crate) mod replies;
 
 prop_compose! {
@@ -94,6 +95,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         }
         .into()),
         moves(),
+        negotiation::call(),
         Just(GetState {}.into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
@@ -215,6 +217,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         Just(Buffers),
         Just(Sessions),
         Just(Tokens),
+        Just(Sets),
         Just(Streams),
         Just(Fds)
     ]
@@ -273,5 +276,5 @@ pub(crate) fn broker_error() -> impl Strategy<Value = BrokerError> {
         text().prop_map(|method| MethodNotImplemented { method }),
         text().prop_map(|parameter| InvalidParameter { parameter }),
     ];
-    prop_oneof![plain, numbered, worded, move_error()]
+    prop_oneof![plain, numbered, worded, move_error(), negotiation::error()]
 }

@@ -8,7 +8,9 @@ use wharf_memory::{Deadline, WaitOutcome};
 use wharf_stream::status::{GenerationNews, Generations};
 use wharf_stream::{Claim, FrameInfo, MAX_BUFFERS, Policy};
 
-use crate::support::{ConsumerOf, Heap, Kind, ProducerOf, Stream, claim, on_both_kinds_of_page, publish};
+use crate::support::{
+    ConsumerOf, Heap, Kind, ProducerOf, Stream, claim, on_both_kinds_of_page, publish, publish_many,
+};
 
 const COUNT: usize = 4;
 
@@ -115,10 +117,10 @@ fn generation_is_over_when_nothing_of_it_is_in_hand_and_the_consumer_has_come_th
 /// Else one that goes along and claims nothing would make the producer keep the memory of every generation.
 fn frames_that_a_latest_consumer_will_not_claim_any_more_keep_no_buffers<K: Kind>() {
     let (_stream, mut producer, mut consumer) = moving::<K>(2, Policy::Latest);
-    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    publish_many(&mut producer, COUNT);
     producer.switch(2, 3);
     assert_eq!(producer.oldest_in_use(), 1, "it may claim the newest two");
-    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    publish_many(&mut producer, COUNT);
     assert_eq!(producer.oldest_in_use(), 2);
     let claim = claim(&mut consumer);
     assert_eq!(consumer.generation(&claim), 2);
@@ -126,10 +128,10 @@ fn frames_that_a_latest_consumer_will_not_claim_any_more_keep_no_buffers<K: Kind
 
 fn frame_beyond_the_buffers_that_is_held_keeps_them<K: Kind>() {
     let (_stream, mut producer, mut consumer) = moving::<K>(1, Policy::Latest);
-    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    publish_many(&mut producer, COUNT);
     let last = claim(&mut consumer);
     producer.switch(2, 2);
-    (0..COUNT).for_each(|_| drop(publish(&mut producer)));
+    publish_many(&mut producer, COUNT);
     assert_eq!((last.buffer, producer.oldest_in_use()), (3, 1));
     consumer.release(last.buffer);
     assert_eq!(producer.oldest_in_use(), 2);

@@ -3,6 +3,7 @@
 use crate::pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use wharf_core::negotiation::Participant;
 use wharf_protocol::{Policy, Token};
 
 /// An order, and the report that answers it when all is well.
@@ -26,6 +27,32 @@ pub enum Order {
     Feed,
     /// Producer: allocates buffers and starts a stream. `Done` or `Refused`.
     Open(ProducerTerms),
+    /// Producer or consumer: takes a seat of a negotiated set. `Done` or `Refused`.
+    TakeSeat {
+        /// What stands for the seat.
+        token: Token,
+        /// What it needs.
+        needs: Box<Participant>,
+    },
+    /// Whoever has a seat: gets the buffers, and keeps them. `Done` or `Refused`.
+    TakeBuffers {
+        /// How long to wait, in milliseconds.
+        patience_ms: u64,
+    },
+    /// Producer with a seat: gets the buffers, and starts a stream in them. `Done` or `Refused`.
+    OpenSeated {
+        /// How long to wait, in milliseconds.
+        patience_ms: u64,
+        /// What to fill frames with.
+        pattern: Pattern,
+    },
+    /// Consumer: joins a stream over a negotiated set with needs of its own and goes on receiving. `Done` or `Refused`.
+    JoinWith {
+        /// How it takes part.
+        terms: ConsumerTerms,
+        /// What it needs.
+        needs: Box<Participant>,
+    },
     /// Producer: makes a token for this many uses. `Token` or `Refused`.
     IssueToken {
         /// How many.

@@ -11,6 +11,7 @@ mod contention;
 mod few_descriptors;
 mod late_joiners;
 mod moves;
+mod negotiation;
 mod no_copies;
 mod producer_kills;
 mod read_only;

@@ -39,8 +39,8 @@ impl From<ExplainSetReply> for SetExplanation {
             heaps: reply.heaps,
             missing: reply.missing,
             seats: reply.seats,
-            plan: reply.plan.map(wharf_protocol::Object::into_inner),
-            report: reply.report.map(wharf_protocol::Object::into_inner),
+            plan: reply.plan.map(|plan| *plan.into_inner()),
+            report: reply.report.map(|report| *report.into_inner()),
             over: reply.over,
         }
     }
@@ -61,8 +61,8 @@ impl From<CheckSetReply> for Fit {
     fn from(reply: CheckSetReply) -> Self {
         match reply.plan {
             None => Self::Fits,
-            Some(plan) if reply.moves => Self::Moves(Box::new(plan.into_inner())),
-            Some(plan) => Self::Plans(Box::new(plan.into_inner())),
+            Some(plan) if reply.moves => Self::Moves(plan.into_inner()),
+            Some(plan) => Self::Plans(plan.into_inner()),
         }
     }
 }

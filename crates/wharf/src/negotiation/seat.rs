@@ -150,7 +150,7 @@ impl Seat {
         let described = (name, reply.generation, summary);
         let hold = Arc::clone(&self.hold);
         let buffers = BufferSet::adopt_negotiated(hold, reply.writable, described, (fds, reply.size_bytes))?;
-        self.plan = Some(Box::new(reply.plan.into_inner()));
+        self.plan = Some(reply.plan.into_inner());
         Ok(buffers)
     }
 

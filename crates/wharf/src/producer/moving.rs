@@ -56,7 +56,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`SessionError::Call`] when it came to nothing: `EBUSY` names who did not answer in time, `EIO` who could not use the buffers;
-    /// `ESTALE` when there was no such move or another one failed since.
+    /// `ESTALE` when there was no such move, another one failed since, or the buffers were replaced and given back since.
     pub fn is_moved(&self, generation: u64) -> Result<bool, SessionError> {
         let set = self.mover.share().set;
         Ok(self.connection.ask(GetMove { set, generation })?.committed)

@@ -62,7 +62,7 @@ impl Machine {
             (true, true) => return Err(BrokerError::SetSealed { set: call.set }),
             _ => {}
         }
-        let plan = set.machine.plan().cloned();
+        let plan = set.machine.plan().cloned().map(Box::new);
         let reply = AwaitBuffersReply {
             name: memory.name.clone(),
             generation,

@@ -48,7 +48,7 @@ impl Machine {
         let caller = self.caller(peer)?;
         let set = self.visible_set(caller, call.set)?;
         let state = set.state();
-        let plan = set.machine.plan().cloned().map(Object);
+        let plan = set.machine.plan().cloned().map(|plan| Object(Box::new(plan)));
         let report = set.machine.last_report().cloned();
         let mut reply = ExplainSetReply {
             name: set.name.clone(),
@@ -58,7 +58,7 @@ impl Machine {
             missing: state.missing,
             seats: state.seats,
             plan,
-            report: report.map(|report| Object(*shortened(Box::new(report)))),
+            report: report.map(|report| Object(shortened(Box::new(report)))),
             over: set.machine.failure().map(ToString::to_string),
         };
         if size_bytes(&reply) > wharf_protocol::limits::MAX_REPLY_BYTES / 2
@@ -79,7 +79,7 @@ impl Machine {
             Prospect::Late(Joining::Fits { .. }) => (false, None),
             Prospect::Late(Joining::Move { plan, .. }) => (true, Some(plan)),
         };
-        let plan = plan.map(|plan| Object(*plan));
+        let plan = plan.map(Object);
         done(Reply::CheckSet(CheckSetReply { moves, plan }))
     }
 

@@ -8,8 +8,8 @@ use wharf_core::set::{FailureDomain, Rights, TokenId, TokenSpec, TokenStatus};
 use wharf_protocol::{BrokerError, CreateStream, JoinStream, MoveContract, Reply, SessionId, SetId};
 use wharf_stream::CONSUMER_PAGE_BYTES;
 
+use super::declaring::fewest_camping;
 use super::errors::{broker_error, settling};
-use super::seats::fewest_camping;
 use super::{Join, Place, Purpose, UNCLAIMED_AFTER_MS};
 use crate::state::pages::check_page;
 use crate::state::peers::Caller;
@@ -80,13 +80,18 @@ impl Machine {
             let reason = "has declared nothing, or was left out".to_owned();
             return Err(BrokerError::NoPart { label, reason });
         };
-        if let Place::Member(..) = seat.place {
-            let reason = "is in a stream already".to_owned();
-            let label = self.label_of_seat(id, token);
-            return Err(BrokerError::NoPart { label, reason });
-        }
-        check_depth(declared, depth)?;
-        Ok(token)
+        let reason = match seat.place {
+            Place::Member(..) => "is in a stream already",
+            Place::Owner => "writes the buffers",
+            Place::Nowhere | Place::Importer => {
+                check_depth(declared, depth)?;
+                return Ok(token);
+            }
+        };
+        Err(BrokerError::NoPart {
+            label: self.label_of_seat(id, token),
+            reason: reason.to_owned(),
+        })
     }
 
     /// Makes a participant of somebody who comes with the stream, or looks how far that is.

@@ -1,6 +1,6 @@
-//! The memory of negotiated sets: asking heaps, putting it into use, moving, giving it up.
+//! The memory of negotiated sets: asking heaps, putting it into use, giving it up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wharf_core::Errno;
 use wharf_core::constraints::{Field, Value};
@@ -9,14 +9,13 @@ use wharf_core::set::{AllocationFailure, SetStatus};
 use wharf_protocol::limits::MAX_BUFFERS;
 use wharf_protocol::{Amounts, BrokerError, BufferPlan, EndReason, SessionId, SetId};
 
-use super::errors::move_failure;
 use super::{Place, Purpose};
 use crate::state::accounts::cost_of_buffers;
 use crate::state::event::{HeapFailure, HeapRequest};
 use crate::state::generations::Generation;
-use crate::state::moving::{Move, MoveSpec, Phase};
+use crate::state::moving::MoveSpec;
 use crate::state::sets::BufferSet;
-use crate::state::{Effect, FdHandle, Machine, OperationId, PeerId, next};
+use crate::state::{Effect, FdHandle, Machine, OperationId, PeerId};
 
 /// The owner of a set that nobody writes: no session.
 pub(in crate::state) const NOBODY: SessionId = SessionId(0);
@@ -34,8 +33,8 @@ pub(super) struct Allocation {
 /// Memory that is not in use yet.
 #[derive(Debug)]
 pub(super) struct Memory {
-    generation: u64,
-    spec: MoveSpec,
+    pub(super) generation: u64,
+    pub(super) spec: MoveSpec,
     pub(super) cost: Amounts,
     pub(super) buffers: Vec<FdHandle>,
 }
@@ -252,100 +251,11 @@ impl Machine {
         }
     }
 
-    /// Begins to move the buffers to memory that has been allocated.
-    pub(super) fn begin_negotiated_move(&mut self, id: SetId, to: u64) {
-        let memory = self.negotiating.set_mut(id).ok();
-        let memory = memory.and_then(|set| set.memory.take_if(|memory| memory.generation == to));
-        let Some(memory) = memory else { return };
-        if let Err(error) = self.can_move(id, memory.spec.count) {
-            self.release_memory(id, memory);
-            return self.not_moved(id, to, error);
-        }
-        let operation = OperationId(next(&mut self.counters.operation));
-        let Some(set) = self.sets.get_mut(&id) else { return };
-        set.newest = to;
-        set.moving = Some(Move {
-            number: to,
-            spec: memory.spec,
-            cost: memory.cost,
-            operation,
-            phase: Phase::Owner,
-            buffers: memory.buffers,
-            joiners: Vec::new(),
-            ready: BTreeSet::new(),
-        });
-        self.moves.insert(operation, id);
-        if let Ok(set) = self.negotiating.set_mut(id) {
-            set.moving_to = Some(to);
-            let after_ms = set.move_deadline_ms;
-            self.effects.push(Effect::SetAlarm { operation, after_ms });
-        }
-        self.announce_move(id);
-    }
-
-    fn can_move(&self, id: SetId, count: u32) -> Result<(), BrokerError> {
-        let set = self.sets.get(&id).ok_or(BrokerError::NoSuchSet { id })?;
-        self.check_movable(id, set, count)?;
-        if set.owner != NOBODY && set.sealed {
-            return Ok(());
-        }
-        let reason = "nobody who could write new buffers is there, or has mapped the present ones";
-        Err(BrokerError::MoveFailed {
-            set: id,
-            generation: set.current.number,
-            label: "the one who writes".to_owned(),
-            pid: 0,
-            reason: reason.to_owned(),
-        })
-    }
-
-    fn release_memory(&mut self, id: SetId, memory: Memory) {
+    pub(super) fn release_memory(&mut self, id: SetId, memory: Memory) {
         if let Ok(set) = self.negotiating.set(id) {
             self.accounts.release(set.uid, memory.cost);
         }
         self.drop_handles(memory.buffers);
-    }
-
-    /// Tells a set that its move came to nothing, and why.
-    fn not_moved(&mut self, id: SetId, to: u64, error: BrokerError) {
-        let Ok(set) = self.negotiating.set_mut(id) else {
-            return;
-        };
-        let newcomer = set.machine.newcomer();
-        let failure = move_failure(&error);
-        let is_busy = matches!(error, BrokerError::MoveBusy { .. });
-        let _ = set.machine.not_moved(to, failure);
-        if let (Some(newcomer), false) = (newcomer, is_busy) {
-            self.note_refusal(id, newcomer, error);
-        }
-        self.follow_orders(id);
-    }
-
-    /// Looks what became of a move, and tells the set.
-    pub(super) fn settle_move(&mut self, id: SetId) {
-        let Some(set) = self.negotiating.sets.get_mut(&id) else {
-            return;
-        };
-        let Some(to) = set.moving_to else { return };
-        let (is_over, current, failed) = match self.sets.get(&id) {
-            Some(set) => (set.moving.is_none(), set.current.number, set.failed.clone()),
-            None => (true, 0, None),
-        };
-        if !is_over {
-            return;
-        }
-        set.moving_to = None;
-        if current == to {
-            let _ = set.machine.moved(to);
-            self.follow_orders(id);
-        } else {
-            let failed = failed.filter(|(number, _)| *number == to);
-            let gone = BrokerError::StaleGeneration {
-                generation: to,
-                current,
-            };
-            self.not_moved(id, to, failed.map_or(gone, |(_, error)| error));
-        }
     }
 
     /// Gives up a generation, whatever became of it. One that was replaced goes when nobody has it any more.

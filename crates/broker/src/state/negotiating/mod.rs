@@ -7,9 +7,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `seats` | making sets, issuing, taking and leaving seats |
+//! | `declaring` | what participants need, and who is told when that is nonsense |
 //! | `buffers` | who gets the buffers, and when |
 //! | `joining` | streams over negotiated sets, and whoever comes late to them |
-//! | `orders`, `memory` | what the set wants done: memory, moves, an end |
+//! | `orders`, `memory`, `moves` | what the set wants done: memory, moves, an end |
 //! | `waiting` | calls that are answered later, alarms |
 //! | `leaving` | those who die, leave or are cut off |
 //! | `explaining` | what can be seen of it |
@@ -18,11 +19,13 @@
 #[cfg(test)]
 mod audit;
 mod buffers;
+mod declaring;
 mod errors;
 mod explaining;
 mod joining;
 mod leaving;
 mod memory;
+mod moves;
 mod orders;
 mod seats;
 mod waiting;

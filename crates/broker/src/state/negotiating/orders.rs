@@ -49,7 +49,14 @@ impl Machine {
             }
             News::Lost | News::Replaced { .. } => self.forget_seat(id, token),
             News::Over(_) => self.lose_place(id, token),
-            News::Ready { .. } | News::LeftOut | News::Moved { .. } => {}
+            News::LeftOut => {
+                if let Ok(set) = self.negotiating.set_mut(id)
+                    && set.writer == Some(token)
+                {
+                    set.writer = None;
+                }
+            }
+            News::Ready { .. } | News::Moved { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The producer.
 
-use crate::stage::{Failure, Part, perform, refused, stop_at};
+use crate::stage::{Chair, Failure, Part, perform, refused, stop_at};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wharf::{
@@ -15,14 +15,20 @@ use wharf_testkit::actor::{Blocking, Departed, Order, ProducerTerms, Report};
 const SLICE: Duration = Duration::from_millis(20);
 /// How long it may be kept from publishing before that counts as a hang.
 const STALL: Duration = Duration::from_secs(20);
+/// Most consumers of a stream over a negotiated set.
+const MAX_CONSUMERS: u32 = 8;
 /// How long consumers may take to come.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
 pub(crate) fn play() -> Result<(), Failure> {
-    perform(Cast { stream: None })
+    perform(Cast {
+        chair: Chair::default(),
+        stream: None,
+    })
 }
 
 struct Cast {
+    chair: Chair,
     stream: Option<Stream>,
 }
 
@@ -50,6 +56,9 @@ impl Part for Cast {
     fn obey(&mut self, order: Order, session: &Session) -> Result<Report, Failure> {
         match order {
             Order::Open(terms) => self.open(session, &terms),
+            Order::TakeSeat { token, needs } => Ok(self.chair.take(session, &token, *needs)),
+            Order::TakeBuffers { patience_ms } => self.chair.keep_buffers(patience_ms),
+            Order::OpenSeated { patience_ms, pattern } => self.open_seated(session, patience_ms, pattern),
             Order::Finish => {
                 let stream = self.stream.take().ok_or("no stream")?;
                 let finished = stream.producer.finish();
@@ -61,6 +70,7 @@ impl Part for Cast {
 
     fn close(&mut self) -> Result<(), Failure> {
         self.stream = None;
+        self.chair = Chair::default();
         Ok(())
     }
 }
@@ -68,6 +78,26 @@ impl Part for Cast {
 impl Cast {
     fn stream(&mut self) -> Result<&mut Stream, Failure> {
         self.stream.as_mut().ok_or_else(|| "no stream".into())
+    }
+
+    fn open_seated(
+        &mut self,
+        session: &Session,
+        patience_ms: u64,
+        pattern: Pattern,
+    ) -> Result<Report, Failure> {
+        let buffers = match self.chair.buffers(patience_ms)? {
+            Ok(buffers) => buffers,
+            Err(report) => return Ok(report),
+        };
+        let size_bytes = buffers.buffers().first().ok_or("no buffers")?.size_bytes();
+        match session.create_stream("stream", buffers, MAX_CONSUMERS) {
+            Ok(producer) => {
+                self.stream = Some(Stream::of(producer, pattern, size_bytes));
+                Ok(Report::Done)
+            }
+            Err(error) => Ok(refused(&error)),
+        }
     }
 
     fn open(&mut self, session: &Session, terms: &ProducerTerms) -> Result<Report, Failure> {
@@ -96,13 +126,17 @@ fn try_open(session: &Session, terms: &ProducerTerms) -> Result<Producer, Sessio
 
 impl Stream {
     fn new(producer: Producer, terms: &ProducerTerms) -> Self {
+        Self::of(producer, terms.pattern, terms.size_bytes)
+    }
+
+    fn of(producer: Producer, pattern: Pattern, size_bytes: u64) -> Self {
         Self {
             producer,
-            pattern: terms.pattern,
-            size_bytes: terms.size_bytes,
+            pattern,
+            size_bytes,
             published: 0,
             pause: None,
-            rng: Rng::new(terms.pattern.seed),
+            rng: Rng::new(pattern.seed),
             waiting_since: None,
             longest_wait: Duration::ZERO,
         }

@@ -6,7 +6,9 @@ use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use wharf::{MoveStep, Session, SessionError};
+use std::time::Duration;
+use wharf::core::negotiation::Participant;
+use wharf::{BufferSet, MoveStep, NegotiationError, Session, SessionError, Token};
 use wharf_testkit::actor::{MoveStage, Order, Report};
 
 /// Whatever is wrong: it ends the actor.
@@ -106,6 +108,50 @@ pub(crate) fn refused(error: &SessionError) -> Report {
     Report::Refused {
         errno: error.errno().raw_os_error(),
         message: error.to_string(),
+    }
+}
+
+pub(crate) fn refused_set(error: &NegotiationError) -> Report {
+    Report::Refused {
+        errno: error.errno().raw_os_error(),
+        message: error.to_string(),
+    }
+}
+
+/// A place in a negotiated set, and the buffers it gave.
+#[derive(Default)]
+pub(crate) struct Chair {
+    pub(crate) seat: Option<wharf::Seat>,
+    buffers: Option<BufferSet>,
+}
+
+impl Chair {
+    pub(crate) fn take(&mut self, session: &Session, token: &Token, needs: Participant) -> Report {
+        match session.take_seat(token, needs) {
+            Ok(seat) => {
+                self.seat = Some(seat);
+                Report::Done
+            }
+            Err(error) => refused_set(&error),
+        }
+    }
+
+    /// Gets the buffers, for whoever has taken a seat.
+    pub(crate) fn buffers(&mut self, patience_ms: u64) -> Result<Result<BufferSet, Report>, Failure> {
+        let seat = self.seat.as_mut().ok_or("not in a set")?;
+        let buffers = seat.buffers(Some(Duration::from_millis(patience_ms)));
+        Ok(buffers.map_err(|error| refused_set(&error)))
+    }
+
+    /// Gets the buffers, and keeps them.
+    pub(crate) fn keep_buffers(&mut self, patience_ms: u64) -> Result<Report, Failure> {
+        Ok(match self.buffers(patience_ms)? {
+            Ok(buffers) => {
+                self.buffers = Some(buffers);
+                Report::Done
+            }
+            Err(report) => report,
+        })
     }
 }
 

@@ -237,6 +237,6 @@ fn conflict_fails_the_set_for_everybody_with_the_same_report() {
     assert!(matches!(report.0.kind, ReportKind::Conflict { .. }), "{told}");
     assert_eq!(world.buffers(&camera).unwrap_err(), told);
     let explained = world.explain(recorder, set).unwrap();
-    assert_eq!(explained.report.map(|report| report.0), Some((*report.0).clone()));
+    assert_eq!(explained.report.map(|report| report.0), Some(report.0.clone()));
     world.everybody_goes();
 }

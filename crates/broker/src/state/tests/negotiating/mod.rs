@@ -3,5 +3,6 @@
 mod deaths;
 mod limits;
 mod memory;
+mod model;
 mod moves;
 mod table;

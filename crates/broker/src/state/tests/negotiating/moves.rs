@@ -369,6 +369,9 @@ fn seated_reader_takes_part_in_moves_as_importer_until_it_is_in_the_stream() {
         studio.world.come(viewer, &studio.tickets, 2, who),
         Err(BrokerError::NoPart { .. })
     ));
+    let camera = Who::Seated(studio.camera.participant);
+    let refused = studio.world.come(studio.camera.peer, &studio.tickets, 1, camera);
+    assert!(matches!(refused, Err(BrokerError::NoPart { .. })), "{refused:?}");
     let encoder = studio.begin(larger(), 2);
     studio.camera_is_ready(2);
     studio.viewer_is_ready(&(viewer, joined), 2);

@@ -281,6 +281,7 @@ impl World {
         self.report_all();
         while let Some((operation, _)) = self.alarms.pop_first() {
             self.tell(crate::state::Event::Alarm { operation });
+            self.report_all();
         }
         self.assert_empty();
     }
