@@ -42,18 +42,13 @@ impl Set {
             Ok(participant(number, Function::new("use", constraints)))
         };
         let all = (0..participants).map(one).collect::<Outcome<_>>()?;
-        let name = if formats == 8 || participants > 1000 {
-            participants
-        } else {
-            formats
-        };
         Ok(Self {
             has_limit: (participants, formats, heaps) == (16, 8, 4),
-            ..Self::new(name, all, heaps)
+            ..Self::new(format!("{participants} x {formats}"), all, heaps)
         })
     }
 
-    /// Participants that work in several ways, of which the first two thirds are impossible for the last participant.
+    /// Participants that work in several ways, each of its own cost and alignment.
     pub(crate) fn with_alternatives(participants: usize, alternatives: usize) -> Outcome<Self> {
         let one = |number| -> Outcome<Participant> {
             let mut function = Function {

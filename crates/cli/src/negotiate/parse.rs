@@ -96,7 +96,7 @@ fn json_mistake(path: &Path, error: &serde_json::Error) -> Mistake {
 
 /// A mistake whose reason does not begin with the field that the path says anyway.
 fn mistake(path: &Path, place: Option<(usize, usize)>, reason: &str) -> Mistake {
-    let keys = path.iter().filter_map(|segment| match segment {
+    let mut keys = path.iter().filter_map(|segment| match segment {
         Segment::Map { key } => Some(key.as_str()),
         _ => None,
     });

@@ -76,6 +76,17 @@ struct Worth {
     declared: Vec<usize>,
 }
 
+/// What is known while choices are gone through.
+struct Tree<'b> {
+    base: &'b Base,
+    goal: Goal,
+    /// How many choices there are.
+    choices: usize,
+    /// What is chosen so far.
+    chosen: Vec<Speaker>,
+    best: Option<(Worth, Vec<Speaker>)>,
+}
+
 /// A choice that is being gone through.
 struct Frame {
     merged: Merged,
@@ -204,63 +215,78 @@ impl Search<'_, '_> {
             options.sort_by_key(|option| (self.cost(*option), option.alternative));
         }
         let rest = self.cheapest_rest(&choices);
-        let mut best: Option<(Worth, Vec<Speaker>)> = None;
-        let mut chosen: Vec<Speaker> = Vec::new();
-        let worth = self.worth(&base.merged, &[], choices.len(), rest[0], base, goal)?;
-        if choices.is_empty() {
-            return Ok(worth.map(|_| chosen));
-        }
-        let mut frames = match worth {
-            Some(_) => vec![Frame {
-                merged: base.merged.clone(),
-                cost: 0,
-                next: 0,
-            }],
-            None => Vec::new(),
+        let mut tree = Tree {
+            base,
+            goal,
+            choices: choices.len(),
+            chosen: Vec::new(),
+            best: None,
         };
+        if self.worth(&tree, &base.merged, rest[0])?.is_none() {
+            return Ok(None);
+        }
+        let mut frames = vec![Frame {
+            merged: base.merged.clone(),
+            cost: 0,
+            next: 0,
+        }];
         while let Some(frame) = frames.last_mut() {
-            let depth = chosen.len();
-            let Some(&option) = choices[depth].get(frame.next) else {
-                frames.pop();
-                chosen.pop();
-                continue;
-            };
-            frame.next += 1;
-            let cost = frame.cost.saturating_add(self.cost(option));
-            let least = cost.saturating_add(rest[depth + 1]);
-            if best.as_ref().is_some_and(|(worth, _)| least > worth.cost) {
-                frame.next = choices[depth].len();
-                continue;
+            let depth = tree.chosen.len();
+            if depth == choices.len() {
+                return Ok(Some(tree.chosen));
             }
-            self.budget.spend(1)?;
-            let mut merged = frame.merged.clone();
-            chosen.push(option);
-            let added = merged.add(self.needs.of(option).iter(), self.surroundings);
-            let worth = match added {
-                Ok(()) => self.worth(&merged, &chosen, choices.len(), least, base, goal)?,
-                Err(failure) => {
-                    self.note(base, &chosen, failure);
-                    None
-                }
+            let next = choices[depth].get(frame.next).copied();
+            let within = next.map(|option| (option, frame.cost.saturating_add(self.cost(option))));
+            frame.next += 1;
+            // Alternatives are in the order of their costs: those that follow are no better.
+            let Some((option, cost)) =
+                within.filter(|(_, cost)| tree.is_worth(cost.saturating_add(rest[depth + 1])))
+            else {
+                frames.pop();
+                tree.chosen.pop();
+                continue;
             };
-            let worth = worth.filter(|worth| best.as_ref().is_none_or(|(best, _)| worth < best));
-            match worth {
-                Some(_) if goal == Goal::Any && depth + 1 == choices.len() => return Ok(Some(chosen)),
-                Some(worth) if depth + 1 == choices.len() => {
-                    best = Some((worth, chosen.clone()));
-                    chosen.pop();
-                }
-                Some(_) => frames.push(Frame {
+            let merged = frame.merged.clone();
+            let least = cost.saturating_add(rest[depth + 1]);
+            let Some((merged, worth)) = self.step(&mut tree, merged, option, least)? else {
+                continue;
+            };
+            if depth + 1 < choices.len() || goal == Goal::Any {
+                tree.chosen.push(option);
+                frames.push(Frame {
                     merged,
                     cost,
                     next: 0,
-                }),
-                None => {
-                    chosen.pop();
-                }
+                });
+            } else {
+                let mut chosen = tree.chosen.clone();
+                chosen.push(option);
+                tree.best = Some((worth, chosen));
             }
         }
-        Ok(best.map(|(_, chosen)| chosen))
+        Ok(tree.best.map(|(_, chosen)| chosen))
+    }
+
+    /// Adds one more alternative. `None` if that fails, or cannot be better than the best so far.
+    fn step(
+        &mut self,
+        tree: &mut Tree<'_>,
+        mut merged: Merged,
+        option: Speaker,
+        least: u64,
+    ) -> Result<Option<(Merged, Worth)>, Failure> {
+        self.budget.spend(1)?;
+        tree.chosen.push(option);
+        let worth = match merged.add(self.needs.of(option).iter(), self.surroundings) {
+            Ok(()) => self.worth(tree, &merged, least),
+            Err(failure) => {
+                self.note(tree, failure);
+                Ok(None)
+            }
+        };
+        tree.chosen.pop();
+        let is_better = |worth: &Worth| tree.best.as_ref().is_none_or(|(best, _)| worth < best);
+        Ok(worth?.filter(is_better).map(|worth| (merged, worth)))
     }
 
     /// The least that the choices from each on can cost.
@@ -277,29 +303,21 @@ impl Search<'_, '_> {
     ///
     /// Where somebody still has to say something, anything is possible, but for a combination that is complete: it fails, unless the
     /// question is whether there is any, as others may say it.
-    fn worth(
-        &mut self,
-        merged: &Merged,
-        chosen: &[Speaker],
-        choices: usize,
-        cost: u64,
-        base: &Base,
-        goal: Goal,
-    ) -> Result<Option<Worth>, Failure> {
+    fn worth(&mut self, tree: &Tree<'_>, merged: &Merged, cost: u64) -> Result<Option<Worth>, Failure> {
         self.budget.spend(merged.work())?;
-        let is_complete = chosen.len() == choices;
+        let is_complete = tree.chosen.len() == tree.choices;
         let asked = if is_complete { Asked::Best } else { Asked::Bound };
-        let is_open = !is_complete || goal == Goal::Any;
+        let is_open = !is_complete || tree.goal == Goal::Any;
         let (scarcity, total_bytes) = match points(merged, self.surroundings, asked) {
             Ok(points) => (points[0].scarcity, points[0].total_bytes),
             Err(failure) if failure.kind == FailureKind::Underconstrained && is_open => (0, 0),
             Err(failure) => {
-                self.note(base, chosen, failure);
+                self.note(tree, failure);
                 return Ok(None);
             }
         };
-        let mut declared: Vec<usize> = chosen.iter().map(|speaker| speaker.alternative).collect();
-        declared.resize(choices, 0);
+        let mut declared: Vec<usize> = tree.chosen.iter().map(|speaker| speaker.alternative).collect();
+        declared.resize(tree.choices, 0);
         Ok(Some(Worth {
             cost,
             scarcity,
@@ -308,13 +326,20 @@ impl Search<'_, '_> {
         }))
     }
 
-    fn note(&mut self, base: &Base, chosen: &[Speaker], failure: Failure) {
+    fn note(&mut self, tree: &Tree<'_>, failure: Failure) {
         if self.failed.len() < KEPT {
-            let mut all = base.forced.clone();
-            all.extend(chosen);
+            let mut all = tree.base.forced.clone();
+            all.extend(&tree.chosen);
             all.sort_unstable();
             self.failed.push((all, failure));
         }
+    }
+}
+
+impl Tree<'_> {
+    /// Whether something that costs so much can be the best.
+    fn is_worth(&self, cost: u64) -> bool {
+        self.best.as_ref().is_none_or(|(best, _)| cost <= best.cost)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod checker;
 mod complaints;
+mod details;
 mod extremes;
 mod late;
 mod oracle;
