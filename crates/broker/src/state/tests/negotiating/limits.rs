@@ -152,6 +152,18 @@ fn only_one_writes_with_the_right_to_and_in_time() {
         matches!(open(writer(1), &[]), Err(BrokerError::SeatDenied { lacks, .. }) if lacks == [SeatRight::Write])
     );
     assert!(denied(&open(writer(0), &[SeatRight::Write]).unwrap_err()));
+    let root = world.create_set(studio.recorder, LatePolicy::Refuse, None);
+    let mut seat = || {
+        let rights = [SeatRight::Write];
+        let issued = world.issue(studio.recorder, &root.token, &rights, FailureDomain::Normal);
+        issued.unwrap().token
+    };
+    let (first, second) = (seat(), seat());
+    world.sit(studio.recorder, &first, writer(1)).unwrap();
+    assert!(denied(
+        &world.sit(studio.recorder, &second, writer(1)).unwrap_err()
+    ));
+    world.sit(studio.recorder, &second, reader(1)).unwrap();
     studio.close();
 }
 

@@ -341,6 +341,36 @@ fn impatient_newcomer_keeps_its_place_for_a_while_and_not_for_ever() {
 }
 
 #[test]
+fn newcomer_that_spoils_its_own_call_ends_the_move_for_it() {
+    let mut studio = Studio::new(LatePolicy::Reallocate, 2, 2);
+    let viewer = studio.watch();
+    let encoder = studio.world.client("encoder");
+    let call = wharf_protocol::JoinStream {
+        token: studio.tickets.clone(),
+        depth: 2,
+        policy: wharf_protocol::Policy::Latest,
+        stream: None,
+        contract: None,
+        needs: Some(wharf_protocol::Object(needs("encoder", 8192, 1 << 20, 2))),
+        participant: None,
+        wait_ms: Some(0),
+    };
+    let page = studio.world.page(wharf_stream::CONSUMER_PAGE_BYTES);
+    let settling = studio
+        .world
+        .call_with(encoder, call.clone(), vec![page])
+        .unwrap_err();
+    assert!(matches!(settling, BrokerError::SetSettling { .. }), "{settling}");
+    assert_eq!(studio.status(), SetStatus::Moving);
+    let page = studio.world.page(1);
+    let spoiled = studio.world.call_with(encoder, call, vec![page]).unwrap_err();
+    assert!(matches!(spoiled, BrokerError::BadPage { .. }), "{spoiled}");
+    assert_eq!(studio.status(), SetStatus::Allocated);
+    drop(viewer);
+    studio.close();
+}
+
+#[test]
 fn seated_reader_takes_part_in_moves_as_importer_until_it_is_in_the_stream() {
     let mut studio = Studio::new(LatePolicy::Reallocate, 2, 2);
     let seat = studio
@@ -360,6 +390,8 @@ fn seated_reader_takes_part_in_moves_as_importer_until_it_is_in_the_stream() {
     let set = studio.root.set;
     assert_eq!(studio.world.machine.sets[&set].importers.len(), 1);
     let who = Who::Seated(chair.participant);
+    let deeper = studio.world.come(viewer, &studio.tickets, 3, who.clone());
+    assert!(matches!(deeper, Err(BrokerError::InvalidArgument { field, .. }) if field == "depth"));
     let joined = studio
         .world
         .come(viewer, &studio.tickets, 2, who.clone())
