@@ -40,8 +40,9 @@ pub(crate) enum Command {
     Solve(SetArgs),
     /// Like solve, and say why: who decided what, what was not chosen and because of whom, and what each participant changes.
     ///
-    /// The set is described in a file, as for solve. Ends like solve.
-    Explain(SetArgs),
+    /// The set is described in a file, as for solve, or it is one that a broker has: then its number is given, as wharf info shows it,
+    /// and why the last one was refused is told too. Ends like solve.
+    Explain(ExplainArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,14 @@ pub(crate) struct SetArgs {
     /// When to use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value_t = ColorChoice::Auto, value_enum)]
     pub(crate) color: ColorChoice,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) set: SetArgs,
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
 }
 
 #[derive(Debug, clap::Args)]

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args).map(|()| Answer::Done),
         Command::Info(args) => info::run(&args).map(|()| Answer::Done),
         Command::Solve(args) => negotiate::run(&args, Depth::What),
-        Command::Explain(args) => negotiate::run(&args, Depth::Why),
+        Command::Explain(args) => negotiate::explain(&args),
     };
     match outcome {
         Ok(Answer::Done) => ExitCode::SUCCESS,

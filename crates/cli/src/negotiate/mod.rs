@@ -1,4 +1,4 @@
-//! `wharf solve` and `wharf explain`: memory for a set that a file describes.
+//! `wharf solve` and `wharf explain`: memory for a set that a file describes, or that a broker has.
 //!
 //! | file | idea |
 //! |---|---|
@@ -8,10 +8,12 @@
 //! | `late` | lets the late join, one after the other |
 //! | `page` | what people read of that |
 //! | `participants` | what each participant gets and changes |
+//! | `live` | what a broker says of a set that is there |
 //! | `color` | when and how words are coloured |
 
 mod color;
 mod late;
+mod live;
 mod outcome;
 mod page;
 mod parse;
@@ -22,7 +24,7 @@ mod tests;
 
 use std::fmt::Write;
 
-use crate::args::SetArgs;
+use crate::args::{ExplainArgs, SetArgs};
 use crate::failure::Failure;
 use crate::output::print;
 use outcome::Outcome;
@@ -45,6 +47,14 @@ pub(crate) enum Answer {
     Done,
     /// With somebody whose needs cannot be met.
     Refused,
+}
+
+/// Explains the set that is described, or the one that a broker has.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<Answer, Failure> {
+    match live::number(&args.set.file) {
+        Some(set) => live::run(args, set),
+        None => run(&args.set, Depth::Why),
+    }
 }
 
 /// Solves the set that is described, and prints what came of it.

@@ -79,7 +79,7 @@ impl FrameLayout {
                 plane: index,
                 offset_bytes: next_bytes,
             })?;
-            // Rows are at most 128 KiB and the alignment at most 64 KiB, so neither line can overflow.
+            // Rows are at most 256 KiB and the alignment at most 64 KiB, so neither line can overflow.
             let stride_bytes = format.row_bytes(width).next_multiple_of(stride_alignment_bytes);
             next_bytes += u64::from(stride_bytes) * u64::from(format.rows(height));
             *slot = Plane {

@@ -7,8 +7,8 @@ use wharf_core::constraints::{
 use wharf_core::dma::{Coherency, DmaLimits, Translation};
 use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{
-    Eliminated, Function, Guarantees, HeapAnswer, HeapOffer, Participant, ParticipantId, Plan, Policy,
-    Presence, Problem, ReportKind, next_best, solve,
+    ActualBuffer, Eliminated, Function, Guarantees, HeapAnswer, HeapOffer, Participant, ParticipantId, Plan,
+    Policy, Presence, Problem, ReportKind, next_best, solve, suits,
 };
 use wharf_core::{Errno, PAGE_BYTES};
 
@@ -478,6 +478,32 @@ fn c15_space_behind_the_picture_for_what_travels_with_it() {
         planned(&parties, &[system()]).image.unwrap().planes[0].size_bytes,
         24_576
     );
+}
+
+#[test]
+fn c16_a_buffer_is_checked_before_it_is_imported() {
+    let heaps = [system()];
+    let client = who(
+        1,
+        "client",
+        plain().image(linear(Fourcc::XRGB8888).image(room(&[(1000, 700)]))),
+    );
+    let plan = planned(std::slice::from_ref(&client), &heaps);
+    let compositor = |align| {
+        who(
+            2,
+            "compositor",
+            plain().image(linear(Fourcc::XRGB8888).every_plane(aligned(align))),
+        )
+    };
+    let buffer = ActualBuffer::planned(&plan, &heaps, ParticipantId(2)).unwrap();
+    assert!(suits(&buffer, &compositor(32)).is_ok());
+    let misfit = suits(&buffer, &compositor(64)).unwrap_err();
+    assert_eq!(
+        (misfit.path.field, misfit.path.plane),
+        (Field::StrideAlign, Some(0))
+    );
+    assert_eq!((misfit.have, misfit.need), (Value::Bytes(4000), Value::Bytes(64)));
 }
 
 #[test]

@@ -299,12 +299,15 @@ fn best(parties: &[Party], heaps: &[Heap]) -> Option<(Worth, Outcome)> {
     found.into_iter().min_by(|one, other| one.0.cmp(&other.0))
 }
 
+/// How scarce the heap is, all bytes, the ranks of the format, and the outcome.
+type Fitting = ((bool, u32), u64, Vec<usize>, Outcome);
+
 /// The best layout and heap for some ways of working.
-fn fitting(ways: &[&Way], heaps: &[Heap]) -> Option<((bool, u32), u64, Vec<usize>, Outcome)> {
+fn fitting(ways: &[&Way], heaps: &[Heap]) -> Option<Fitting> {
     let count = ways.iter().map(|way| way.camping).sum::<u64>().max(1);
     let mut found = Vec::new();
-    for format in 0..FORMATS.len() {
-        let row = WIDTH * SAMPLE_BYTES[format];
+    for (format, sample) in SAMPLE_BYTES.iter().enumerate() {
+        let row = WIDTH * sample;
         for heap in heaps {
             // The smallest that suits all is enough: nobody is better off with more. 576 and 72 are beyond all multiples.
             let stride =

@@ -39,14 +39,15 @@ pub(in crate::negotiation) fn core_of<'n>(
             &need.path,
         )
     });
-    let different = different(&needs);
-    if different.len() < needs.len() && matches!(judge(&different), Ok(Some(_))) {
-        needs = different;
-    }
-    let direct = direct::core(&needs, path.field, judge);
-    let suspects = match direct {
+    let suspects = match direct::core(&needs, path.field, judge) {
         Some(few) => few,
-        None => of_few_participants(&needs, rank, judge),
+        None => {
+            let different = different(&needs);
+            if different.len() < needs.len() && matches!(judge(&different), Ok(Some(_))) {
+                needs = different;
+            }
+            of_few_participants(&needs, rank, judge)
+        }
     };
     let mut shrunk = shrink(&suspects, |some| Ok(judge(some)?.is_some()));
     shrunk.items.sort_by_key(|need| (need.who, &need.path));
