@@ -37,11 +37,7 @@ fn alignments_that_are_no_power_of_two_or_too_large_are_refused() {
 
 #[test]
 fn unknown_formats_and_modifiers_are_refused_by_number() {
-<<<<<<< HEAD
     let fourcc = Fourcc::from_bytes(*b"ZZ99");
-=======
-    let fourcc = Fourcc::from_bytes(*b"C1  ");
->>>>>>> solve
     assert_eq!(
         FrameLayout::linear(fourcc, 16, 16, 1),
         Err(LayoutError::Format { fourcc })
