@@ -96,12 +96,12 @@ fn json_mistake(path: &Path, error: &serde_json::Error) -> Mistake {
 
 /// A mistake whose reason does not begin with the field that the path says anyway.
 fn mistake(path: &Path, place: Option<(usize, usize)>, reason: &str) -> Mistake {
-    let keys = path.iter().filter_map(|segment| match segment {
+    let mut keys = path.iter().filter_map(|segment| match segment {
         Segment::Map { key } => Some(key.as_str()),
         _ => None,
     });
     let behind_field = |key| reason.strip_prefix(key)?.strip_prefix(": ");
-    let reason = keys.last().and_then(behind_field).unwrap_or(reason);
+    let reason = keys.next_back().and_then(behind_field).unwrap_or(reason);
     let is_root = path.iter().next().is_none();
     Mistake {
         place,
