@@ -130,6 +130,29 @@ fn policy_refuse_moves_nobody() -> Outcome {
     Ok(())
 }
 
+/// The second scaler finds what the buffers were moved to for the first.
+#[test]
+fn who_comes_after_a_move_finds_the_new_memory() -> Outcome {
+    let moved = fs::read_to_string(Path::new(SETS).join("late-joiners-moved.toml"))?;
+    let (before, scaler) = moved.split_once("[[participants]]\nlabel = \"scaler\"").unwrap();
+    let (scaler, after) = scaler.split_once("[[participants]]").unwrap();
+    let one = |label: &str| format!("[[participants]]\nlabel = \"{label}\"{scaler}");
+    let two = [
+        before,
+        &one("scaler"),
+        &one("second scaler"),
+        "[[participants]]",
+        after,
+    ]
+    .concat();
+    let ended = wharf_on(&["solve", "--json", "-"], &two);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout)?;
+    assert!(json["late"][1]["moves"].is_object(), "{}", json["late"][1]);
+    assert_eq!(json["late"][2]["label"], "second scaler");
+    assert!(json["late"][2]["fits"].is_object(), "{}", json["late"][2]);
+    Ok(())
+}
+
 #[test]
 fn same_set_in_json_has_the_same_outcome() -> Outcome {
     let set: SetFile = toml::from_str(EXAMPLE)?;
