@@ -6,8 +6,8 @@
 
 use wharf_core::constraints::{Constraints, Record, merge};
 use wharf_core::negotiation::{
-    ActualBuffer, ActualMemory, Guarantees, Neighbor, Participant, Plan, Problem, Report, SetFile, exactly, solve,
-    suits,
+    ActualBuffer, ActualMemory, Guarantees, Neighbor, Participant, Plan, Problem, Report, SetFile, exactly,
+    solve, suits,
 };
 
 /// The size of the buffer that participants are put before, in bytes.

@@ -294,7 +294,11 @@ impl<'a> Script<'a> {
             depth,
             policy,
             stream,
-            contract, needs: None, participant: None, wait_ms: None, }
+            contract,
+            needs: None,
+            participant: None,
+            wait_ms: None,
+        }
     }
 
     /// A call about moving a set.
