@@ -14,6 +14,7 @@ mod moves;
 mod negotiation;
 mod no_copies;
 mod producer_kills;
+mod random_lives;
 mod read_only;
 mod reuse;
 mod stopped_broker;
