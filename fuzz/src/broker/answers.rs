@@ -85,7 +85,15 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::GetMove(reply) => assert_eq!(&read::<p::GetMove>(text), reply),
         Reply::TakeGeneration(reply) => assert_eq!(&read::<p::TakeGeneration>(text), reply),
         Reply::GetGeneration(reply) => assert_eq!(&read::<p::GetGeneration>(text), reply),
-        Reply::ReadyGeneration(_)
+        Reply::CreateSet(reply) => assert_eq!(&read::<p::CreateSet>(text), reply),
+        Reply::IssueSeat(reply) => assert_eq!(&read::<p::IssueSeat>(text), reply),
+        Reply::TakeSeat(reply) => assert_eq!(&read::<p::TakeSeat>(text), reply),
+        Reply::AwaitBuffers(reply) => assert_eq!(&read::<p::AwaitBuffers>(text), reply),
+        Reply::ExplainSet(reply) => assert_eq!(&read::<p::ExplainSet>(text), reply),
+        Reply::CheckSet(reply) => assert_eq!(&read::<p::CheckSet>(text), reply),
+        Reply::SealSet(_)
+        | Reply::LeaveSeat(_)
+        | Reply::ReadyGeneration(_)
         | Reply::ReleaseGeneration(_)
         | Reply::FreeBuffers(_)
         | Reply::ReleaseImport(_)

@@ -48,6 +48,8 @@ impl World {
             Effect::SetGenerations { stream, generations } => {
                 self.holdings.set_generations(stream, generations)
             }
+            // Nobody offers a heap here.
+            Effect::AskHeap { request, .. } => panic!("'{}' is asked, which is no heap", request.heap),
             // No script creates a stream that makes room.
             Effect::Wait { peer } | Effect::Resume { peer } => panic!("{peer:?} waits for room"),
             Effect::SetAlarm { operation, .. } => {
