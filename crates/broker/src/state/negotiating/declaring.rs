@@ -33,7 +33,12 @@ impl Machine {
         set.refusals.remove(&token);
         let declared = set.machine.declare(token, participant, &[]);
         declared.map_err(|error| broker_error(id, error))?;
-        set.declared_bytes = set.declared_bytes.saturating_add(declared_bytes);
+        // Who was refused, or comes again, says it anew.
+        let before = set.seats.get(&token).map_or(0, |seat| seat.declared_bytes);
+        set.declared_bytes = set
+            .declared_bytes
+            .saturating_sub(before)
+            .saturating_add(declared_bytes);
         if writes {
             set.writer = Some(token);
         }
