@@ -82,16 +82,7 @@ fn consumer_page_without_seals_does_not_join() {
     let produced = camera.stream(4, 1);
     let token = camera.stream_token(produced.stream, 1);
     let unsealed = memfd(CONSUMER_PAGE_BYTES as u64, SealFlags::SHRINK);
-    let join = JoinStream {
-        token: token.clone(),
-        depth: 1,
-        policy: Policy::Block,
-        stream: None,
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
-    };
+    let join = JoinStream::new(token.clone(), 1, Policy::Block);
     assert!(matches!(
         viewer.call_with(join, &[&unsealed]),
         Err(BrokerError::BadPage { .. })

@@ -186,14 +186,8 @@ fn producer_gets_the_very_page_and_process_of_a_newcomer() {
     let token = camera.stream_token(produced.stream, 1);
     let consumer_page = page(CONSUMER_PAGE_BYTES);
     let call = wharf_protocol::JoinStream {
-        token,
-        depth: 3,
-        policy: wharf_protocol::Policy::Latest,
         stream: Some(produced.stream),
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
+        ..wharf_protocol::JoinStream::new(token, 3, wharf_protocol::Policy::Latest)
     };
     viewer.call_with(call, &[&consumer_page]).unwrap();
     let (changes, fds) = camera

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Errno;
+use crate::constraints::MAX_NAME_BYTES;
 
 /// The longest part of a wrong text that an error repeats, in characters.
 const MAX_SHOWN: usize = 48;
@@ -31,21 +32,36 @@ impl InvalidText {
     }
 }
 
+/// Whether a text can be a name: 1 to [`MAX_NAME_BYTES`] bytes without control characters.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control)
+}
+
+/// The text with control characters escaped: what anybody calls himself does not steer anybody's terminal.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// A name that may be anybody's, in a line for people: without control characters, and no longer than names can be.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, character) in self.0.chars().enumerate() {
-            if number == crate::constraints::MAX_NAME_BYTES {
-                return f.write_str("...");
-            }
-            match character.is_control() {
-                true => write!(f, "{}", character.escape_default())?,
-                false => fmt::Write::write_char(f, character)?,
-            }
+        let mut characters = self.0.chars();
+        let name: String = characters.by_ref().take(MAX_NAME_BYTES).collect();
+        f.write_str(&visible(&name))?;
+        match characters.next() {
+            Some(_) => f.write_str("..."),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -117,6 +117,22 @@ pub struct JoinStream {
     pub wait_ms: Option<u64>,
 }
 
+impl JoinStream {
+    /// Joins whatever stream the token is for, with no needs and without a seat; movable.
+    pub fn new(token: Token, depth: u32, policy: Policy) -> Self {
+        Self {
+            token,
+            depth,
+            policy,
+            stream: None,
+            contract: None,
+            needs: None,
+            participant: None,
+            wait_ms: None,
+        }
+    }
+}
+
 /// Asks, as the producer, who joined after a given consumer. Asking again gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]

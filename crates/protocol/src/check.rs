@@ -190,16 +190,7 @@ mod tests {
     }
 
     fn join(depth: u32) -> JoinStream {
-        JoinStream {
-            token: Token::new(""),
-            depth,
-            policy: Policy::Block,
-            stream: None,
-            contract: None,
-            needs: None,
-            participant: None,
-            wait_ms: None,
-        }
+        JoinStream::new(Token::new(""), depth, Policy::Block)
     }
 
     fn moving(size_bytes: u64, count: u32, deadline_ms: u64, plan_bytes: usize) -> MoveBuffers {

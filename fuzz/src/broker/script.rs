@@ -290,14 +290,9 @@ impl<'a> Script<'a> {
         };
         let stream = self.pick(&[None, None, Some(StreamId(1)), Some(StreamId(2))]);
         JoinStream {
-            token,
-            depth,
-            policy,
             stream,
             contract,
-            needs: None,
-            participant: None,
-            wait_ms: None,
+            ..JoinStream::new(token, depth, policy)
         }
     }
 

@@ -185,16 +185,7 @@ impl Client {
         depth: u32,
     ) -> Result<(JoinStreamReply, Vec<OwnedFd>), BrokerError> {
         let page = page(CONSUMER_PAGE_BYTES);
-        let call = JoinStream {
-            token: token.clone(),
-            depth,
-            policy: Policy::Block,
-            stream: None,
-            contract: None,
-            needs: None,
-            participant: None,
-            wait_ms: None,
-        };
+        let call = JoinStream::new(token.clone(), depth, Policy::Block);
         self.call_with(call, &[&page])
     }
 }

@@ -30,6 +30,8 @@ mod serial;
 mod solve;
 mod validate;
 
+pub(crate) use validate::name as check_name;
+
 pub use crate::constraints::MAX_NAME_BYTES;
 pub use display::{Palette, Plain, Role};
 pub use file::{InvalidSet, SetFile};
@@ -42,6 +44,7 @@ pub use report::{
     Blame, Blocker, Conflict, Eliminated, Elimination, FieldPath, HeapAnswer, HeapMisfit, LimitOrigin,
     Member, Misfit, Relaxation, Report, ReportKind,
 };
+pub(crate) use solve::{left_to_ask, no_memory};
 pub use solve::{next_best, solve};
 pub use validate::{InvalidHeap, InvalidParticipant, MAX_ALTERNATIVES, MAX_FUNCTIONS};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ParticipantId;
+use super::{Participant, ParticipantId};
 use crate::Errno;
 use crate::constraints::{ExtensionKey, Field, FormatKey, MergeKind, Unit, Value};
 
@@ -324,6 +324,21 @@ impl From<ReportKind> for Report {
             relaxations: Vec::new(),
             eliminated: Vec::new(),
             merges: 0,
+        }
+    }
+}
+
+impl From<&Participant> for Blame {
+    /// Blames a participant as such, for none of its functions in particular.
+    fn from(participant: &Participant) -> Self {
+        Self {
+            participant: Some(participant.id),
+            label: participant.label.clone(),
+            pid: participant.pid,
+            device: participant.device.clone(),
+            function: None,
+            alternative: None,
+            source: participant.source.clone(),
         }
     }
 }

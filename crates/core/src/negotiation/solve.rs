@@ -85,33 +85,37 @@ pub fn solve(problem: &Problem<'_>) -> Result<Plan, Box<Report>> {
 /// [`ReportKind::NoMemory`], ENOMEM: no other plan exists. Its trail says what each heap answered, and why the others do not suit.
 /// Contract: N4; reference 4.3.6.
 pub fn next_best(problem: &Problem<'_>, trail: &[HeapAnswer]) -> Result<Plan, Box<Report>> {
-    let has_refused = |heap: &HeapOffer| {
-        trail
-            .iter()
-            .any(|answer| matches!(answer, HeapAnswer::Refused { heap: name, .. } if *name == heap.name))
-    };
-    let left: Vec<HeapOffer> = problem
-        .heaps
-        .iter()
-        .filter(|heap| !has_refused(heap))
-        .cloned()
-        .collect();
+    let left = left_to_ask(problem.heaps, trail);
     let without = Problem {
         heaps: &left,
         ..*problem
     };
     solve(&without).map_err(|report| {
-        let mut trail = trail.to_vec();
-        if let ReportKind::NoHeap { heaps } = report.kind {
-            trail.extend(heaps.into_iter().map(HeapAnswer::Unsuitable));
-        }
         Box::new(Report {
-            kind: ReportKind::NoMemory { trail },
+            kind: no_memory(trail.to_vec(), Some(report.kind)),
             relaxations: Vec::new(),
             eliminated: report.eliminated,
             merges: report.merges,
         })
     })
+}
+
+/// The heaps that have not refused yet.
+pub(crate) fn left_to_ask(heaps: &[HeapOffer], trail: &[HeapAnswer]) -> Vec<HeapOffer> {
+    let has_refused = |heap: &HeapOffer| {
+        trail
+            .iter()
+            .any(|answer| matches!(answer, HeapAnswer::Refused { heap: name, .. } if *name == heap.name))
+    };
+    heaps.iter().filter(|heap| !has_refused(heap)).cloned().collect()
+}
+
+/// What is the matter when heaps have refused and the others do not do, as the report on those says.
+pub(crate) fn no_memory(mut trail: Vec<HeapAnswer>, others: Option<ReportKind>) -> ReportKind {
+    if let Some(ReportKind::NoHeap { heaps }) = others {
+        trail.extend(heaps.into_iter().map(HeapAnswer::Unsuitable));
+    }
+    ReportKind::NoMemory { trail }
 }
 
 /// Merges without a choice are not search: they do not count.

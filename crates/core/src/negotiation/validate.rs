@@ -1,5 +1,6 @@
 //! Participants and heaps that make no sense by themselves.
 
+use crate::text::is_name;
 use std::collections::HashSet;
 
 use super::{HeapOffer, Participant};
@@ -252,7 +253,7 @@ pub(super) fn participant(participant: &Participant) -> Result<(), InvalidPartic
     Ok(())
 }
 
-pub(super) fn name(what: &'static str, name: &str) -> Result<(), InvalidParticipant> {
+pub(crate) fn name(what: &'static str, name: &str) -> Result<(), InvalidParticipant> {
     if is_name(name) {
         return Ok(());
     }
@@ -260,10 +261,6 @@ pub(super) fn name(what: &'static str, name: &str) -> Result<(), InvalidParticip
         what,
         name: name.into(),
     })
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 fn list(what: &'static str, label: &str, count: usize, most: usize) -> Result<(), InvalidParticipant> {

@@ -1,9 +1,9 @@
 //! Getting memory for a plan: heap after heap, then plan after plan.
 
-use std::collections::BTreeSet;
-
 use super::{AllocationFailure, Order};
-use crate::negotiation::{HeapAnswer, HeapOffer, MemoryPlan, Plan, Report, ReportKind};
+use crate::negotiation::{
+    HeapAnswer, HeapOffer, MemoryPlan, Plan, Report, ReportKind, left_to_ask, no_memory,
+};
 
 /// Memory that has been asked for.
 #[derive(Debug, Clone)]
@@ -14,8 +14,6 @@ pub(super) struct Attempt {
     asked: Vec<usize>,
     /// What was said so far, for earlier plans too.
     trail: Vec<HeapAnswer>,
-    /// Heaps that have said no.
-    empty: BTreeSet<Box<str>>,
 }
 
 impl Attempt {
@@ -25,7 +23,6 @@ impl Attempt {
             asked: vec![0; plan.memories.len()],
             plan,
             trail: Vec::new(),
-            empty: BTreeSet::new(),
         }
     }
 
@@ -73,7 +70,6 @@ impl Attempt {
                 if let Some((index, wanted)) = self.asked.get_mut(memory).zip(self.plan.memories.get(memory))
                     && let Some(heap) = wanted.heaps.get(*index)
                 {
-                    self.empty.insert(heap.clone());
                     self.trail.push(HeapAnswer::Refused {
                         heap: heap.clone(),
                         requested_bytes: requested(wanted, self.plan.count()),
@@ -89,8 +85,7 @@ impl Attempt {
 
     /// Returns the heaps that have not said no.
     pub(super) fn heaps_left(&self, all: &[HeapOffer]) -> Vec<HeapOffer> {
-        let left = all.iter().filter(|heap| !self.empty.contains(&heap.name));
-        left.cloned().collect()
+        left_to_ask(all, &self.trail)
     }
 
     /// Goes on with another plan.
@@ -100,14 +95,8 @@ impl Attempt {
     }
 
     /// Returns the report of heaps that all have nothing; `cause` says why the others do not do.
-    pub(super) fn no_memory(mut self, cause: Option<Box<Report>>) -> Box<Report> {
-        if let Some(ReportKind::NoHeap { heaps }) = cause.map(|report| report.kind) {
-            let others = heaps
-                .into_iter()
-                .filter(|misfit| !self.empty.contains(&misfit.heap));
-            self.trail.extend(others.map(HeapAnswer::Unsuitable));
-        }
-        report(ReportKind::NoMemory { trail: self.trail })
+    pub(super) fn no_memory(self, cause: Option<Box<Report>>) -> Box<Report> {
+        report(no_memory(self.trail, cause.map(|report| report.kind)))
     }
 }
 
@@ -117,10 +106,5 @@ fn requested(memory: &MemoryPlan, count: u32) -> u64 {
 
 /// Makes a report that nothing relaxes.
 pub(super) fn report(kind: ReportKind) -> Box<Report> {
-    Box::new(Report {
-        kind,
-        relaxations: Vec::new(),
-        eliminated: Vec::new(),
-        merges: 0,
-    })
+    Box::new(kind.into())
 }

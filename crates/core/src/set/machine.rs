@@ -8,9 +8,8 @@ use super::attempt::Attempt;
 use super::node::{Node, Standing};
 use super::{News, Order, SetConfig, SetError, SetFailure, SetStatus, Solver, TokenId};
 use crate::BufferName;
-use crate::constraints::MAX_NAME_BYTES;
 use crate::negotiation::{
-    Choice, HeapOffer, InvalidParticipant, Ledger, Misfit, Participant, Plan, Presence, Problem, Report,
+    Choice, HeapOffer, Ledger, Misfit, Participant, Plan, Presence, Problem, Report, check_name,
 };
 
 /// Most tokens of a set that are held, participants included.
@@ -305,13 +304,7 @@ pub(super) fn required(participant: &Participant) -> Participant {
 }
 
 pub(super) fn check_label(label: &str) -> Result<(), SetError> {
-    if (1..=MAX_NAME_BYTES).contains(&label.len()) && !label.contains(char::is_control) {
-        return Ok(());
-    }
-    Err(SetError::Invalid(InvalidParticipant::Name {
-        what: "the label",
-        name: label.into(),
-    }))
+    check_name("the label", label).map_err(SetError::Invalid)
 }
 
 impl fmt::Debug for SetMachine {

@@ -68,7 +68,7 @@ fn suits(late: &Late<'_>) -> Result<Vec<Choice>, Box<Misfit>> {
 fn unknown(late: &Late<'_>, heap: &str) -> Box<Misfit> {
     let offers = late.others.heaps.iter().map(|heap| &*heap.name);
     Box::new(Misfit {
-        who: blame(late.newcomer),
+        who: late.newcomer.into(),
         path: FieldPath::from(Field::Heaps),
         have: Value::Text(heap.into()),
         need: Value::Names(offers.collect()),
@@ -128,7 +128,7 @@ fn blockers(late: &Late<'_>) -> Vec<Blocker> {
             pid: None,
             device: None,
             source: None,
-            ..blame(late.newcomer)
+            ..late.newcomer.into()
         };
         let label = "the set".into();
         blocker(
@@ -139,21 +139,9 @@ fn blockers(late: &Late<'_>) -> Vec<Blocker> {
     let is_pinned =
         |one: &&Participant| one.contract == Contract::Static && one.presence != Presence::Phantom;
     let pinned = late.others.participants.iter().filter(is_pinned);
-    let pinned = pinned.map(|one| blocker(blame(one), "it cannot be told of moves: its contract is static"));
+    let pinned = pinned.map(|one| blocker(one.into(), "it cannot be told of moves: its contract is static"));
     let holders = late.holders.iter().cloned();
     refuses.into_iter().chain(pinned).chain(holders).collect()
-}
-
-fn blame(one: &Participant) -> Blame {
-    Blame {
-        participant: Some(one.id),
-        label: one.label.clone(),
-        pid: one.pid,
-        device: one.device.clone(),
-        function: None,
-        alternative: None,
-        source: one.source.clone(),
-    }
 }
 
 impl Ledger {

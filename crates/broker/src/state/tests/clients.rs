@@ -151,16 +151,7 @@ impl World {
         depth: u32,
     ) -> Result<(JoinStreamReply, Vec<FdRef>), BrokerError> {
         let page = self.page(CONSUMER_PAGE_BYTES);
-        let call = JoinStream {
-            token: token.clone(),
-            depth,
-            policy: Policy::Block,
-            stream: None,
-            contract: None,
-            needs: None,
-            participant: None,
-            wait_ms: None,
-        };
+        let call = JoinStream::new(token.clone(), depth, Policy::Block);
         match self.call_with(peer, call, vec![page])? {
             (Reply::JoinStream(reply), fds) => Ok((reply, fds)),
             other => panic!("{other:?}"),

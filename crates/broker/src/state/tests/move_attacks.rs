@@ -126,16 +126,7 @@ fn those_who_waited_for_room_and_died_are_forgotten() {
     for _ in 0..20 {
         let peer = world.client("impatient");
         let page = world.page(CONSUMER_PAGE_BYTES);
-        let call = JoinStream {
-            token: token.clone(),
-            depth: 4,
-            policy: Policy::Block,
-            stream: None,
-            contract: None,
-            needs: None,
-            participant: None,
-            wait_ms: None,
-        };
+        let call = JoinStream::new(token.clone(), 4, Policy::Block);
         world.post(peer, call, vec![page]);
         assert!(world.waiting.contains(&peer));
         world.tell(Event::Disconnected { peer });

@@ -120,14 +120,8 @@ impl Preview {
         let peer = self.world.client("viewer");
         let page = self.world.page(CONSUMER_PAGE_BYTES);
         let call = wharf_protocol::JoinStream {
-            token,
-            depth: 1,
-            policy: Policy::Latest,
-            stream: None,
             contract: Some(contract),
-            needs: None,
-            participant: None,
-            wait_ms: None,
+            ..wharf_protocol::JoinStream::new(token, 1, Policy::Latest)
         };
         match self.world.call_with(peer, call, vec![page])? {
             (
@@ -767,16 +761,7 @@ fn roomy(depth: u32) -> (World, Share, Share, StreamId, PeerId) {
 
 fn ask_to_join(world: &mut World, peer: PeerId, token: &Token, depth: u32) {
     let page = world.page(CONSUMER_PAGE_BYTES);
-    let call = wharf_protocol::JoinStream {
-        token: token.clone(),
-        depth,
-        policy: Policy::Block,
-        stream: None,
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
-    };
+    let call = wharf_protocol::JoinStream::new(token.clone(), depth, Policy::Block);
     world.post(peer, call, vec![page]);
 }
 

@@ -105,16 +105,7 @@ fn consumer_page_has_its_own_size() {
     let stream = world.stream(camera, 4, 2);
     let token = world.token(camera, ObjectKind::Stream, stream.0, 1);
     let ring = world.page(RING_PAGE_BYTES);
-    let call = JoinStream {
-        token: token.clone(),
-        depth: 1,
-        policy: Policy::Block,
-        stream: None,
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
-    };
+    let call = JoinStream::new(token.clone(), 1, Policy::Block);
     assert_ne!(RING_PAGE_BYTES, CONSUMER_PAGE_BYTES);
     assert!(matches!(
         world.call_with(viewer, call, vec![ring]),

@@ -288,14 +288,9 @@ impl Player {
                 let (token, stream) = (self.token(token), stream.map(StreamId));
                 (
                     JoinStream {
-                        token,
-                        depth,
-                        policy: Policy::Latest,
                         stream,
                         contract,
-                        needs: None,
-                        participant: None,
-                        wait_ms: None,
+                        ..JoinStream::new(token, depth, Policy::Latest)
                     }
                     .into(),
                     Some(page),

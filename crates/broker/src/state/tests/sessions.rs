@@ -61,16 +61,7 @@ fn everything_that_changes_something_needs_registration() {
     let mut world = World::new();
     let peer = world.connect(7);
     let (set, stream, token, name) = (SetId(1), StreamId(1), Token::new(""), String::new());
-    let join = JoinStream {
-        token: token.clone(),
-        depth: 1,
-        policy: Policy::Block,
-        stream: None,
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
-    };
+    let join = JoinStream::new(token.clone(), 1, Policy::Block);
     let calls: [Call; 9] = [
         AllocateBuffers {
             name: name.clone(),

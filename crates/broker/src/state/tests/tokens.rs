@@ -196,14 +196,8 @@ fn token_joins_the_stream_its_holder_means_or_none() {
     let mut join = |meant| {
         let page = world.page(CONSUMER_PAGE_BYTES);
         let call = JoinStream {
-            token: token.clone(),
-            depth: 1,
-            policy: Policy::Latest,
             stream: Some(meant),
-            contract: None,
-            needs: None,
-            participant: None,
-            wait_ms: None,
+            ..JoinStream::new(token.clone(), 1, Policy::Latest)
         };
         world.call_with(viewer, call, vec![page])
     };

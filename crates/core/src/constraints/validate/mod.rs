@@ -8,7 +8,9 @@ use super::{
     Tiling,
 };
 use crate::layout::{Fourcc, MAX_PLANES, Modifier};
-use value::{check_extension_value, check_value, is_name};
+use value::{check_extension_value, check_value};
+
+use crate::text::is_name;
 
 /// Checks constraints as a whole; the types of the fields beside the images are checked before.
 pub(super) fn checked(constraints: Constraints) -> Result<Constraints, InvalidConstraint> {

@@ -1,10 +1,11 @@
 //! Values that mean nothing by themselves.
 
 use super::super::{
-    CACHE_MODES, Field, InvalidConstraint, MAX_ENTRIES, MAX_NAME_BYTES, MergeKind, Names, Rules, Scope,
-    Sizes, StrideRule, Value,
+    CACHE_MODES, Field, InvalidConstraint, MAX_ENTRIES, MergeKind, Names, Rules, Scope, Sizes, StrideRule,
+    Value,
 };
 use crate::layout::MAX_SIDE_PIXELS;
+use crate::text::is_name;
 
 /// Checks the value of a field of memory, set, image or plane; its type is right. Those of devices are checked with their limits.
 pub(super) fn check_value(field: Field, value: &Value) -> Result<(), InvalidConstraint> {
@@ -109,11 +110,6 @@ pub(super) fn check_extension_value(kind: MergeKind, value: &Value) -> Result<()
         (MergeKind::Or, _) => Err("needed"),
         (MergeKind::Rules, _) => Err("rules"),
     }
-}
-
-/// Names are 1 to [`MAX_NAME_BYTES`] bytes without control characters.
-pub(super) fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control)
 }
 
 fn needed(good: bool, need: &'static str) -> Result<(), &'static str> {

@@ -20,18 +20,8 @@ pub(in crate::negotiation) fn the_system() -> Blame {
 impl Blame {
     /// A participant as such.
     pub(in crate::negotiation) fn participant(surroundings: &Surroundings<'_>, participant: usize) -> Self {
-        let Some(known) = surroundings.participants.get(participant) else {
-            return the_system();
-        };
-        Self {
-            participant: Some(known.id),
-            label: known.label.clone(),
-            pid: known.pid,
-            device: known.device.clone(),
-            function: None,
-            alternative: None,
-            source: known.source.clone(),
-        }
+        let known = surroundings.participants.get(participant);
+        known.map_or_else(the_system, |known| Self::from(*known))
     }
 
     /// Who states something: with the alternative where the function has several.

@@ -1,5 +1,6 @@
 //! Lines of words, each with its role, in columns where that helps.
 
+use crate::text::visible;
 use std::fmt::{self, Write};
 
 use super::{Palette, Role};
@@ -121,19 +122,6 @@ impl Page {
         }
         Ok(())
     }
-}
-
-/// The text with control characters escaped: what participants call themselves does not steer anybody's terminal.
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -179,12 +179,8 @@ fn ensure(good: bool, field: Field, have: impl FnOnce() -> Value, need: impl FnO
 fn blame(participant: &Participant, function: &Function, alternative: Option<&Alternative>) -> Blame {
     let several = alternative.filter(|_| function.alternatives.len() > 1);
     Blame {
-        participant: Some(participant.id),
-        label: participant.label.clone(),
-        pid: participant.pid,
-        device: participant.device.clone(),
         function: Some(function.name.clone()),
         alternative: several.map(|alternative| alternative.label.clone()),
-        source: participant.source.clone(),
+        ..participant.into()
     }
 }

@@ -54,16 +54,7 @@ fn intrude(socket: &Path, token: Token) -> Result<Vec<Attempt>, Failure> {
     client.call(Register { label }, &[], PATIENCE)?;
     let own = Memfd::create("intruder", OWN_PAGE_BYTES)?;
     own.seal_future_writes()?;
-    let request = JoinStream {
-        token,
-        depth: 1,
-        policy: Policy::Latest,
-        stream: None,
-        contract: None,
-        needs: None,
-        participant: None,
-        wait_ms: None,
-    };
+    let request = JoinStream::new(token, 1, Policy::Latest);
     let (_, fds) = client.call(request, &[own.as_fd()], PATIENCE)?;
     let mut attempts = Vec::new();
     for (index, fd) in fds.into_iter().enumerate() {

@@ -424,14 +424,11 @@ impl Play {
             (who == 1 || who == 2).then(|| Object(Self::someone(size, depth.into(), false, who == 2)));
         let participant = (who == 3).then_some(u64::from(size) + 1);
         let call = JoinStream {
-            token,
-            depth,
-            policy: Policy::Latest,
             stream: Some(stream),
-            contract: None,
             needs,
             participant,
             wait_ms: wait.then_some(800),
+            ..JoinStream::new(token, depth, Policy::Latest)
         };
         self.call(peer, call, Some(CONSUMER_PAGE_BYTES));
     }

@@ -346,14 +346,9 @@ fn newcomer_that_spoils_its_own_call_ends_the_move_for_it() {
     let viewer = studio.watch();
     let encoder = studio.world.client("encoder");
     let call = wharf_protocol::JoinStream {
-        token: studio.tickets.clone(),
-        depth: 2,
-        policy: wharf_protocol::Policy::Latest,
-        stream: None,
-        contract: None,
         needs: Some(wharf_protocol::Object(needs("encoder", 8192, 1 << 20, 2))),
-        participant: None,
         wait_ms: Some(0),
+        ..wharf_protocol::JoinStream::new(studio.tickets.clone(), 2, wharf_protocol::Policy::Latest)
     };
     let page = studio.world.page(wharf_stream::CONSUMER_PAGE_BYTES);
     let settling = studio

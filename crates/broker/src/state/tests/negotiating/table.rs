@@ -179,14 +179,10 @@ impl World {
             Who::Seated(participant) => (None, Some(participant)),
         };
         let call = JoinStream {
-            token: token.clone(),
-            depth,
-            policy: Policy::Latest,
-            stream: None,
-            contract: None,
             needs,
             participant,
             wait_ms: Some(wait_ms),
+            ..JoinStream::new(token.clone(), depth, Policy::Latest)
         };
         self.post(peer, call, vec![page]);
     }
