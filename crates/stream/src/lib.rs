@@ -55,6 +55,7 @@ pub mod layout;
 mod member;
 mod producer;
 pub mod status;
+pub mod timeline;
 
 pub use consumer::{Claim, ClaimError, Consumer, decline, leave, release};
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, TooMuchUserData, UserData};
