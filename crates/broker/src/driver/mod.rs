@@ -51,7 +51,7 @@ use descriptors::Descriptors;
 use disposal::Disposal;
 use heaping::Heaping;
 use sealing::Sealing;
-use status_pages::StatusPages;
+use status_pages::{StatusPages, TimelinePages};
 
 /// How many events one wait returns.
 const EVENTS_PER_WAIT: usize = 64;
@@ -117,6 +117,7 @@ pub(crate) struct Driver {
     machine: Machine,
     descriptors: Descriptors,
     status_pages: StatusPages,
+    timeline_pages: TimelinePages,
     sealing: Sealing,
     heaping: Heaping,
     alarms: Alarms,
@@ -160,6 +161,7 @@ impl Driver {
             machine: Machine::new(settings, Box::new(random_bits)).with_heaps(heaping::offers()),
             descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
+            timeline_pages: TimelinePages::default(),
             sealing,
             heaping,
             alarms: Alarms::default(),

@@ -232,6 +232,11 @@ impl Fence {
 pub struct WeakFence(Weak<Inner>);
 
 impl WeakFence {
+    /// Whether nobody keeps the fence any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
     /// Returns the fence, if somebody keeps it.
     pub fn upgrade(&self) -> Option<Fence> {
         self.0.upgrade().map(|inner| Fence { inner })

@@ -34,16 +34,20 @@ impl<R: ReadWords, W: WriteWords> Import<R, W> {
     /// with [`End::errno`].
     pub fn status(&self, point: u64) -> FenceStatus {
         // The state is read before the value: what was signaled before the end counts.
-        if let TimelineState::Over(end) = self.status.state() {
-            self.reader.close(end);
-        }
+        self.notice_end();
         self.reader.status(point)
     }
 
     /// How the timeline ended, if it has.
     pub fn end(&self) -> Option<End> {
-        self.status(0);
+        self.notice_end();
         self.reader.end()
+    }
+
+    fn notice_end(&self) {
+        if let TimelineState::Over(end) = self.status.state() {
+            self.reader.close(end);
+        }
     }
 
     /// Takes note that the timeline is over, on other evidence than the broker's.
@@ -186,9 +190,13 @@ impl Sleeper {
     }
 }
 
-/// Sleeps on the words of timelines until one changes or `latest`. More than 128 words are watched in parts, one at each call:
-/// `turn` says which, and `latest` is a millisecond away at most then.
-pub(super) fn sleep_in_turns(words: &[(FutexWord<'_>, u32)], latest: Option<Deadline>, turn: &mut usize) {
+/// Sleeps on the words of timelines until one changes or `latest`. More than 128 words are watched in parts, one at each call, and that
+/// for a millisecond at most: `turn` says which.
+///
+/// # Blocking
+///
+/// As it says.
+pub fn sleep_in_turns(words: &[(FutexWord<'_>, u32)], latest: Option<Deadline>, turn: &mut usize) {
     let parts = words.len().div_ceil(MAX_WORDS).max(1);
     if parts == 1 {
         wait_any(words, latest);

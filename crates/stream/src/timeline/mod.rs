@@ -63,7 +63,7 @@ mod sync;
 mod waiting;
 
 pub use error::SignalPointError;
-pub use import::{Import, Until, wait};
+pub use import::{Import, Until, sleep_in_turns, wait};
 pub use owner::{Importers, PointWriter};
 pub use reader::{End, PointReader};
 pub use status::{TimelineState, TimelineStatus, TimelineStatusWriter};

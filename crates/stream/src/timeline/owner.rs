@@ -137,12 +137,13 @@ impl<W: ReadWords> Importers<W> {
         true
     }
 
-    /// Forgets all imports but those `present`.
-    pub fn retain(&mut self, present: &[u64]) {
+    /// Forgets all imports but those `present`. Those up to `newest` that were not added have come and gone.
+    pub fn retain(&mut self, newest: u64, present: &[u64]) {
+        self.newest = self.newest.max(newest);
         self.known.retain(|importer| present.contains(&importer.number));
     }
 
-    /// The number of the newest import noted; 0 if none was.
+    /// The number of the newest import taken note of; 0 if none was.
     pub fn newest(&self) -> u64 {
         self.newest
     }
