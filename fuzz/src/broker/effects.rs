@@ -65,6 +65,12 @@ impl World {
                 self.holdings.set_slot(stream, slot, incarnation, state);
             }
             Effect::Allocate { operation, count, .. } => self.begin(operation, Work::Allocate(count)),
+            Effect::CreateTimelinePage { operation, timeline } => {
+                self.begin(operation, Work::TimelinePage(timeline));
+            }
+            Effect::SetImports { timeline, newest } => self.holdings.set_imports(timeline, newest),
+            Effect::EndTimeline { timeline, .. } => self.holdings.end_timeline(timeline),
+            Effect::DropTimelinePage { timeline } => self.holdings.drop_timeline_page(timeline),
             Effect::CreateStatusPage { operation, stream } => self.begin(operation, Work::StatusPage(stream)),
             Effect::Seal {
                 peer,
@@ -113,7 +119,7 @@ impl World {
                 );
                 self.tokens.push(reply.token.clone());
             }
-            Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
+            Reply::ImportBuffers(_) | Reply::JoinStream(_) | Reply::ImportTimeline(_) => {
                 let token = self.token_of_turn().reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
                 *uses = uses.checked_sub(1).expect("the token has uses left");
@@ -145,6 +151,7 @@ impl World {
         match &self.turn.call {
             Some(Call::ImportBuffers(call)) => &call.token,
             Some(Call::JoinStream(call)) => &call.token,
+            Some(Call::ImportTimeline(call)) => &call.token,
             other => panic!("{other:?} has no token"),
         }
     }

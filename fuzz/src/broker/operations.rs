@@ -1,7 +1,7 @@
 //! Work that takes the driver a while: how it begins, and how it is reported.
 
 use wharf_broker::state::{Event, FdHandle, OperationId, PeerId};
-use wharf_protocol::{BrokerError, Call, SetId, StreamId};
+use wharf_protocol::{BrokerError, Call, SetId, StreamId, TimelineId};
 
 use super::effects::Turn;
 use super::holdings::Held;
@@ -20,6 +20,7 @@ pub(super) enum Work {
     Allocate(u32),
     Seal(SetId, Vec<FdHandle>),
     StatusPage(StreamId),
+    TimelinePage(TimelineId),
 }
 
 impl World {
@@ -127,6 +128,18 @@ impl World {
                 Event::StatusPageCreated {
                     operation,
                     stream,
+                    outcome,
+                }
+            }
+            Work::TimelinePage(timeline) => {
+                let made = |()| {
+                    self.holdings.add_timeline_page(timeline);
+                    self.holdings.add(Held::Status)
+                };
+                let outcome = succeeds.then_some(()).map(made).ok_or_else(failure);
+                Event::TimelinePageCreated {
+                    operation,
+                    timeline,
                     outcome,
                 }
             }

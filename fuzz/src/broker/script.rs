@@ -6,10 +6,10 @@
 use arbitrary::Unstructured;
 use wharf_protocol::codec::{encode_call, encode_oneway_call};
 use wharf_protocol::{
-    AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration, GetInfo,
-    GetInterfaceDescription, GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream,
+    AllocateBuffers, Call, CreateStream, CreateTimeline, DropTimeline, EndReason, EndStream, FreeBuffers, GetGeneration, GetInfo,
+    GetInterfaceDescription, GetMove, GetState, ImportBuffers, ImportTimeline, Incarnation, IssueToken, JoinStream,
     LeaveStream, MoveBuffers, MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration,
-    ReleaseImport, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
+    ReleaseImport, ReleaseTimeline, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, TakeImporters, TimelineId, Token,
 };
 
 /// Something that happens. Peers and operations are counted among those there are, modulo their number.
@@ -42,6 +42,8 @@ pub(super) enum Page {
     Ring,
     /// A consumer page as it should be.
     Consumer,
+    /// A timeline's page or a waiter page as it should be.
+    Timeline,
     /// A memfd of a size that nobody asked for.
     OddSize,
     /// A memfd that its sender could still change.
@@ -53,6 +55,9 @@ pub(super) enum Page {
 /// From this number on, calls are about moves.
 const FIRST_OF_MOVES: usize = 224;
 
+/// From this number on, calls are about timelines.
+const FIRST_OF_TIMELINES: usize = 246;
+
 /// From this number on, an action is that time passes.
 const FIRST_OF_ALARMS: usize = 250;
 
@@ -62,7 +67,7 @@ const PAGES: [Page; 6] = [
     Page::OddSize,
     Page::Unsealed,
     Page::File,
-    Page::Ring,
+    Page::Timeline,
 ];
 
 const LABELS: [&str; 5] = [
@@ -186,6 +191,9 @@ impl<'a> Script<'a> {
 
     fn call(&mut self, tokens: &[Token]) -> Call {
         let kind = self.number(256);
+        if kind >= FIRST_OF_TIMELINES {
+            return self.timeline(kind - FIRST_OF_TIMELINES, tokens);
+        }
         if kind >= FIRST_OF_MOVES {
             return self.moving(kind - FIRST_OF_MOVES);
         }
@@ -293,6 +301,36 @@ impl<'a> Script<'a> {
             stream,
             contract,
             ..JoinStream::new(token, depth, policy)
+        }
+    }
+
+    /// A call about timelines.
+    fn timeline(&mut self, kind: usize, tokens: &[Token]) -> Call {
+        let timeline = TimelineId(self.id());
+        match kind % 6 {
+            0 => CreateTimeline { name: self.name() }.into(),
+            1 => ImportTimeline {
+                token: self.token(tokens),
+                cell: self.pick(&[8, 9, 511, 7, 512, 10]),
+            }
+            .into(),
+            2 => IssueToken {
+                kind: ObjectKind::Timeline,
+                id: timeline.0,
+                uses: self.count(),
+            }
+            .into(),
+            3 => TakeImporters {
+                timeline,
+                after: self.id(),
+            }
+            .into(),
+            4 => ReleaseTimeline {
+                timeline,
+                import: self.id(),
+            }
+            .into(),
+            _ => DropTimeline { timeline }.into(),
         }
     }
 
