@@ -137,3 +137,34 @@ fn random_scripts_reach_every_state_of_negotiated_sets() {
     let missing: Vec<&str> = states.chain(methods).collect();
     assert!(missing.is_empty(), "not reached: {missing:?}");
 }
+
+/// What random uses of a buffer have to get to.
+const WANTED_OF_ATTACHMENTS: [&str; 10] = [
+    "attached",
+    "detach refused",
+    "detached",
+    "mapped",
+    "mapped after a move",
+    "moved",
+    "pinned",
+    "revoked",
+    "unmapped",
+    "unpinned",
+];
+
+#[test]
+fn random_devices_and_exporters_get_everywhere() {
+    let mut random = Random(0xa77ac4);
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for _ in 0..2_000 {
+        let mut script = Vec::new();
+        random.bytes(600, &mut script);
+        for what in wharf_fuzz::attachments::check(&script) {
+            *seen.entry(what).or_default() += 1;
+        }
+    }
+    eprintln!("{seen:#?}");
+    let wanted = WANTED_OF_ATTACHMENTS.into_iter();
+    let missing: Vec<&str> = wanted.filter(|what| !seen.contains_key(*what)).collect();
+    assert!(missing.is_empty(), "not reached: {missing:?}");
+}

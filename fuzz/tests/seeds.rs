@@ -37,3 +37,20 @@ fn sets_have_plans_and_reports() {
         .collect();
     assert_eq!(outcomes, [None, Some(false), Some(true)].into());
 }
+
+#[test]
+fn attachment_seeds_map_move_and_fail() {
+    let reached: BTreeSet<String> = seeds("attachments")
+        .iter()
+        .flat_map(|script| wharf_fuzz::attachments::check(script))
+        .collect();
+    for wanted in [
+        "mapped after a move",
+        "map EIO (5)",
+        "move EBUSY (16)",
+        "detach refused",
+        "revoked",
+    ] {
+        assert!(reached.contains(wanted), "{wanted} is not among {reached:?}");
+    }
+}
