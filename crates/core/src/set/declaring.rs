@@ -2,9 +2,7 @@
 
 use super::machine::{Moving, Phase, required};
 use super::node::Standing;
-use super::{
-    FailureDomain, FirstMap, Joining, Late, LatePolicy, News, Rights, SetError, SetMachine, TokenId,
-};
+use super::{FirstMap, Joining, Late, LatePolicy, News, Rights, SetError, SetMachine, TokenId};
 use crate::AccessMode;
 use crate::negotiation::{Blocker, Ledger, Participant, Presence};
 
@@ -127,7 +125,7 @@ impl SetMachine {
                 lacks: Rights::WRITE,
             });
         }
-        if node.spec.domain == FailureDomain::Attached && participant.presence == Presence::Required {
+        if self.is_contained(token) && participant.presence == Presence::Required {
             participant.presence = Presence::Optional { priority: 0 };
         }
         Ok(participant)

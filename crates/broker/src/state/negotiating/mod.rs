@@ -34,7 +34,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wharf_core::negotiation::{HeapOffer, Policy};
 use wharf_core::set::{Negotiator, SetMachine, Solver, TokenId};
-use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
+use wharf_protocol::{
+    Amounts, BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token,
+};
 
 use super::OperationId;
 #[cfg(test)]
@@ -74,6 +76,8 @@ pub(super) struct Negotiating {
     holders: BTreeMap<SessionId, BTreeSet<(SetId, TokenId)>>,
     /// What the driver was asked to do or to tell later.
     purposes: BTreeMap<OperationId, (SetId, Purpose)>,
+    /// What heaps are asked for that nobody wants any more, with who pays for it until they have answered.
+    unwanted: BTreeMap<OperationId, (u32, Amounts)>,
     /// Sets with somebody who waits, or with something under way.
     active: BTreeSet<SetId>,
 }
@@ -113,6 +117,10 @@ struct NegotiatedSet {
     writer: Option<TokenId>,
     /// How much all participants have declared, in bytes of JSON.
     declared_bytes: usize,
+    /// The same of those who left in good order, and whose needs are in force all the same.
+    left_bytes: BTreeMap<TokenId, usize>,
+    /// Tells that nobody has had a seat for a while, as long as nobody has.
+    abandoned: Option<OperationId>,
     /// Memory a heap was asked for.
     allocation: Option<Allocation>,
     /// Memory that is not in use yet.
@@ -167,6 +175,7 @@ impl Negotiating {
             tokens: HashMap::new(),
             holders: BTreeMap::new(),
             purposes: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             active: BTreeSet::new(),
         }
     }
