@@ -46,6 +46,10 @@ use memory::{Allocation, Memory};
 /// How many negotiated sets one user has at most.
 pub(super) const MAX_SETS_PER_USER: usize = 64;
 
+/// How hard is looked for what suits everybody, in merges. One takes up to some 20 µs, and the broker serves nobody else meanwhile.
+/// Contract: P1.
+pub(super) const MAX_MERGES: u64 = 2000;
+
 /// After how long a set is reported that waits for somebody, in milliseconds from its beginning.
 const STALLED_AFTER_MS: [u64; 2] = [5_000, 30_000];
 
@@ -170,7 +174,10 @@ impl Negotiating {
         Self {
             heaps,
             make_solver,
-            policy: Policy::default(),
+            policy: Policy {
+                max_merges: MAX_MERGES,
+                ..Policy::default()
+            },
             sets: BTreeMap::new(),
             tokens: HashMap::new(),
             holders: BTreeMap::new(),

@@ -157,6 +157,13 @@ fn long(count: usize) -> Participant {
 
 #[test]
 fn who_declares_and_leaves_again_and_again_fills_the_set_and_no_more() {
+    // Few long declarations, and many short ones.
+    for functions in [50, 1] {
+        fill(functions);
+    }
+}
+
+fn fill(functions: usize) {
     let mut world = World::new();
     let recorder = world.client("recorder");
     let root = world.create_set(recorder, LatePolicy::Refuse, None);
@@ -169,7 +176,7 @@ fn who_declares_and_leaves_again_and_again_fills_the_set_and_no_more() {
     let mut refusal = None;
     for _ in 0..1000 {
         let seat = world.issue(guest, &source.token, &[], FailureDomain::Attached);
-        let sat = seat.and_then(|seat| world.sit(guest, &seat.token, long(50)));
+        let sat = seat.and_then(|seat| world.sit(guest, &seat.token, long(functions)));
         match sat {
             Ok(chair) => leave(&mut world, guest, &chair.token),
             Err(error) => {
@@ -187,7 +194,6 @@ fn who_declares_and_leaves_again_and_again_fills_the_set_and_no_more() {
         stayed <= wharf_protocol::limits::MAX_PARTICIPANTS,
         "{stayed} are in force"
     );
-    // It goes on for the others when the memory is there.
     world.everybody_goes();
 }
 
