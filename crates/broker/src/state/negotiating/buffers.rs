@@ -7,7 +7,7 @@ use wharf_protocol::{
     SessionId, SetId,
 };
 
-use super::errors::{broker_error, settling};
+use super::errors::{broker_error, settling, shortened_plan};
 use super::{NegotiatedSet, Place};
 use crate::state::generations::Participant as Capacity;
 use crate::state::{Answer, Answered, FdRef, Machine, PeerId, Request, done};
@@ -62,7 +62,8 @@ impl Machine {
             (true, true) => return Err(BrokerError::SetSealed { set: call.set }),
             _ => {}
         }
-        let plan = set.machine.plan().cloned().map(Box::new);
+        let plan = set.machine.plan();
+        let plan = plan.map(|plan| shortened_plan(plan, Some(token.participant())));
         let reply = AwaitBuffersReply {
             name: memory.name.clone(),
             generation,

@@ -1,10 +1,16 @@
 //! Guests that mean harm: what they do to others, to the books and to the broker's memory. Contract: P3, P4, P5.
 
-use wharf_core::negotiation::{Participant, Presence};
+use wharf_core::AccessMode;
+use wharf_core::constraints::{
+    Buffers, Bytes, Constraints, ImageConstraints, Pixels, Record, Rows, Size, key,
+};
+use wharf_core::layout::{Fourcc, Modifier};
+use wharf_core::negotiation::{Function, Participant, Presence};
+use wharf_protocol::limits::{MAX_CALL_BYTES, MAX_REPLY_BYTES};
 use wharf_protocol::{
     BrokerError, FailureDomain, LatePolicy, LeaveSeat,
     MoveContract::{Movable, Pinned},
-    SealSet, SeatRight, SetStatus, Token,
+    Reply, SealSet, SeatRight, SetStatus, Token,
 };
 
 use super::table::{Chair, Studio, needs, pinned, reader, writer};
@@ -149,9 +155,9 @@ fn long(count: usize) -> Participant {
     let mut long = reader(1);
     long.source = Some("x".repeat(250).into());
     (0..count).fold(long, |long, number| {
-        let constraints = wharf_core::constraints::Constraints::default();
+        let constraints = Constraints::default();
         let name = format!("{number:0>250}");
-        long.function(wharf_core::negotiation::Function::new(&name, constraints))
+        long.function(Function::new(&name, constraints))
     })
 }
 
@@ -291,4 +297,105 @@ fn set_that_is_left_often_is_given_up_once() {
         assert_eq!(alarms.count(), 1);
     }
     world.everybody_goes();
+}
+
+/// Declares little, of which much has to be said: many functions, each of which states much of everything.
+fn talkative(most_bytes: u64) -> Participant {
+    let mut talkative = reader(1);
+    talkative.device = Some("d".repeat(250).into());
+    talkative.label = "l".repeat(250).into();
+    (0..63).fold(talkative, |talkative, number: u64| {
+        let constraints = Constraints::builder()
+            .with(key::MAX_SIZE, Bytes(most_bytes))
+            .with(key::MIN_SIZE, Bytes(4096))
+            .with(key::MIN_CHUNK, Bytes(4096))
+            .with(key::MAX_BUFFERS, Buffers(64))
+            .with(key::MIN_BUFFERS, Buffers(1))
+            .with(key::MAX_TOTAL, Bytes(1 << 40));
+        let images = (0..2).map(|format| {
+            let modifier = Modifier::from_raw(format);
+            let plane = Record::new()
+                .with(key::STRIDE_ALIGN, Bytes(1))
+                .with(key::MIN_STRIDE, Bytes(1));
+            let image = Record::new()
+                .with(key::ROWS_ALIGN, Rows(1))
+                .with(key::MIN_WIDTH, Pixels(1));
+            let sizes = [Size {
+                width: 16,
+                height: 16,
+            }]
+            .into_iter()
+            .collect();
+            let image = image
+                .with(key::REQUIRED_SIZES, sizes)
+                .with(key::MIN_HEIGHT, Pixels(1));
+            ImageConstraints::new(Fourcc::XRGB8888, modifier)
+                .image(image)
+                .every_plane(plane)
+        });
+        let constraints = images.fold(constraints, |constraints, image| constraints.image(image));
+        talkative.function(Function::new(&format!("{number}"), constraints.build().unwrap()))
+    })
+}
+
+#[test]
+fn who_has_much_to_say_leaves_room_in_what_others_are_told() {
+    for is_possible in [true, false] {
+        let mut world = World::new();
+        let recorder = world.client("recorder");
+        let root = world.create_set(recorder, LatePolicy::Refuse, None);
+        let rights = [SeatRight::Write];
+        let camera = world
+            .issue(recorder, &root.token, &rights, FailureDomain::Normal)
+            .unwrap();
+        let mut guests = Vec::new();
+        for number in 0..10 {
+            let seat = world
+                .issue(recorder, &root.token, &[], FailureDomain::Normal)
+                .unwrap();
+            guests.push((world.client_of(GUEST + number, "guest"), seat.token));
+        }
+        for (guest, token) in guests {
+            let talkative = talkative(if is_possible { 1 << 30 } else { 1 << 13 });
+            assert!(serde_json::to_vec(&talkative).unwrap().len() < MAX_CALL_BYTES);
+            world.sit(guest, &token, talkative).unwrap();
+        }
+        let needs = needs("camera", if is_possible { 4096 } else { 1 << 14 }, 1 << 30, 1);
+        let camera = world.sit(recorder, &camera.token, needs.access(AccessMode::ReadWrite));
+        let told = camera.and_then(|camera| world.buffers(&camera));
+        let explained = world.explain(recorder, root.set).unwrap();
+        let most = MAX_REPLY_BYTES / 2;
+        if let Ok((reply, _)) = &told {
+            assert!(is_possible);
+            assert!(
+                wharf_protocol::codec::encode_reply(&Reply::AwaitBuffers(reply.clone()))
+                    .unwrap()
+                    .len()
+                    < most
+            );
+            assert!(
+                reply
+                    .plan
+                    .0
+                    .choices
+                    .iter()
+                    .any(|choice| choice.participant.0 == 2),
+                "its own"
+            );
+        } else {
+            assert!(!is_possible, "{told:?}");
+            let error = told.unwrap_err();
+            assert!(
+                wharf_protocol::codec::encode_error(&error).unwrap().len() < most,
+                "{error}"
+            );
+        }
+        assert!(
+            wharf_protocol::codec::encode_reply(&Reply::ExplainSet(explained))
+                .unwrap()
+                .len()
+                < 2 * most
+        );
+        world.everybody_goes();
+    }
 }
