@@ -399,3 +399,38 @@ fn who_has_much_to_say_leaves_room_in_what_others_are_told() {
         world.everybody_goes();
     }
 }
+
+#[test]
+fn guest_that_wants_more_than_there_is_on_the_account_is_left_out() {
+    for leaves in [false, true] {
+        let mut world = World::new();
+        let recorder = world.client("recorder");
+        let half = DEFAULT_QUOTA.bytes / 2;
+        world.allocate(recorder, half, 1);
+        let root = world.create_set(recorder, LatePolicy::Refuse, None);
+        let mut seat =
+            |rights: &[SeatRight], domain| world.issue(recorder, &root.token, rights, domain).unwrap().token;
+        let write = seat(&[SeatRight::Write], FailureDomain::Normal);
+        let attached = seat(&[], FailureDomain::Attached);
+        let read = seat(&[], FailureDomain::Normal);
+        let large = |label, least| needs(label, least, 1 << 40, 1);
+        let guest = world.client_of(GUEST, "guest");
+        let greedy = world.sit(guest, &attached, large("greedy", half + 1)).unwrap();
+        if leaves {
+            leave(&mut world, guest, &greedy.token);
+        }
+        let camera = large("camera", 4096).access(AccessMode::ReadWrite);
+        let camera = world.sit(recorder, &write, camera).unwrap();
+        world.sit(recorder, &read, large("viewer", 8192)).unwrap();
+        let (buffers, _) = world.buffers(&camera).unwrap();
+        assert_eq!(
+            (buffers.generation, buffers.size_bytes, buffers.count),
+            (1, 8192, 2)
+        );
+        if !leaves {
+            let refused = world.buffers(&greedy).unwrap_err();
+            assert!(matches!(refused, BrokerError::NoPart { .. }), "{refused}");
+        }
+        world.everybody_goes();
+    }
+}
