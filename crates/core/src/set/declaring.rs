@@ -57,6 +57,16 @@ impl SetMachine {
         self.come_late(token, participant, holders)
     }
 
+    /// Says whether a token could be turned into a participant now, as far as that can be told without asking what suits everybody. Nothing
+    /// changes.
+    ///
+    /// # Errors
+    /// As [`SetMachine::declare`], but for [`SetError::Refused`].
+    pub fn check_declaration(&self, token: TokenId, participant: &Participant) -> Result<(), SetError> {
+        self.check_settled()?;
+        self.checked(token, participant.clone()).map(drop)
+    }
+
     /// Takes a declaration back, so that the token can be used again: before the set is sealed, or for a participant that was left out.
     ///
     /// # Errors

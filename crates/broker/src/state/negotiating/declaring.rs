@@ -88,6 +88,9 @@ impl Machine {
         if declared.count() + set.left_bytes.len() >= MAX_PARTICIPANTS {
             return Err(full("participants", MAX_PARTICIPANTS));
         }
+        // The solver takes its time: it is not for those who may not take part, or have to come again anyhow.
+        let may_declare = set.machine.check_declaration(token, participant);
+        may_declare.map_err(|error| broker_error(id, error))?;
         if writes(participant) {
             check_writer(set, token, participant)?;
         }

@@ -434,3 +434,33 @@ fn guest_that_wants_more_than_there_is_on_the_account_is_left_out() {
         world.everybody_goes();
     }
 }
+
+#[test]
+fn nothing_is_worked_out_for_who_may_not_take_part() {
+    let mut world = World::new();
+    let recorder = world.client("recorder");
+    let root = world.create_set(recorder, LatePolicy::Refuse, None);
+    let seat = world
+        .issue(recorder, &root.token, &[], FailureDomain::Attached)
+        .unwrap();
+    // Nothing could suit it, which it is not told: that would take time.
+    let impossible = || needs("odd", 1 << 60, 1 << 61, 1);
+    let guest = world.client_of(GUEST, "guest");
+    let denied = world.sit(guest, &seat.token, impossible().access(AccessMode::ReadWrite));
+    assert!(
+        matches!(denied, Err(BrokerError::SeatDenied { .. })),
+        "{denied:?}"
+    );
+    world.hold_reports = true;
+    world.sit(guest, &seat.token, reader(1)).unwrap();
+    let settling = world.sit(recorder, &root.token, impossible());
+    assert!(
+        matches!(settling, Err(BrokerError::SetSettling { .. })),
+        "{settling:?}"
+    );
+    world.hold_reports = false;
+    world.report_all();
+    let again = world.sit(guest, &seat.token, impossible());
+    assert_eq!(again.unwrap_err(), BrokerError::TokenUsedUp);
+    world.everybody_goes();
+}
