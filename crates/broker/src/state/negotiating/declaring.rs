@@ -79,13 +79,18 @@ impl Machine {
         let invalid = |error: InvalidParticipant| BrokerError::invalid("participant", error.to_string());
         participant.clone().checked().map_err(invalid)?;
         let set = self.negotiating.set(id)?;
-        if set.declared_bytes.saturating_add(declared_bytes) > MAX_DECLARED_BYTES {
+        let left_bytes: usize = set.left_bytes.values().sum();
+        let bytes = set.declared_bytes.saturating_add(left_bytes);
+        if bytes.saturating_add(declared_bytes) > MAX_DECLARED_BYTES {
             return Err(full("bytes of declarations", MAX_DECLARED_BYTES));
         }
         let declared = set.seats.values().filter(|seat| seat.declared_bytes > 0);
-        if declared.count() >= MAX_PARTICIPANTS {
+        if declared.count() + set.left_bytes.len() >= MAX_PARTICIPANTS {
             return Err(full("participants", MAX_PARTICIPANTS));
         }
+        // The solver takes its time: it is not for those who may not take part, or have to come again anyhow.
+        let may_declare = set.machine.check_declaration(token, participant);
+        may_declare.map_err(|error| broker_error(id, error))?;
         if writes(participant) {
             check_writer(set, token, participant)?;
         }
