@@ -15,6 +15,9 @@ use super::seats::full;
 use crate::state::Machine;
 use crate::state::peers::Caller;
 
+/// What an alternative takes in memory that says nothing.
+const ALTERNATIVE_BYTES: usize = 384;
+
 impl Machine {
     /// Makes a participant of whoever has or takes a seat.
     pub(super) fn declare(
@@ -26,7 +29,7 @@ impl Machine {
     ) -> Result<(), BrokerError> {
         self.settle_move(id);
         let participant = self.known(caller, participant);
-        let declared_bytes = size_bytes(&participant);
+        let declared_bytes = kept_bytes(&participant);
         let writes = writes(&participant);
         self.check_declaration(id, token, &participant, declared_bytes)?;
         let set = self.negotiating.set_mut(id)?;
@@ -112,6 +115,13 @@ impl Machine {
             _ => Ok(()),
         }
     }
+}
+
+/// What it takes to keep a declaration, about: it is short as JSON if it has many alternatives that say little.
+fn kept_bytes(participant: &Participant) -> usize {
+    let functions = participant.functions.iter();
+    let alternatives: usize = functions.map(|function| function.alternatives.len()).sum();
+    size_bytes(participant).saturating_add(alternatives.saturating_mul(ALTERNATIVE_BYTES))
 }
 
 /// Whether somebody will write the buffers.

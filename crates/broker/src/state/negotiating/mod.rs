@@ -119,7 +119,7 @@ struct NegotiatedSet {
     seats: BTreeMap<TokenId, Seat>,
     /// Who writes.
     writer: Option<TokenId>,
-    /// How much all participants have declared, in bytes of JSON.
+    /// How much all participants have declared, as `declaring` counts it.
     declared_bytes: usize,
     /// The same of those who left in good order, and whose needs are in force all the same.
     left_bytes: BTreeMap<TokenId, usize>,
@@ -144,7 +144,7 @@ struct NegotiatedSet {
 struct Seat {
     session: SessionId,
     place: Place,
-    /// What was declared, in bytes of JSON.
+    /// How much was declared.
     declared_bytes: usize,
     /// What was asked for by somebody who came with a stream and leaves with it.
     join: Option<Box<Join>>,

@@ -464,3 +464,67 @@ fn nothing_is_worked_out_for_who_may_not_take_part() {
     assert_eq!(again.unwrap_err(), BrokerError::TokenUsedUp);
     world.everybody_goes();
 }
+
+#[test]
+fn declarations_that_are_short_to_send_and_long_to_keep_fill_the_set() {
+    let mut world = World::new();
+    let recorder = world.client("recorder");
+    let root = world.create_set(recorder, LatePolicy::Refuse, None);
+    let ways = |number: u64| {
+        let function = Function {
+            name: number.to_string().into(),
+            alternatives: Vec::new(),
+        };
+        (0..48).fold(function, |function, way: u32| {
+            function.or(&way.to_string(), way, Constraints::default())
+        })
+    };
+    let versatile = (0..48).fold(reader(1), |versatile, number| versatile.function(ways(number)));
+    assert!(serde_json::to_vec(&versatile).unwrap().len() < MAX_CALL_BYTES);
+    let mut seated = 0;
+    let refusal = loop {
+        let seat = world
+            .issue(recorder, &root.token, &[], FailureDomain::Attached)
+            .unwrap();
+        match world.sit(recorder, &seat.token, versatile.clone()) {
+            Ok(_) => seated += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refusal, BrokerError::SetFull { .. }), "{refusal}");
+    assert!(seated < 3, "{seated} of them take a megabyte each");
+    world.everybody_goes();
+}
+
+#[test]
+fn seat_is_taken_once_and_by_one() {
+    let mut world = World::new();
+    let recorder = world.client("recorder");
+    let root = world.create_set(recorder, LatePolicy::Refuse, None);
+    let seat = world
+        .issue(recorder, &root.token, &[], FailureDomain::Attached)
+        .unwrap();
+    let (first, second) = (world.client_of(GUEST, "first"), world.client_of(GUEST, "second"));
+    let chair = world.sit(first, &seat.token, reader(0)).unwrap();
+    let taken = world.sit(second, &seat.token, reader(0));
+    assert_eq!(taken.unwrap_err(), BrokerError::TokenUsedUp);
+    // Another's number in the set is nothing to ask for buffers with.
+    let lie = Chair {
+        peer: second,
+        ..chair.clone()
+    };
+    assert_eq!(
+        world.buffers(&lie).unwrap_err(),
+        BrokerError::NoSuchSet { id: root.set }
+    );
+    leave(&mut world, first, &chair.token);
+    for guest in [first, second] {
+        let gone = world.sit(guest, &seat.token, reader(0));
+        assert_eq!(gone.unwrap_err(), BrokerError::TokenUnknown);
+    }
+    assert_eq!(
+        world.buffers(&chair).unwrap_err(),
+        BrokerError::NoSuchSet { id: root.set }
+    );
+    world.everybody_goes();
+}
