@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
@@ -58,6 +59,9 @@ fn offer(heap: &dyn Heap) -> HeapOffer {
     }
 }
 
+/// What allocates.
+type Work = fn(&HeapRequest) -> Result<Vec<HeapMemory>, HeapFailure>;
+
 /// An allocation.
 #[derive(Debug)]
 struct Job {
@@ -82,6 +86,7 @@ pub(super) struct Heaping {
     receiver: Receiver<Finished>,
     running: BTreeMap<u32, usize>,
     waiting: VecDeque<Job>,
+    work: Work,
 }
 
 impl Heaping {
@@ -93,6 +98,7 @@ impl Heaping {
             receiver,
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            work: allocate,
         })
     }
 
@@ -117,8 +123,11 @@ impl Heaping {
     fn start(&self, job: Job) {
         let (bell, sender) = (Arc::clone(&self.bell), self.sender.clone());
         let (uid, operation) = (job.request.uid, job.operation);
-        let work = move || {
-            let outcome = job.run();
+        let work = self.work;
+        let job = move || {
+            // The user's other allocations wait for this one: it has to be over even if the heap breaks.
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&job.request)));
+            let outcome = outcome.unwrap_or_else(|_| Err(broken()));
             // If the broker is gone by now, nobody is interested.
             let _ = sender.send(Finished {
                 uid,
@@ -127,7 +136,7 @@ impl Heaping {
             });
             ring(&bell);
         };
-        if let Err(error) = Builder::new().name("wharf-heap".to_owned()).spawn(work) {
+        if let Err(error) = Builder::new().name("wharf-heap".to_owned()).spawn(job) {
             let outcome = Err(HeapFailure {
                 errno: wharf_core::Errno::EAGAIN,
                 reason: format!("cannot start a thread to allocate: {error}"),
@@ -168,26 +177,31 @@ impl AsFd for Heaping {
     }
 }
 
-impl Job {
-    fn run(&self) -> Result<Vec<HeapMemory>, HeapFailure> {
-        let asked = &self.request;
-        let request = AllocationRequest {
-            min_chunk_bytes: Some(asked.min_chunk_bytes),
-            locked: asked.locked,
-            // Whoever is given the buffers to write could take reserved pages out of them before it maps them.
-            single_writer: false,
-            ..AllocationRequest::new(&asked.name, asked.size_bytes)
-        };
-        let order = [asked.heap.as_str()];
-        let allocated = heaps().allocate_set(&request, asked.count, &order);
-        let allocated = allocated.map_err(|refusal| HeapFailure {
-            errno: wharf_core::Errno::new(refusal.errno().raw_os_error()),
-            reason: match refusal.trail() {
-                [only] => only.reason.to_string(),
-                _ => refusal.to_string(),
-            },
-        })?;
-        Ok(allocated.buffers)
+/// Has a heap of this machine allocate.
+fn allocate(asked: &HeapRequest) -> Result<Vec<HeapMemory>, HeapFailure> {
+    let request = AllocationRequest {
+        min_chunk_bytes: Some(asked.min_chunk_bytes),
+        locked: asked.locked,
+        // Whoever is given the buffers to write could take reserved pages out of them before it maps them.
+        single_writer: false,
+        ..AllocationRequest::new(&asked.name, asked.size_bytes)
+    };
+    let order = [asked.heap.as_str()];
+    let allocated = heaps().allocate_set(&request, asked.count, &order);
+    let allocated = allocated.map_err(|refusal| HeapFailure {
+        errno: wharf_core::Errno::new(refusal.errno().raw_os_error()),
+        reason: match refusal.trail() {
+            [only] => only.reason.to_string(),
+            _ => refusal.to_string(),
+        },
+    })?;
+    Ok(allocated.buffers)
+}
+
+fn broken() -> HeapFailure {
+    HeapFailure {
+        errno: wharf_core::Errno::EIO,
+        reason: "the heap failed in a way that it should not".to_owned(),
     }
 }
 
@@ -247,6 +261,27 @@ mod tests {
         heaping.begin(OperationId(1), request);
         let over = collect(&mut heaping, 1).remove(0);
         assert_eq!(over.outcome.unwrap_err().errno, wharf_core::Errno::EOPNOTSUPP);
+    }
+
+    #[test]
+    fn heap_that_breaks_ends_its_allocation_and_not_those_behind_it() {
+        let mut heaping = Heaping::new().unwrap();
+        heaping.work = |request| match &*request.heap {
+            "broken" => panic!("this heap is broken"),
+            _ => allocate(request),
+        };
+        let broken = HeapRequest {
+            heap: "broken".to_owned(),
+            ..request(1000, 1)
+        };
+        for number in 0..4 {
+            heaping.begin(OperationId(number), broken.clone());
+        }
+        heaping.begin(OperationId(4), request(1000, 1));
+        let ended = collect(&mut heaping, 5);
+        let whole = ended.iter().filter(|over| over.outcome.is_ok());
+        assert_eq!((ended.len(), whole.count()), (5, 1));
+        assert!(heaping.running.is_empty());
     }
 
     #[test]
