@@ -22,22 +22,23 @@ use crate::state::{HeapFailure, HeapRequest, OperationId};
 const MAX_RUNNING: usize = 2;
 
 /// The heaps of this machine, as they were found first.
-static MACHINE: OnceLock<Heaps> = OnceLock::new();
+static MACHINE: OnceLock<Arc<Heaps>> = OnceLock::new();
 
 /// The heaps of this machine.
-fn heaps() -> &'static Heaps {
-    MACHINE.get_or_init(|| {
+pub(crate) fn heaps_of_this_machine() -> Arc<Heaps> {
+    let heaps = MACHINE.get_or_init(|| {
         let found = Heaps::of_this_machine();
         for absent in &found.absent {
             tracing::debug!(%absent, "a heap does not work on this machine");
         }
-        found.heaps
-    })
+        Arc::new(found.heaps)
+    });
+    Arc::clone(heaps)
 }
 
-/// What the heaps of this machine offer, in the words of participants.
-pub(super) fn offers() -> Vec<HeapOffer> {
-    heaps().iter().map(offer).collect()
+/// What heaps offer, in the words of participants.
+pub(super) fn offers(heaps: &Heaps) -> Vec<HeapOffer> {
+    heaps.iter().map(offer).collect()
 }
 
 fn offer(heap: &dyn Heap) -> HeapOffer {
@@ -59,9 +60,6 @@ fn offer(heap: &dyn Heap) -> HeapOffer {
     }
 }
 
-/// What allocates.
-type Work = fn(&HeapRequest) -> Result<Vec<HeapMemory>, HeapFailure>;
-
 /// An allocation.
 #[derive(Debug)]
 struct Job {
@@ -80,25 +78,25 @@ pub(super) struct Finished {
 /// The threads that allocate.
 #[derive(Debug)]
 pub(super) struct Heaping {
+    heaps: Arc<Heaps>,
     /// Readable when an allocation is over.
     bell: Arc<OwnedFd>,
     sender: Sender<Finished>,
     receiver: Receiver<Finished>,
     running: BTreeMap<u32, usize>,
     waiting: VecDeque<Job>,
-    work: Work,
 }
 
 impl Heaping {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(super) fn new(heaps: Arc<Heaps>) -> Result<Self, Errno> {
         let (sender, receiver) = channel();
         Ok(Self {
+            heaps,
             bell: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
             sender,
             receiver,
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
-            work: allocate,
         })
     }
 
@@ -122,11 +120,11 @@ impl Heaping {
 
     fn start(&self, job: Job) {
         let (bell, sender) = (Arc::clone(&self.bell), self.sender.clone());
+        let heaps = Arc::clone(&self.heaps);
         let (uid, operation) = (job.request.uid, job.operation);
-        let work = self.work;
-        let job = move || {
-            // The user's other allocations wait for this one: it has to be over even if the heap breaks.
-            let outcome = catch_unwind(AssertUnwindSafe(|| work(&job.request)));
+        let work = move || {
+            // The user's other allocations wait for this one: it has to be over even if the heap breaks. Contract: B5.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&heaps)));
             let outcome = outcome.unwrap_or_else(|_| Err(broken()));
             // If the broker is gone by now, nobody is interested.
             let _ = sender.send(Finished {
@@ -136,7 +134,7 @@ impl Heaping {
             });
             ring(&bell);
         };
-        if let Err(error) = Builder::new().name("wharf-heap".to_owned()).spawn(job) {
+        if let Err(error) = Builder::new().name("wharf-heap".to_owned()).spawn(work) {
             let outcome = Err(HeapFailure {
                 errno: wharf_core::Errno::EAGAIN,
                 reason: format!("cannot start a thread to allocate: {error}"),
@@ -177,37 +175,41 @@ impl AsFd for Heaping {
     }
 }
 
-/// Has a heap of this machine allocate.
-fn allocate(asked: &HeapRequest) -> Result<Vec<HeapMemory>, HeapFailure> {
-    let request = AllocationRequest {
-        min_chunk_bytes: Some(asked.min_chunk_bytes),
-        locked: asked.locked,
-        // Whoever is given the buffers to write could take reserved pages out of them before it maps them.
-        single_writer: false,
-        ..AllocationRequest::new(&asked.name, asked.size_bytes)
-    };
-    let order = [asked.heap.as_str()];
-    let allocated = heaps().allocate_set(&request, asked.count, &order);
-    let allocated = allocated.map_err(|refusal| HeapFailure {
-        errno: wharf_core::Errno::new(refusal.errno().raw_os_error()),
-        reason: match refusal.trail() {
-            [only] => only.reason.to_string(),
-            _ => refusal.to_string(),
-        },
-    })?;
-    Ok(allocated.buffers)
+impl Job {
+    fn run(&self, heaps: &Heaps) -> Result<Vec<HeapMemory>, HeapFailure> {
+        let asked = &self.request;
+        let request = AllocationRequest {
+            min_chunk_bytes: Some(asked.min_chunk_bytes),
+            locked: asked.locked,
+            // Whoever is given the buffers to write could take reserved pages out of them before it maps them.
+            single_writer: false,
+            ..AllocationRequest::new(&asked.name, asked.size_bytes)
+        };
+        let order = [asked.heap.as_str()];
+        let allocated = heaps.allocate_set(&request, asked.count, &order);
+        let allocated = allocated.map_err(|refusal| HeapFailure {
+            errno: wharf_core::Errno::new(refusal.errno().raw_os_error()),
+            reason: match refusal.trail() {
+                [only] => only.reason.to_string(),
+                _ => refusal.to_string(),
+            },
+        })?;
+        Ok(allocated.buffers)
+    }
 }
 
 fn broken() -> HeapFailure {
     HeapFailure {
         errno: wharf_core::Errno::EIO,
-        reason: "the heap failed in a way that it should not".to_owned(),
+        reason: "the heap panicked".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
+
+    use wharf_linux::{HeapGuarantees, HeapRefusal, SystemHeap};
 
     use super::*;
 
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_allocation_ends_even_if_many_wait() {
-        let mut heaping = Heaping::new().unwrap();
+        let mut heaping = Heaping::new(heaps_of_this_machine()).unwrap();
         for number in 0..10 {
             heaping.begin(OperationId(number), request(1000, 2));
         }
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn heap_that_is_not_there_refuses() {
-        let mut heaping = Heaping::new().unwrap();
+        let mut heaping = Heaping::new(heaps_of_this_machine()).unwrap();
         let request = HeapRequest {
             heap: "carved in stone".to_owned(),
             ..request(1000, 1)
@@ -263,13 +265,29 @@ mod tests {
         assert_eq!(over.outcome.unwrap_err().errno, wharf_core::Errno::EOPNOTSUPP);
     }
 
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Heap for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+
+        fn guarantees(&self) -> HeapGuarantees {
+            SystemHeap.guarantees()
+        }
+
+        fn allocate(&self, _: &AllocationRequest) -> Result<HeapMemory, HeapRefusal> {
+            panic!("this heap is broken")
+        }
+    }
+
     #[test]
     fn heap_that_breaks_ends_its_allocation_and_not_those_behind_it() {
-        let mut heaping = Heaping::new().unwrap();
-        heaping.work = |request| match &*request.heap {
-            "broken" => panic!("this heap is broken"),
-            _ => allocate(request),
-        };
+        let mut heaps = Heaps::new();
+        heaps.add(Arc::new(Broken)).unwrap();
+        heaps.add(Arc::new(SystemHeap)).unwrap();
+        let mut heaping = Heaping::new(Arc::new(heaps)).unwrap();
         let broken = HeapRequest {
             heap: "broken".to_owned(),
             ..request(1000, 1)
@@ -286,7 +304,7 @@ mod tests {
 
     #[test]
     fn small_pages_are_offered_as_the_least_scarce() {
-        let offers = offers();
+        let offers = offers(&heaps_of_this_machine());
         let cheapest = offers.iter().min_by_key(|offer| offer.cost).unwrap();
         assert_eq!(
             (&*cheapest.name, cheapest.guarantees.chunk_bytes),

@@ -123,7 +123,8 @@ impl SetMachine {
             let node = self.nodes.get(&at)?;
             let is_outside = is_allocated && at == token && node.member().is_none();
             if is_outside || node.contains_failure(is_allocated) {
-                return Some(at);
+                // With the first token everybody goes, and is to hear why.
+                return node.parent.is_some().then_some(at);
             }
             at = node.parent?;
         }
