@@ -1,6 +1,8 @@
 //! What the design promises (DESIGN.md, section 5), and the targets set from the peers' figures.
 
+use crate::Outcome;
 use crate::peers::Peer;
+use crate::plan::Table;
 
 /// What a figure is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,24 @@ pub(crate) fn all() -> Vec<Budget> {
     budgets.extend(pace());
     budgets.extend(rest());
     budgets
+}
+
+/// Refuses budgets of lines that no table has.
+pub(crate) fn check(tables: &[Table]) -> Outcome<()> {
+    let known = |id: &str, label: &str| {
+        let mut table = tables.iter().filter(|table| table.id == id);
+        table.any(|table| table.rows.iter().any(|row| row.label == label))
+    };
+    for budget in all() {
+        let mut lines = vec![budget.ours];
+        if let Against::Line(id, label) = budget.against {
+            lines.push((id, label));
+        }
+        if let Some((id, label)) = lines.into_iter().find(|(id, label)| !known(id, label)) {
+            return Err(format!("{}: no line {label:?} in table {id:?}", budget.what).into());
+        }
+    }
+    Ok(())
 }
 
 fn ratio(
@@ -171,19 +191,18 @@ fn rest() -> Vec<Budget> {
             ("publish-1", wharf),
             Bound::AtMost(2.0),
         ),
-        absolute(
-            "system calls, nobody sleeps: producer",
-            "producer_calls",
-            ("calls", wharf),
-            "a frame",
-            0.0,
-        ),
-        absolute(
-            "system calls, nobody sleeps: consumer",
-            "consumer_calls",
-            ("calls", wharf),
-            "a frame",
-            0.0,
-        ),
+        calls("producer_calls"),
+        calls("consumer_calls"),
     ]
+}
+
+/// None for a frame; those that look ten times a second whether the other side lives are no frame's.
+fn calls(figure: &'static str) -> Budget {
+    Budget {
+        what: "system calls, nobody sleeps",
+        ours: ("calls", "**wharf, polling**, flooding"),
+        figure,
+        against: Against::Absolute("a frame"),
+        bound: Bound::AtMost(0.001),
+    }
 }

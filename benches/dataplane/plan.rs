@@ -5,13 +5,14 @@ use crate::peers::Peer;
 use crate::terms::{Exercise, Terms};
 use std::time::Duration;
 
+mod costs;
 mod fan_out;
 mod one_to_one;
 
 /// Bytes of frames.
-pub(crate) const SMALL: usize = 4096;
-pub(crate) const FULL_HD: usize = 1920 * 1080 * 4;
-pub(crate) const UHD: usize = 3840 * 2160 * 3 / 2;
+const SMALL: usize = 4096;
+const FULL_HD: usize = 1920 * 1080 * 4;
+const UHD: usize = 3840 * 2160 * 3 / 2;
 
 /// Buffers of a stream unless a table says otherwise.
 const BUFFERS: u32 = 4;
@@ -41,10 +42,22 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
+impl Table {
+    fn new(id: &'static str, title: &'static str, columns: &'static [Column], rows: Vec<Row>) -> Self {
+        Self {
+            id,
+            title,
+            columns,
+            rows,
+        }
+    }
+}
+
 /// All tables; with turns of a third of their length if it is to be quick.
 pub(crate) fn tables(quick: bool) -> Vec<Table> {
     let mut tables = one_to_one::tables();
     tables.extend(fan_out::tables());
+    tables.extend(costs::tables());
     if quick {
         for row in tables.iter_mut().flat_map(|table| &mut table.rows) {
             row.terms.turn /= 3;
@@ -117,11 +130,6 @@ impl Row {
 
     fn every(mut self, period: Duration) -> Self {
         self.terms.period = period;
-        self
-    }
-
-    fn loaded(mut self) -> Self {
-        self.terms.loaded = true;
         self
     }
 

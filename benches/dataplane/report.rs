@@ -92,8 +92,8 @@ fn budget_line(budget: &Budget, results: &Results) -> Option<String> {
     };
     let verdict = if met { "met" } else { "**missed**" };
     let value = runs.median(figure);
-    let what = format!("{} (`{}`)", budget.what, budget.ours.0);
     Some(format!(
-        "| {what} | {value:.2} | {against} | {measured:.2} | {bound} | {verdict} |"
+        "| {} (`{}`) | {value:.4} {figure} | {against} | {measured:.3} | {bound} | {verdict} |",
+        budget.what, budget.ours.0
     ))
 }

@@ -57,7 +57,8 @@ impl Stagehand {
             let before = Load::now()?;
             let outcome = self.once(terms);
             let disturbed = before.foreign_since()? > FOREIGN;
-            if disturbed && !self.spare.is_zero() {
+            // Whoever hung or failed does not get a second chance.
+            if disturbed && outcome.is_ok() && !self.spare.is_zero() {
                 self.spare = self.spare.saturating_sub(before.elapsed());
                 self.wait_until_idle()?;
                 continue;
@@ -84,7 +85,7 @@ impl Stagehand {
 
     fn once(&mut self, terms: &Terms) -> Result<Figures, Failure> {
         self.runs += 1;
-        let until = Instant::now() + terms.turn * 2 + WATCHDOG;
+        let until = Instant::now() + terms.turn * 4 + WATCHDOG;
         let _hogs = hogs(terms, until)?;
         let name = format!("wharf-bench-{}-{}", std::process::id(), self.runs);
         let outcome = self.perform(terms, &name, until);

@@ -11,11 +11,16 @@ use rustix::io::Errno;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;
 use std::io::BufRead;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wharf::now_ns;
 
-/// Frames that are sent before the measurement.
-const WARM_UP: u64 = 8;
+/// Frames that are traced when they are not paced.
+const UNPACED: u64 = 20_000;
+
+/// Frames that are sent before the measurement: so many that every buffer has been used twice.
+fn warm_up(terms: &Terms) -> u64 {
+    u64::from(terms.buffers) * 2 + 8
+}
 
 /// When the next frame is due.
 struct Pace {
@@ -29,7 +34,11 @@ impl Pace {
         Self { due_ns, period }
     }
 
+    /// Until the next frame is due; not at all if there is no period.
     fn wait(&mut self) -> Outcome<()> {
+        if self.period.is_zero() {
+            return Ok(());
+        }
         self.due_ns += u64::try_from(self.period.as_nanos())?;
         let due = Timespec {
             tv_sec: i64::try_from(self.due_ns / 1_000_000_000)?,
@@ -47,24 +56,30 @@ impl Pace {
 
 /// Frames that are measured.
 fn frame_count(terms: &Terms) -> u64 {
-    (terms.turn.as_nanos() / terms.period.as_nanos().max(1)) as u64
+    match terms.period.as_nanos() {
+        0 => UNPACED,
+        period => (terms.turn.as_nanos() / period) as u64,
+    }
 }
 
 pub(super) fn lead(terms: &Terms, channel: &mut dyn Channel) -> Outcome<Figures> {
     let mut sequence = Sequence::new();
     let mut pace = Pace::new(terms.period);
-    let mut send = |count| -> Outcome<()> {
-        for _ in 0..count {
+    let begun = Instant::now();
+    // Whoever cannot keep the pace stops in time.
+    let mut send = |count, time| -> Outcome<u64> {
+        let mut sent = 0;
+        while sent < count && begun.elapsed() < time {
             pace.wait()?;
             channel.send(Stamp::timed(sequence.advance()), terms.content)?;
+            sent += 1;
         }
-        Ok(())
+        Ok(sent)
     };
-    send(WARM_UP)?;
+    send(warm_up(terms), terms.turn)?;
     let meter = Meter::start(PRODUCER_CPU)?;
-    let count = frame_count(terms);
-    send(count)?;
-    let figures = meter.stop(count)?;
+    let sent = send(frame_count(terms), terms.turn * 3)?;
+    let figures = meter.stop(sent)?;
     pace.wait()?;
     channel.send(Stamp::last(), terms.content)?;
     Ok(figures)
@@ -72,8 +87,9 @@ pub(super) fn lead(terms: &Terms, channel: &mut dyn Channel) -> Outcome<Figures>
 
 pub(super) fn follow(terms: &Terms, channel: &mut dyn Channel) -> Outcome<Figures> {
     let mut intake = Intake::new(channel, terms.content);
-    for _ in 0..WARM_UP {
-        intake.receive()?;
+    let mut before = 0;
+    while before < warm_up(terms) && intake.receive()?.is_some() {
+        before += 1;
     }
     let meter = Meter::start(CONSUMER_CPU)?;
     let mut times = Vec::new();
@@ -89,12 +105,12 @@ pub(super) fn follow(terms: &Terms, channel: &mut dyn Channel) -> Outcome<Figure
 pub(super) fn traced(terms: &Terms, side: Side, channel: &mut dyn Channel) -> Outcome<Figures> {
     println!("open");
     std::io::stdin().lock().read_line(&mut String::new())?;
-    let count = frame_count(terms);
+    let (before, count) = (warm_up(terms), frame_count(terms));
     match side {
         Side::Lead => {
             let mut pace = Pace::new(terms.period);
-            for seq in 1..=WARM_UP + count {
-                if seq == WARM_UP + 1 {
+            for seq in 1..=before + count {
+                if seq == before + 1 {
                     mark();
                 }
                 pace.wait()?;
@@ -104,9 +120,9 @@ pub(super) fn traced(terms: &Terms, side: Side, channel: &mut dyn Channel) -> Ou
         }
         Side::Follow => {
             let mut intake = Intake::new(channel, terms.content);
-            for seq in 1..=WARM_UP + count {
+            for seq in 1..=before + count {
                 intake.receive()?;
-                if seq == WARM_UP {
+                if seq == before {
                     mark();
                 }
             }

@@ -23,51 +23,45 @@ const PACED: &[Column] = &[
 ];
 
 pub(super) fn tables() -> Vec<Table> {
-    let table = |id, title, columns, rows| Table {
-        id,
-        title,
-        columns,
-        rows,
-    };
     vec![
-        table(
+        Table::new(
             "publish-1",
             "Publish to 1 consumer that neither sleeps nor looks, 4 KiB",
             PUBLISH,
             publish(1),
         ),
-        table(
+        Table::new(
             "publish-3",
             "Publish to 3 consumers that neither sleep nor look, 4 KiB",
             PUBLISH,
             publish(3),
         ),
-        table(
+        Table::new(
             "publish-8",
             "Publish to 8 consumers that neither sleep nor look, 4 KiB",
             PUBLISH,
             publish(8),
         ),
-        table(
-            "flood-3",
+        Table::new(
+            "flood-to-3",
             "Flood 1→3, 4 KiB, header only",
             FLOOD,
             rows(&ALL, |peer| flood(peer, 3)),
         ),
-        table(
-            "flood-8",
+        Table::new(
+            "flood-to-8",
             "Flood 1→8, 4 KiB, header only",
             FLOOD,
             rows(&ALL, |peer| flood(peer, 8)),
         ),
-        table(
-            "1khz-3",
+        Table::new(
+            "1khz-to-3",
             "1 kHz 1→3, 4 KiB, header only",
             PACED,
             rows(&ALL, |peer| paced(peer, 3)),
         ),
-        table(
-            "1khz-8",
+        Table::new(
+            "1khz-to-8",
             "1 kHz 1→8, 4 KiB, header only",
             PACED,
             rows(&ALL, |peer| paced(peer, 8)),
