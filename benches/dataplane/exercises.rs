@@ -78,11 +78,11 @@ struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     fn new(channel: &'a mut dyn Channel, content: Content) -> Self {
-        let next = 1;
         Self {
             channel,
             content,
-            next,
+            next: 1,
+            over: false,
         }
     }
 
