@@ -52,8 +52,9 @@ fn a_creator_that_takes_no_part_takes_the_set_along_and_everybody_hears_so() {
         assert_eq!(play.set.status(), SetStatus::Failed);
         let news = play.settle();
         for holder in [old, new] {
-            let is_told =
-                |(whom, news): &(u64, News)| *whom == holder.get() && matches!(news, News::Over(SetFailure::Lost { .. }));
+            let is_told = |(whom, news): &(u64, News)| {
+                *whom == holder.get() && matches!(news, News::Over(SetFailure::Lost { .. }))
+            };
             assert!(news.iter().any(is_told), "{news:?}");
             let error = play.set.want_buffers(holder).unwrap_err().to_string();
             assert_eq!(error, format!("the set failed because '{label}' went away"));
