@@ -4,7 +4,8 @@ use super::super::world::assert_complete;
 use wharf::{SeatStatus, SetStatus};
 use wharf_testkit::eventually;
 
-use super::*;
+use super::model::{CAMERA_CAMPING, Memory};
+use super::{Guest, LONGEST, Studio, await_tally};
 
 impl Studio {
     /// Waits until the broker knows that a process is dead, and nothing moves for it.

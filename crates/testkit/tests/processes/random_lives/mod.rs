@@ -5,7 +5,7 @@ mod comparing;
 mod model;
 
 use super::world::{Idle, World, assert_complete, assert_refused, every_frame};
-use model::{CAMERA_CAMPING, Memory, Needs, Outcome, Wish, camera, index};
+use model::{Memory, Needs, Outcome, Wish, camera, index};
 use rustix::io::Errno;
 use std::thread::sleep;
 use std::time::Duration;
