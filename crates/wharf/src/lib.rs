@@ -97,4 +97,4 @@ pub use wharf_protocol::{
     BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, SeatRight,
     SeatStatus, SetId, SetStatus, Token, state,
 };
-pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};
+pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData, Waiting};
