@@ -1,6 +1,6 @@
 //! Words in shared memory, and nothing else.
 
-use crate::{Outcome, pin_to_cpu};
+use crate::{Outcome, pin_to_cpu, unpin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_linux::Memfd;
@@ -17,6 +17,7 @@ fn page() -> Outcome<Arc<OwnedWords>> {
 
 /// Nanoseconds of a round trip of a word each way.
 pub(crate) fn ping(turn: Duration) -> Outcome<f64> {
+    unpin();
     let page = page()?;
     let (ours, theirs) = (16, 32);
     let other = Arc::clone(&page);
@@ -55,6 +56,7 @@ pub(crate) fn ping(turn: Duration) -> Outcome<f64> {
 
 /// Nanoseconds an index through a ring of 64 words; the writer waits for room.
 pub(crate) fn flood(turn: Duration) -> Outcome<f64> {
+    unpin();
     let page = page()?;
     let (head, tail, slots) = (16, 32, 64);
     let other = Arc::clone(&page);

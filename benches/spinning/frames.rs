@@ -1,6 +1,6 @@
 //! Frames of streams.
 
-use crate::{Outcome, pin_to_cpu};
+use crate::{Outcome, pin_to_cpu, unpin};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wharf::{BufferSpec, Consumer, FrameInfo, JoinOptions, Producer, Session, Waiting};
@@ -57,6 +57,7 @@ fn start(body: impl FnOnce() -> Outcome<()> + Send + 'static) -> JoinHandle<Outc
 
 /// Nanoseconds of a round trip of a frame each way.
 pub(crate) fn ping(turn: Duration, waiting: Waiting, bytes: u64) -> Outcome<f64> {
+    unpin();
     let broker = Embedded::start()?;
     let session = Session::connect_to(broker.socket_path(), "bench")?;
     let (mut there, mut arrived) = stream(&session, (bytes, 4), (1, 2), waiting)?;
@@ -90,6 +91,7 @@ pub(crate) fn ping(turn: Duration, waiting: Waiting, bytes: u64) -> Outcome<f64>
 
 /// Nanoseconds a frame, one way.
 pub(crate) fn flood(turn: Duration, waiting: Waiting) -> Outcome<f64> {
+    unpin();
     let broker = Embedded::start()?;
     let session = Session::connect_to(broker.socket_path(), "bench")?;
     let (mut producer, mut consumers) = stream(&session, (4096, 16), (1, 15), waiting)?;
@@ -114,6 +116,7 @@ pub(crate) fn flood(turn: Duration, waiting: Waiting) -> Outcome<f64> {
 
 /// Nanoseconds to acquire and publish to consumers on the other processor, which are done with the frame before the next one.
 pub(crate) fn publish(turn: Duration, consumers: u32) -> Outcome<f64> {
+    unpin();
     let broker = Embedded::start()?;
     let session = Session::connect_to(broker.socket_path(), "bench")?;
     let (mut producer, mut joined) = stream(&session, (4096, 16), (consumers, 1), Waiting::default())?;
@@ -146,6 +149,7 @@ pub(crate) fn publish(turn: Duration, consumers: u32) -> Outcome<f64> {
 
 /// Nanoseconds to acquire, publish, receive and release on one processor.
 pub(crate) fn alone(turn: Duration) -> Outcome<f64> {
+    unpin();
     let broker = Embedded::start()?;
     let session = Session::connect_to(broker.socket_path(), "bench")?;
     let (mut producer, mut consumers) = stream(&session, (4096, 4), (1, 2), Waiting::default())?;

@@ -16,7 +16,7 @@ use wharf::Waiting;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const TURN: Duration = Duration::from_millis(150);
+const TURN: Duration = Duration::from_millis(40);
 
 fn main() -> Outcome<()> {
     let repetitions = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(7);
@@ -52,5 +52,12 @@ fn main() -> Outcome<()> {
 fn pin_to_cpu(cpu: usize) {
     let mut cpus = rustix::thread::CpuSet::new();
     cpus.set(cpu);
+    let _ = rustix::thread::sched_setaffinity(None, &cpus);
+}
+
+/// Lets this thread, and those it starts, run anywhere.
+fn unpin() {
+    let mut cpus = rustix::thread::CpuSet::new();
+    (0..rustix::thread::CpuSet::MAX_CPU).for_each(|cpu| cpus.set(cpu));
     let _ = rustix::thread::sched_setaffinity(None, &cpus);
 }

@@ -9,6 +9,7 @@
 /// # Safety
 ///
 /// `src` must be readable and `dst` writable for `len` bytes, and the two ranges must not overlap.
+#[inline]
 pub(crate) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller's promise is exactly what `move_bytes` asks for.
@@ -20,6 +21,7 @@ pub(crate) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 ///
 /// As for [`from_shared`].
+#[inline]
 pub(crate) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller's promise is exactly what `move_bytes` asks for.
@@ -27,6 +29,7 @@ pub(crate) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
 unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller says both ranges are valid for `len` bytes and do not overlap.
@@ -41,6 +44,7 @@ unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
 unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
     let mut done = 0;
     while len - done >= 8 {
