@@ -24,12 +24,24 @@ fn main() -> Outcome<()> {
     for _ in 0..repetitions {
         let turns: [(&str, f64); 10] = [
             ("ping, bare, ns", bare::ping(TURN)?),
-            ("ping, frames, spinning, ns", frames::ping(TURN, Waiting::Spin, 4096)?),
-            ("ping, frames of 8 MiB, spinning, ns", frames::ping(TURN, Waiting::Spin, 8 << 20)?),
-            ("ping, frames, adaptive, ns", frames::ping(TURN, Waiting::default(), 4096)?),
+            (
+                "ping, frames, spinning, ns",
+                frames::ping(TURN, Waiting::Spin, 4096)?,
+            ),
+            (
+                "ping, frames of 8 MiB, spinning, ns",
+                frames::ping(TURN, Waiting::Spin, 8 << 20)?,
+            ),
+            (
+                "ping, frames, adaptive, ns",
+                frames::ping(TURN, Waiting::default(), 4096)?,
+            ),
             ("flood, bare, ns", bare::flood(TURN)?),
             ("flood, frames, spinning, ns", frames::flood(TURN, Waiting::Spin)?),
-            ("flood, frames, adaptive, ns", frames::flood(TURN, Waiting::default())?),
+            (
+                "flood, frames, adaptive, ns",
+                frames::flood(TURN, Waiting::default())?,
+            ),
             ("publish to 1, ns", frames::publish(TURN, 1)?),
             ("publish to 8, ns", frames::publish(TURN, 8)?),
             ("alone, ns", frames::alone(TURN)?),

@@ -108,7 +108,10 @@ mod imp {
     }
 
     /// `N` is the size of the list on the stack.
-    fn wait_any_of<const N: usize>(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+    fn wait_any_of<const N: usize>(
+        words: &[(FutexWord<'_>, u32)],
+        deadline: Option<Deadline>,
+    ) -> WaitOutcome {
         let mut waiters = [const { futex::Wait::new() }; N];
         let mut count = 0;
         for (wait, word) in waiters.iter_mut().zip(words) {

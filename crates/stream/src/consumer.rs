@@ -6,8 +6,8 @@ mod moving;
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
 use crate::member::Policy;
-use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::producer::sleep_on;
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
@@ -171,7 +171,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         // `Producer::show_and_wake` and `Producer::admit`.
         fence(Ordering::SeqCst);
         let outcome = if self.is_idle(next) {
-            let words = [(self.status.version_word(), seen_version), (self.ring.futex(cell), seen)];
+            let words = [
+                (self.status.version_word(), seen_version),
+                (self.ring.futex(cell), seen),
+            ];
             sleep_on(&words, deadline)
         } else {
             WaitOutcome::Retry
