@@ -17,11 +17,13 @@ pub struct FutexWord<'a> {
 
 impl<'a> FutexWord<'a> {
     /// The 32-bit word of a cell.
+    #[inline]
     pub(crate) fn new(cell: &'a AtomicU64) -> Self {
         Self { cell }
     }
 
     /// The word's value now, to be compared by a later wait. `ordering` is `Relaxed` or `Acquire`.
+    #[inline]
     pub fn load(&self, ordering: Ordering) -> u32 {
         low_half(load(self.cell, ordering))
     }

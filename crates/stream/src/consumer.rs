@@ -187,16 +187,13 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     fn is_idle(&mut self, next: Option<u64>) -> bool {
         let is_there = match next {
             // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-            Some(next) => self.is_published(next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next,
+            Some(next) => {
+                is_published(&self.ring, next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next
+            }
             None => self.admitted_cursor().is_some(),
         };
         let knows_all = self.status.news_for_consumers() == self.news;
         !is_there && knows_all && self.stream_state() == StreamState::Running && self.is_member()
-    }
-
-    /// Whether the slot of frame `next` has it, or had it.
-    fn is_published(&self, next: u64) -> bool {
-        at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
     }
 
     /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.
@@ -204,13 +201,15 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let Some(next) = next else {
             return Looked::InVain;
         };
-        let mut spinner = std::mem::take(&mut self.spinner);
-        let looked = spinner.look(deadline, || {
-            self.is_published(next) || self.status.version() != version
-        });
-        self.spinner = spinner;
-        looked
+        let (ring, status) = (&self.ring, &self.status);
+        let found = || is_published(ring, next) || status.version() != version;
+        self.spinner.look(deadline, found)
     }
+}
+
+/// Whether the slot of frame `next` has it, or had it.
+fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
+    at::seq_of(ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
 }
 
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.

@@ -28,8 +28,10 @@ pub mod ring {
     pub const OLDEST: usize = 48;
     /// u64: the first frame that `OLDEST` speaks of.
     pub const OLDEST_FROM: usize = 49;
-    /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % MAX_BUFFERS`.
+    /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % SLOT_COUNT`.
     pub const SLOTS: usize = 64;
+    /// As many as frames can be unclaimed; two in models, which use them again within a few frames.
+    pub const SLOT_COUNT: usize = if cfg!(loom) { 2 } else { MAX_BUFFERS };
     /// Cells of a slot: one cache line.
     pub const LINE_CELLS: usize = 8;
     /// Two u64 each: first frame meant for the consumer in a slot, then its incarnation, stored in this order.
@@ -48,8 +50,8 @@ pub mod ring {
 
     /// First cell of the slot of frame `seq`.
     pub const fn slot(seq: u64) -> usize {
-        // CAST: the remainder is below MAX_BUFFERS.
-        SLOTS + (seq % MAX_BUFFERS as u64) as usize * LINE_CELLS
+        // CAST: the remainder is below SLOT_COUNT.
+        SLOTS + (seq % SLOT_COUNT as u64) as usize * LINE_CELLS
     }
 
     /// The first word of the slot of frame `seq`, which lies in `buffer`.

@@ -229,8 +229,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// Marks the slot of the coming frame as being written. The low half of its word stays, and nobody takes it for the coming frame.
     fn open_slot(&self, seq: u64) {
-        // CAST: MAX_BUFFERS fits any integer.
-        let before = seq.saturating_sub(MAX_BUFFERS as u64);
+        // CAST: SLOT_COUNT fits any integer.
+        let before = seq.saturating_sub(at::SLOT_COUNT as u64);
         let open = at::word(before, at::TAKEN_BACK);
         self.ring.store_u64(at::slot(seq), open, Ordering::Relaxed);
         // ORDERING: Release: who sees one of the stores to the slot's other words sees this one.

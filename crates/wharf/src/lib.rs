@@ -100,4 +100,4 @@ pub use wharf_protocol::{
     SeatStatus, SetId, SetStatus, Token, state,
 };
 pub use wharf_stream::timeline::SignalPointError;
-pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};
+pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData, Waiting};

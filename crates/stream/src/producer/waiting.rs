@@ -26,7 +26,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         try_again: impl FnOnce(&mut Self) -> Option<T>,
     ) -> (Option<T>, WaitOutcome) {
         match self.look_for_releases(deadline) {
-            Looked::Found => return (None, WaitOutcome::Retry),
+            Looked::Found => {
+                // The search that this wait belongs to is out of date.
+                self.members.iter_mut().for_each(|member| member.kept = 0);
+                return (None, WaitOutcome::Retry);
+            }
             Looked::TimedOut => return (None, WaitOutcome::TimedOut),
             Looked::InVain => {}
         }

@@ -21,7 +21,7 @@ use wharf_protocol::{
 };
 use wharf_stream::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Policy, RING_PAGE_BYTES,
-    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
+    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting,
 };
 
 /// Descriptors that come before the buffers: ring page, status page, producer's process.
@@ -67,6 +67,9 @@ impl Consumer {
         options: JoinOptions<'_>,
     ) -> Result<Self, SessionError> {
         let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
+        if options.waiting == Waiting::Spin {
+            wharf_stream::promise_not_to_sleep(&own.words);
+        }
         let policy = match options.policy {
             Policy::Block => WirePolicy::Block,
             Policy::Latest => WirePolicy::Latest,
@@ -135,7 +138,7 @@ impl Consumer {
         // CAST: u32 fits usize on Linux.
         let (slot, depth) = (reply.slot.0 as usize, options.depth as usize);
         let (page, ring) = (Arc::new(page), Arc::new(received.ring));
-        let port = wharf_stream::Consumer::new(
+        let mut port = wharf_stream::Consumer::new(
             Arc::clone(&page),
             (Arc::clone(&ring), Arc::new(received.status)),
             (slot, reply.incarnation.0),
@@ -143,6 +146,7 @@ impl Consumer {
             MAX_BUFFERS,
             (depth, options.policy),
         );
+        port.set_waiting(options.waiting);
         if !port.layout_matches() {
             return Err(SessionError::Incompatible { stream: reply.name });
         }

@@ -39,7 +39,9 @@ impl Producer {
         if changed || self.mover.is_under_way() {
             self.follow_moves();
         }
-        self.drop_departed();
+        if changed || self.ring.has_departures() {
+            self.drop_departed();
+        }
         if !self.older.is_empty() {
             self.drop_older();
         }
