@@ -51,6 +51,22 @@ fn producer_and_consumer_agree_on_what_was_shared() -> Outcome {
 }
 
 #[test]
+fn points_of_a_timeline_reach_the_other_process_with_their_errors() -> Outcome {
+    let broker = Broker::start(&[]);
+    let mut owner = Process::spawn("timeline", example("timeline", &broker), PATIENCE)?;
+    let token = owner.hear(PATIENCE)?;
+    let mut waiting = example("timeline", &broker);
+    waiting.arg(&token);
+    let mut waiter = Process::spawn("timeline", waiting, PATIENCE)?;
+    assert_eq!(waiter.hear(PATIENCE)?, "waiting");
+    owner.say("finish")?;
+    assert_eq!(waiter.hear(PATIENCE)?, "Failed(EIO (5)), Signaled");
+    waiter.finish()?;
+    owner.finish()?;
+    Ok(())
+}
+
+#[test]
 fn consumer_with_a_wrong_token_is_refused() {
     let broker = Broker::start(&[]);
     let mut consumer = example("consumer", &broker);

@@ -58,6 +58,10 @@
 //! locked instruction at publication and one at release ask whether the other side sleeps. Consumers that never sleep say so
 //! before they join; the producer need not ask then.
 //!
+//! # Timelines
+//!
+//! Fences across processes are in [`timeline`]; they have pages and an argument of their own.
+//!
 //! # Trust
 //!
 //! What others write is checked before use: a buffer index, a sequence number or a descriptor that makes no sense is

@@ -36,13 +36,14 @@
 //!
 //! Calls on [`Session`] ask the broker and block for its answer, some tens of microseconds, at most
 //! [`PATIENCE`]. [`Producer::acquire`] and [`Consumer::receive`] block as long as the caller says, asleep. Dropping the last handle on
-//! something the broker keeps a record of (a [`BufferSet`], a [`Producer`], a [`Consumer`] and its last [`Frame`]) tells it, and waits for it
-//! at most a tenth of a second. Everything else never blocks. No thread is started and no async runtime is needed.
+//! something the broker keeps a record of (a [`BufferSet`], a [`Producer`], a [`Consumer`] and its last [`Frame`], a [`Timeline`], an [`ImportedTimeline`]) tells it, and waits for it
+//! at most a tenth of a second. Everything else never blocks. One thread is started, and only when somebody is to be called back by a
+//! fence of another process ([`ImportedTimeline::fence`]). No async runtime is needed.
 //!
 //! # Who may die
 //!
 //! Anybody, at any moment. A consumer's death gives back what it held; the producer's is
-//! [`ReceiveError::ProducerDied`], after the frames it had published; the broker's leaves running streams as they are, and only new
+//! [`ReceiveError::ProducerDied`], after the frames it had published; that of a [`Timeline`]'s owner fails its pending points; the broker's leaves running streams as they are, and only new
 //! sessions, streams and joins fail (contracts S4, P6).
 //!
 //! # Fork
