@@ -56,6 +56,8 @@ struct Outgoing {
     consumers: Vec<Page>,
     buffers: Vec<Shared>,
     published: u32,
+    /// What each consumer had given back when it was last looked at.
+    released: Vec<u32>,
     bell: Bell,
     crowded: bool,
 }
@@ -92,6 +94,7 @@ impl Outgoing {
             consumers,
             buffers,
             published: 0,
+            released: vec![0; links.len()],
             bell,
             crowded: terms.crowded(),
         })
@@ -107,15 +110,14 @@ impl Outgoing {
             .announce(self.published, self.consumers.iter(), self.bell)
     }
 
-    /// Until every consumer has given back what was in the next slot's buffer.
-    fn wait_for_room(&self) -> Outcome<()> {
-        for consumer in &self.consumers {
-            loop {
-                let released = consumer.count();
-                if (self.published.wrapping_sub(released) as usize) < self.buffers.len() {
-                    break;
+    /// Until every consumer has given back what was in the next slot's buffer. Their pages are looked at only when need be.
+    fn wait_for_room(&mut self) -> Outcome<()> {
+        for (consumer, released) in self.consumers.iter().zip(&mut self.released) {
+            while self.published.wrapping_sub(*released) as usize == self.buffers.len() {
+                if consumer.count() == *released {
+                    self.page.wait_for(consumer, *released, self.bell, self.crowded)?;
                 }
-                self.page.wait_for(consumer, released, self.bell, self.crowded)?;
+                *released = consumer.count();
             }
         }
         Ok(())

@@ -73,6 +73,7 @@ pub mod layout;
 mod member;
 mod producer;
 pub mod status;
+pub mod timeline;
 mod waiting;
 
 pub use consumer::{Claim, ClaimError, Consumer, decline, leave, promise_not_to_sleep, release};
