@@ -178,6 +178,7 @@ mod tests {
             name: name.to_owned(),
             max_consumers,
             room_ms: None,
+            polled: None,
         }
     }
 

@@ -2,11 +2,14 @@
 
 mod claiming;
 mod moving;
+mod polling;
 
 use crate::descriptor::{Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
+use crate::doorbell::Doorbell;
+use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, ring as at};
 use crate::member::Policy;
 use crate::status::{GenerationNews, StatusPage, StreamState};
+use std::sync::Arc;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
 
 /// A frame this consumer holds.
@@ -56,7 +59,15 @@ pub struct Consumer<O, R> {
     cursor: Option<u64>,
     /// Frames passed over since the last one claimed.
     skipped: u64,
+    /// Rung for the producer when it waits for that.
+    producers_bell: Option<Arc<dyn Doorbell>>,
+    /// Up to which frame this consumer may not have been rung, while it waits for its own doorbell; [`NOT_ADMITTED`] as long as
+    /// that is not known.
+    armed_at: Option<u64>,
 }
+
+/// Who waits for its doorbell before it is admitted is rung from its first frame on, whichever that is.
+const NOT_ADMITTED: u64 = u64::MAX;
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Joins a stream with what the broker gave: `slot` (below [`MAX_CONSUMERS`](crate::MAX_CONSUMERS); another is never admitted) and `incarnation`, the
@@ -83,6 +94,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             news: GenerationNews::default(),
             cursor: None,
             skipped: 0,
+            producers_bell: None,
+            armed_at: None,
         }
     }
 
@@ -129,7 +142,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
-        release(&self.page, &self.ring, buffer);
+        release(&self.page, &self.ring, self.producers_bell.as_deref(), buffer);
     }
 
     /// Sleeps until the producer publishes, the broker changes the status page, or the deadline passes; does not sleep when a
@@ -145,7 +158,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
         let seen_bell = self.ring.load_u32(at::BELL, Ordering::Acquire);
         let seen_version = self.status.version();
-        self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
+        self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
         // `Producer::ring_bell`.
         fence(Ordering::SeqCst);
@@ -171,13 +184,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 }
 
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
-pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
+/// `bell` is rung if the producer waits for that.
+pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
     if buffer >= MAX_BUFFERS {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
 /// Says in a consumer's own `page` that it has left, before it ever knew the stream: a producer that admits it drops it at once.
@@ -187,19 +201,23 @@ pub fn decline<O: WriteWords>(page: &O) {
 
 /// Leaves a stream in order: says so in the consumer's own `page` and wakes the producer, who drops every hold at once. Frames not
 /// yet released must not be read any more.
-pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     decline(page);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
-/// Counts a release and wakes the producer if it says that it sleeps.
-fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that.
+fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     // One step, because several threads of this process may release at once: a count stored twice could be slept through.
     page.increment_u32(own::RELEASES, Ordering::Release);
     // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
     // `Producer::wait`.
     fence(Ordering::SeqCst);
-    if ring.load_u32(at::WAITING, Ordering::Relaxed) != 0 {
-        wake(page.futex(own::RELEASES));
+    match ring.load_u32(at::WAITING, Ordering::Relaxed) {
+        0 => {}
+        POLLING => bell.into_iter().for_each(Doorbell::ring),
+        _ => {
+            wake(page.futex(own::RELEASES));
+        }
     }
 }

@@ -13,6 +13,11 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x02");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
+/// What somebody writes into its page who sleeps on a word or is about to.
+pub const ASLEEP: u32 = 1;
+/// What somebody writes into its page who waits for its doorbell.
+pub const POLLING: u32 = 2;
+
 /// The ring page: written by the producer.
 pub mod ring {
     use super::{MAX_BUFFERS, MAX_CONSUMERS};
@@ -25,7 +30,8 @@ pub mod ring {
     pub const OLDEST: usize = 10;
     /// u64: the first frame that `OLDEST` speaks of.
     pub const OLDEST_FROM: usize = 11;
-    /// u32: 1 while the producer sleeps or is about to.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the producer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise.
     pub const WAITING: usize = 16;
     /// u64 each: frame `seq` is in the buffer named by slot `seq % MAX_BUFFERS`, as `seq << 8 | buffer`.
     pub const SLOTS: usize = 24;
@@ -57,7 +63,8 @@ pub mod consumer {
     pub const RELEASES: usize = 9;
     /// u32: 1 once the consumer has left in order.
     pub const LEFT: usize = 10;
-    /// u32: 1 while the consumer sleeps or is about to.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the consumer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise.
     pub const WAITING: usize = 16;
     /// u64 each: sequence number of the frame held in a buffer; 0 when none is.
     pub const HOLDS: usize = 24;

@@ -41,6 +41,12 @@
 //! looking*. Who changes something first changes the word, then looks for sleepers. The models in `tests/loom.rs`
 //! check both arguments on this very code.
 //!
+//! # Polling
+//!
+//! Who waits with poll or epoll has a [`Doorbell`]: something others make readable. It says in its page that it waits for that, and
+//! looks once more before it waits, as a sleeper does. Who changes something looks for those who wait, and rings. The bell stays rung until
+//! its owner has found nothing ([`Consumer::arm`], [`Producer::arm`]), so that whoever looks once whenever it is rung sees everything.
+//!
 //! # Trust
 //!
 //! What others write is checked before use: a buffer index, a sequence number or a descriptor that makes no sense is
@@ -51,6 +57,7 @@
 
 mod consumer;
 mod descriptor;
+mod doorbell;
 pub mod layout;
 mod member;
 mod producer;
@@ -58,6 +65,7 @@ pub mod status;
 
 pub use consumer::{Claim, ClaimError, Consumer, decline, leave, release};
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, TooMuchUserData, UserData};
+pub use doorbell::Doorbell;
 pub use layout::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,
     STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,

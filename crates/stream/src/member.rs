@@ -1,6 +1,7 @@
 //! What a producer knows of one of its consumers.
 
-use crate::layout::consumer as at;
+use crate::doorbell::Doorbell;
+use crate::layout::{POLLING, consumer as at};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).
@@ -33,6 +34,7 @@ pub struct Member<W> {
     pub(crate) depth: usize,
     pub(crate) policy: Policy,
     pub(crate) page: W,
+    pub(crate) bell: Option<Box<dyn Doorbell>>,
     /// First frame meant for it; set at admission.
     pub(crate) first_seq: u64,
 }
@@ -48,7 +50,17 @@ impl<W: ReadWords> Member<W> {
             depth: depth.max(1),
             policy,
             page,
+            bell: None,
             first_seq: u64::MAX,
+        }
+    }
+
+    /// The same consumer, with the doorbell to ring when it waits for that.
+    #[must_use]
+    pub fn with_bell(self, bell: Box<dyn Doorbell>) -> Self {
+        Self {
+            bell: Some(bell),
+            ..self
         }
     }
 
@@ -95,9 +107,17 @@ impl<W: ReadWords> Member<W> {
         self.page.load_u32(at::LEFT, Ordering::Acquire) != 0
     }
 
+    /// Whether it sleeps. If it waits for its doorbell instead, that is rung.
     pub(crate) fn is_waiting(&self) -> bool {
         // ORDERING: the caller's SeqCst fence orders this load after its store of the bell.
-        self.page.load_u32(at::WAITING, Ordering::Relaxed) != 0
+        match self.page.load_u32(at::WAITING, Ordering::Relaxed) {
+            0 => false,
+            POLLING => {
+                self.bell.iter().for_each(|bell| bell.ring());
+                false
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn release_word(&self) -> FutexWord<'_> {

@@ -2,11 +2,12 @@
 
 mod acquire;
 mod moving;
+mod polling;
 
 pub use acquire::{Blocked, Blocker};
 
 use crate::descriptor::{FrameInfo, store};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
+use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
 use crate::member::{Departure, Member};
 use crate::status::StatusPage;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
@@ -178,7 +179,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // ORDERING: SeqCst fence between storing the bell and looking for sleepers; its counterpart is in
         // `Consumer::wait`. Either the sleeper sees the bell or we see the sleeper.
         fence(Ordering::SeqCst);
-        if self.members.iter().any(Member::is_waiting) {
+        let mut sleeping = false;
+        for member in &self.members {
+            sleeping |= member.is_waiting();
+        }
+        if sleeping {
             wake(self.ring.futex(at::BELL));
         }
     }
@@ -200,7 +205,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     ) -> (Option<T>, WaitOutcome) {
         let seen: Vec<(usize, u64, u32)> = self.members.iter().map(seen_releases).collect();
         let version = self.seen_version;
-        self.ring.store_u32(at::WAITING, 1, Ordering::Relaxed);
+        self.ring.store_u32(at::WAITING, ASLEEP, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
         // `Consumer::notify_release`.
         fence(Ordering::SeqCst);

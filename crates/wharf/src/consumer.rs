@@ -2,6 +2,7 @@
 
 mod joining;
 mod moving;
+mod polled;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
@@ -10,6 +11,7 @@ use crate::liveness::Liveness;
 use crate::membership::Membership;
 use crate::moving::MoveStats;
 use moving::Memory;
+pub use polled::PolledConsumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_core::DmaBuf;

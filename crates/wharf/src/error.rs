@@ -58,6 +58,9 @@ pub enum SessionError {
         /// The stream.
         stream: String,
     },
+    /// What an event loop waits for could not be set up.
+    #[error("cannot watch a stream with epoll: {0}")]
+    Watch(#[from] Errno),
     /// The buffers given to a stream are not writable here: they were imported.
     #[error("a stream needs buffers that this process allocated; {name} was imported and is read-only")]
     NotWritable {
@@ -132,6 +135,7 @@ impl SessionError {
             Self::Descriptors { .. } | Self::Incompatible { .. } => Errno::PROTO,
             Self::Page { source, .. } => source.errno(),
             Self::Buffer { source, .. } => source.errno(),
+            Self::Watch(errno) => *errno,
             Self::NotWritable { .. } => Errno::ACCESS,
         }
     }

@@ -72,10 +72,11 @@ mod page;
 mod producer;
 mod session;
 mod socket_path;
+mod watch;
 
 pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
-pub use consumer::{Consumer, ConsumerStats, Frames};
+pub use consumer::{Consumer, ConsumerStats, Frames, PolledConsumer};
 pub use error::{
     AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReceiveError, SessionError,
 };
@@ -85,7 +86,7 @@ pub use negotiation::{
     Fit, NegotiatedSet, NegotiationError, Seat, SeatInfo, SeatSpec, SetExplanation, SetOptions,
 };
 pub use options::JoinOptions;
-pub use producer::{ConsumerInfo, Producer, ProducerStats};
+pub use producer::{ConsumerInfo, PolledProducer, Producer, ProducerStats};
 pub use session::Session;
 pub use socket_path::{NoSocketPath, SOCKET_ENV, socket_path};
 pub use wharf_core as core;

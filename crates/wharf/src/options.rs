@@ -16,6 +16,8 @@ pub struct JoinOptions<'a> {
     pub contract: MoveContract,
     /// Who it is to a negotiated set.
     pub(crate) part: Part<'a>,
+    /// Whether it is to have a doorbell.
+    pub(crate) polled: bool,
 }
 
 /// Who a consumer is to the negotiated set that the stream's buffers are.
@@ -48,6 +50,7 @@ impl<'a> JoinOptions<'a> {
             policy,
             contract: MoveContract::Movable,
             part: Part::Anybody,
+            polled: false,
         }
     }
 

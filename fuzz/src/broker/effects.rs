@@ -1,6 +1,6 @@
 //! What the driver does: it executes effects, and checks that each makes sense.
 
-use wharf_broker::state::{Effect, PeerId};
+use wharf_broker::state::{Effect, FdRef, PeerId};
 use wharf_protocol::{Call, Reply, Token};
 
 use super::answers::{check_descriptors, check_error, check_reply, resolve};
@@ -29,7 +29,16 @@ impl World {
                     None => panic!("the process of {peer:?}, which is gone"),
                 };
                 let sent = resolve(&fds, &self.holdings, process);
-                check_descriptors(self.turn.call.as_ref(), &reply, &sent);
+                let is_polled = match &self.turn.call {
+                    Some(Call::TakeChanges(call)) => self.polled.contains(&call.stream),
+                    _ => false,
+                };
+                check_descriptors(self.turn.call.as_ref(), &reply, &sent, is_polled);
+                for fd in fds {
+                    if let FdRef::Given(handle) = fd {
+                        self.holdings.give_up(handle);
+                    }
+                }
                 check_reply(&reply);
                 self.take_note(peer, &reply);
             }
@@ -52,6 +61,10 @@ impl World {
             Effect::AskHeap { request, .. } => panic!("'{}' is asked, which is no heap", request.heap),
             // No script creates a stream that makes room.
             Effect::Wait { peer } | Effect::Resume { peer } => panic!("{peer:?} waits for room"),
+            Effect::MakeBells { operation, ends } => self.begin(operation, Work::Bells(ends)),
+            Effect::Ring { bells } => bells
+                .into_iter()
+                .for_each(|bell| assert_eq!(self.holdings.get(bell), Held::Bell)),
             Effect::SetAlarm { operation, .. } => {
                 assert!(self.alarms.insert(operation), "{operation:?} has two alarms");
             }
@@ -112,6 +125,11 @@ impl World {
                     "a token was issued twice"
                 );
                 self.tokens.push(reply.token.clone());
+            }
+            Reply::CreateStream(reply) => {
+                if matches!(&self.turn.call, Some(Call::CreateStream(call)) if call.polled == Some(true)) {
+                    self.polled.insert(reply.stream);
+                }
             }
             Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
                 let token = self.token_of_turn().reveal().to_owned();

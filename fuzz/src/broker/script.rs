@@ -214,6 +214,7 @@ impl<'a> Script<'a> {
                     name,
                     max_consumers: self.count(),
                     room_ms: None,
+                    polled: self.pick(&[None, Some(false), Some(true)]),
                 }
                 .into()
             }
@@ -292,6 +293,7 @@ impl<'a> Script<'a> {
         JoinStream {
             stream,
             contract,
+            polled: (terms / 16 % 2 == 1).then_some(true),
             ..JoinStream::new(token, depth, policy)
         }
     }

@@ -45,6 +45,9 @@ pub(super) const ENDED_STREAM: Amounts = Amounts {
 /// What a consumer page costs its consumer as long as the stream runs.
 pub(super) const CONSUMER_PAGE: Amounts = Amounts { fds: 1, ..NOTHING };
 
+/// What the bell that the broker rings for a producer costs it as long as the stream runs.
+pub(super) const STREAM_BELL: Amounts = Amounts { fds: 1, ..NOTHING };
+
 /// What a set of `count` buffers of `size_bytes` bytes each costs. A sum above 64 bits is above every quota too.
 pub(super) fn cost_of_buffers(size_bytes: u64, count: u32) -> Amounts {
     let count = u64::from(count);

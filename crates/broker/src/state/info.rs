@@ -8,7 +8,7 @@ use wharf_protocol::{
     StreamState, UserState,
 };
 
-use super::accounts::{CONNECTION, CONSUMER_PAGE, RUNNING_STREAM};
+use super::accounts::{CONNECTION, CONSUMER_PAGE, RUNNING_STREAM, STREAM_BELL};
 use super::generations::Participant;
 use super::peers::Session;
 use super::sets::BufferSet;
@@ -107,8 +107,14 @@ impl Machine {
             .joined
             .iter()
             .filter_map(|(stream, slot)| self.streams.get(stream)?.members.get(slot));
-        let running = produced.filter(|stream| stream.is_running()).count() as u64;
-        let pages = joined.filter(|member| member.page.is_some()).count() as u64;
+        let running = produced.filter(|stream| stream.is_running());
+        let running: u64 = running
+            .map(|stream| RUNNING_STREAM.fds + stream.bell.map_or(0, |_| STREAM_BELL.fds))
+            .sum();
+        let with_page = joined.filter(|member| member.page.is_some());
+        let pages: u64 = with_page
+            .map(|member| CONSUMER_PAGE.fds + member.bells.cost().fds)
+            .sum();
         let buffers: u64 = owned.clone().map(|set| set.cost().fds).sum();
         let mut streams_joined: Vec<_> = session.joined.iter().map(|(stream, _)| *stream).collect();
         streams_joined.dedup();
@@ -122,7 +128,7 @@ impl Machine {
             streams_produced: session.produced.iter().copied().collect(),
             streams_joined,
             bytes: owned.map(|set| set.cost().bytes).sum(),
-            fds: CONNECTION.fds + buffers + running * RUNNING_STREAM.fds + pages * CONSUMER_PAGE.fds,
+            fds: CONNECTION.fds + buffers + running + pages,
         }
     }
 

@@ -7,7 +7,7 @@ use wharf_stream::status::SlotState;
 
 use super::world::World;
 use crate::state::accounts::{
-    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
+    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, STREAM_BELL, sum,
 };
 use crate::state::moving::Phase;
 use crate::state::negotiating::NOBODY;
@@ -65,6 +65,9 @@ impl World {
                 crate::state::Event::StatusPageCreated {
                     outcome: Ok(page), ..
                 } => vec![*page],
+                crate::state::Event::BellsMade {
+                    outcome: Ok(bells), ..
+                } => bells.concat(),
                 _ => Vec::new(),
             })
             .collect();
@@ -146,16 +149,18 @@ impl Machine {
         let pages = self.streams.values().filter_map(|stream| stream.pages);
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
-        let waiting = members.filter_map(|member| member.page);
+        let kept = members.flat_map(|member| member.page.into_iter().chain(member.bells.kept()));
+        let bells = self.streams.values().filter_map(|stream| stream.bell);
         let requests = self
             .operations
             .values()
-            .filter_map(|operation| operation.request.page.as_ref());
+            .flat_map(|operation| operation.request.handles());
         buffers
             .chain(self.negotiating.handles())
             .chain(pages)
-            .chain(waiting)
-            .chain(requests.map(|page| page.handle))
+            .chain(kept)
+            .chain(bells)
+            .chain(requests)
             .collect()
     }
 
@@ -184,7 +189,10 @@ impl Machine {
                 },
             );
             let waiting = stream.members.values().filter(|member| member.page.is_some());
-            waiting.for_each(|member| owe(member.uid, CONSUMER_PAGE));
+            waiting.for_each(|member| owe(member.uid, sum(CONSUMER_PAGE, member.bells.cost())));
+            if stream.bell.is_some() {
+                owe(stream.uid, STREAM_BELL);
+            }
         }
         for operation in self.operations.values() {
             owe(

@@ -290,6 +290,7 @@ impl Player {
                     JoinStream {
                         stream,
                         contract,
+                        polled: (depth % 2 == 0).then_some(true),
                         ..JoinStream::new(token, depth, Policy::Latest)
                     }
                     .into(),
@@ -384,6 +385,7 @@ impl Player {
                     name,
                     max_consumers: max,
                     room_ms: room.then_some(700),
+                    polled: (max % 2 == 0).then_some(true),
                 }
                 .into(),
                 Some(page),
