@@ -3,6 +3,7 @@
 mod joining;
 mod moving;
 mod polled;
+mod thread;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
@@ -14,6 +15,7 @@ use moving::Memory;
 pub use polled::PolledConsumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use thread::FrameThread;
 use wharf_core::DmaBuf;
 use wharf_linux::PidFd;
 use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
@@ -227,10 +229,7 @@ impl Iterator for Frames<'_> {
             return None;
         }
         let received = self.consumer.receive(None);
-        // Who holds too many frames gets none however often it asks.
-        let stops =
-            |error: &ReceiveError| error.is_final() || matches!(error, ReceiveError::HoldsTooMany { .. });
-        self.over = received.as_ref().is_err_and(stops);
+        self.over = received.as_ref().is_err_and(ReceiveError::stops_iteration);
         match received {
             Err(ReceiveError::Ended { .. }) => None,
             received => Some(received),

@@ -162,9 +162,9 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
     }
     let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CancelAlarm CountsExhausted CreateStatusPage CreateStream \
         Disconnect Drop DropStatusPage EndStream FreeBuffers GetGeneration GetMove GetState ImportBuffers InvalidArgument \
-        IssueToken JoinStream LeaveStream MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
+        IssueToken JoinStream LeaveStream MakeBells MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
         NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
-        ReleaseImport Resume Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
+        ReleaseImport Resume Ring Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
         TakeChanges TakeGeneration TokenForOther TokenUnknown TokenUsedUp Wait";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
