@@ -47,6 +47,10 @@ pub(super) const CONSUMER_PAGE: Amounts = Amounts { fds: 1, ..NOTHING };
 
 /// What the bell that the broker rings for a producer costs it as long as the stream runs.
 pub(super) const STREAM_BELL: Amounts = Amounts { fds: 1, ..NOTHING };
+/// What a timeline costs its owner: its page and its status page.
+pub(super) const TIMELINE: Amounts = Amounts { fds: 2, ..NOTHING };
+/// What the waiter page of an import of a timeline costs the importer.
+pub(super) const IMPORT: Amounts = Amounts { fds: 1, ..NOTHING };
 
 /// What a set of `count` buffers of `size_bytes` bytes each costs. A sum above 64 bits is above every quota too.
 pub(super) fn cost_of_buffers(size_bytes: u64, count: u32) -> Amounts {

@@ -1,17 +1,19 @@
 //! How a consumer waits with poll or epoll. Contract: S7.
 //!
 //! The consumer's doorbell is rung or silent. While frames are there that the consumer has not claimed it is rung, or about to be:
-//! - While the consumer says that it waits for it, each publication rings.
-//! - It says so until it has claimed a frame whose predecessor was published after it had begun to. That one's ring is over then,
-//!   because the producer publishes one frame after the other.
-//! - The bell is silenced only after the consumer has said so and has found nothing; who finds something after that rings itself.
+//! - Before it is silenced the consumer asks for it in its page, and each publication from then on rings.
+//! - Who finds something after silencing it rings it itself: that may have been what it was rung for.
+//! - The consumer asks for it until it has claimed the second frame since it was silenced. The first one's ring is over then, because the
+//!   producer publishes one frame after the other.
 
-use super::{Consumer, NOT_ADMITTED};
+use super::Consumer;
 use crate::doorbell::Doorbell;
 use crate::layout::{POLLING, consumer as own, ring as at};
-use crate::status::StreamState;
 use std::sync::Arc;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
+
+/// Who is not admitted yet is rung from its first frame on, whichever that is.
+const NOT_ADMITTED: u64 = u64::MAX;
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Rings `bell` for the producer from now on when that waits for it.
@@ -19,32 +21,32 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.producers_bell = Some(bell);
     }
 
-    /// Asks to be rung, and tells whether there is nothing to claim and no news. Only then silence the bell, and look once more.
+    /// Asks to be rung, and tells whether there is nothing to claim and no news. Only then silence the bell, and look once more
+    /// ([`Consumer::settle`]).
     pub fn arm(&mut self) -> bool {
         if self.armed_at.is_none() {
+            self.armed_at = Some(self.cursor.unwrap_or(NOT_ADMITTED));
             self.page.store_u32(own::WAITING, POLLING, Ordering::Relaxed);
             // ORDERING: SeqCst fence between asking to be rung and looking once more; its counterpart is in
-            // `Producer::ring_bell`.
+            // `Producer::show_and_wake`.
             fence(Ordering::SeqCst);
-            let head = self.ring.load_u64(at::HEAD, Ordering::Acquire);
-            self.armed_at = Some(self.admitted_cursor().map_or(NOT_ADMITTED, |_| head));
         }
-        self.is_idle()
+        self.has_nothing()
     }
 
-    /// Looks once more after the bell was silenced: whether there is nothing to claim and no news.
-    pub fn is_still_idle(&mut self) -> bool {
-        // ORDERING: SeqCst fence between silencing the bell and looking: what was rung before is seen.
+    /// Looks once more after the bell was silenced, and tells whether there is nothing to claim and no news. If there is, ring the bell.
+    pub fn settle(&mut self) -> bool {
+        // ORDERING: SeqCst fence between silencing the bell and looking: what was rung for before is seen.
         fence(Ordering::SeqCst);
-        self.is_idle()
+        self.armed_at = Some(self.cursor.unwrap_or(NOT_ADMITTED));
+        self.has_nothing()
     }
 
-    fn is_idle(&mut self) -> bool {
-        let head = self.ring.load_u64(at::HEAD, Ordering::Acquire);
-        self.admitted_cursor().is_none_or(|cursor| head <= cursor)
-            && self.status.news_for_consumers() == self.news
-            && self.stream_state() == StreamState::Running
-            && self.is_member()
+    fn has_nothing(&mut self) -> bool {
+        let cursor = self.admitted_cursor();
+        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
+        let cursor = cursor.unwrap_or_else(|| self.ring.load_u64(at::HEAD, Ordering::Acquire));
+        self.is_idle(cursor)
     }
 
     /// Asks not to be rung any more if the bell is rung for certain, having claimed frame `seq`. Spares the producer a system call
@@ -52,7 +54,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     pub fn disarm_after(&mut self, seq: u64) {
         match self.armed_at {
             Some(NOT_ADMITTED) => self.armed_at = Some(seq.saturating_sub(1)),
-            Some(head) if seq >= head.saturating_add(2) => {
+            Some(silent) if seq >= silent.saturating_add(2) => {
                 self.armed_at = None;
                 self.page.store_u32(own::WAITING, 0, Ordering::Relaxed);
             }

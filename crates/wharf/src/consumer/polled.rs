@@ -84,7 +84,7 @@ impl PolledConsumer {
         let seen = self.watch.silence(|_| ());
         self.broker_gone |= seen.broker_gone;
         let somebody_died = (seen.death || self.broker_gone) && self.consumer.look();
-        if self.consumer.port.is_still_idle() && !somebody_died {
+        if self.consumer.port.settle() && !somebody_died {
             if self.has_to_look_again() {
                 self.watch.look_again();
             }
