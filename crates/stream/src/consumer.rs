@@ -8,8 +8,8 @@ use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::doorbell::Doorbell;
 use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, ring as at};
 use crate::member::Policy;
-use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::producer::sleep_on;
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
 use std::sync::Arc;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
@@ -185,7 +185,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         // `Producer::show_and_wake`.
         fence(Ordering::SeqCst);
         let outcome = if self.is_idle(cursor) {
-            sleep_on(&[(self.status.version_word(), seen_version), (slot, seen)], deadline)
+            sleep_on(
+                &[(self.status.version_word(), seen_version), (slot, seen)],
+                deadline,
+            )
         } else {
             WaitOutcome::Retry
         };
@@ -197,7 +200,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     fn is_idle(&self, cursor: u64) -> bool {
         let next = cursor.saturating_add(1);
         // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published = at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
+        let is_published =
+            at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
         let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
         let knows_all = self.status.news_for_consumers() == self.news;
         !is_published
@@ -220,12 +224,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
 /// `bell` is rung if the producer waits for that.
-pub fn release<O: WriteWords, R: ReadWords>(
-    page: &O,
-    ring: &R,
-    bell: Option<&dyn Doorbell>,
-    buffer: usize,
-) {
+pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
     // ORDERING: relaxed; the hold was announced before the caller got the frame.
     if buffer >= MAX_BUFFERS || page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) == 0 {
         return;

@@ -1,8 +1,8 @@
 //! What a producer knows of one of its consumers.
 
+use crate::buffers::{Buffers, Frames};
 use crate::doorbell::Doorbell;
 use crate::layout::{POLLING, consumer as at};
-use crate::buffers::{Buffers, Frames};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).

@@ -54,13 +54,18 @@ struct Pages {
 
 impl Pages {
     fn new(buffers: usize) -> Self {
-        let words = |wide: Vec<usize>, narrow: &[usize]| Arc::new(HeapWords::new(wide, narrow.iter().copied()));
+        let words =
+            |wide: Vec<usize>, narrow: &[usize]| Arc::new(HeapWords::new(wide, narrow.iter().copied()));
         let slots = (1..=3).map(ring::slot);
         let generations = slots.clone().map(|slot| slot + ring::GENERATION);
         let admission = [ring::ADMISSIONS, ring::ADMISSIONS + 1];
         let fixed = [ring::HEAD, ring::OLDEST, ring::OLDEST_FROM];
         let holds = (0..buffers).map(|buffer| consumer::HOLDS + buffer);
-        let news = [status::GENERATION, status::OFFERED_TO_PRODUCER, status::OFFERED_TO_CONSUMERS];
+        let news = [
+            status::GENERATION,
+            status::OFFERED_TO_PRODUCER,
+            status::OFFERED_TO_CONSUMERS,
+        ];
         let pages = Self {
             ring: words(
                 slots.chain(generations).chain(admission).chain(fixed).collect(),

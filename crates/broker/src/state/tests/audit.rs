@@ -8,7 +8,8 @@ use wharf_stream::status::SlotState;
 
 use super::world::World;
 use crate::state::accounts::{
-    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, IMPORT, NOTHING, RUNNING_STREAM, SESSION, STREAM_BELL, TIMELINE, sum,
+    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, IMPORT, NOTHING, RUNNING_STREAM, SESSION, STREAM_BELL, TIMELINE,
+    sum,
 };
 use crate::state::moving::Phase;
 use crate::state::negotiating::NOBODY;
