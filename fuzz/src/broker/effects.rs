@@ -4,6 +4,7 @@ use wharf_broker::state::{Effect, FdRef, OperationId, PeerId};
 use wharf_protocol::{Call, ObjectKind, Reply, StreamId, Token};
 
 use super::answers::{check_descriptors, check_error, check_reply, resolve};
+use super::holdings::Held;
 use super::listing::check_privacy;
 use super::operations::Work;
 use super::world::{BROKER_UID, Chair, World};

@@ -65,13 +65,13 @@ impl Script<'_> {
             }
             .into(),
             3 => {
-                let (set, name) = (SetId(self.id()), self.name());
+                let (set, name, max_consumers) = (SetId(self.id()), self.name(), self.count());
                 CreateStream {
                     set,
                     name,
-                    max_consumers: self.count(),
+                    max_consumers,
                     room_ms: None,
-                    polled: self.pick(&[None, Some(false), Some(true)]),
+                    polled: (max_consumers / 16 == 2).then_some(true),
                 }
                 .into()
             }

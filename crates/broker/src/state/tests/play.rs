@@ -312,7 +312,7 @@ impl Player {
                     JoinStream {
                         stream,
                         contract,
-                        polled: (depth % 2 == 0).then_some(true),
+                        polled: (depth == 2).then_some(true),
                         ..JoinStream::new(token, depth, Policy::Latest)
                     }
                     .into(),
@@ -414,7 +414,7 @@ impl Player {
                     name,
                     max_consumers: max,
                     room_ms: room.then_some(700),
-                    polled: (max % 2 == 0).then_some(true),
+                    polled: (max == 3).then_some(true),
                 }
                 .into(),
                 Some(page),
