@@ -85,6 +85,12 @@ impl World {
                 size_bytes,
                 ..
             } => self.begin(operation, Work::Allocate { count, size_bytes }),
+            Effect::CreateTimelinePage { operation, timeline } => {
+                self.begin(operation, Work::TimelinePage(timeline));
+            }
+            Effect::SetImports { timeline, newest } => self.holdings.set_imports(timeline, newest),
+            Effect::EndTimeline { timeline, .. } => self.holdings.end_timeline(timeline),
+            Effect::DropTimelinePage { timeline } => self.holdings.drop_timeline_page(timeline),
             Effect::CreateStatusPage { operation, stream } => self.begin(operation, Work::StatusPage(stream)),
             Effect::Seal {
                 peer,
@@ -136,7 +142,7 @@ impl World {
                     self.polled.insert(reply.stream);
                 }
             }
-            Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
+            Reply::ImportBuffers(_) | Reply::JoinStream(_) | Reply::ImportTimeline(_) => {
                 let token = token_of(call).reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
                 *uses = uses.checked_sub(1).expect("the token has uses left");
@@ -229,6 +235,7 @@ fn token_of(call: Option<&Call>) -> &Token {
     match call {
         Some(Call::ImportBuffers(call)) => &call.token,
         Some(Call::JoinStream(call)) => &call.token,
+        Some(Call::ImportTimeline(call)) => &call.token,
         other => panic!("{other:?} has no token"),
     }
 }

@@ -8,7 +8,7 @@
 
 use super::Consumer;
 use crate::doorbell::Doorbell;
-use crate::layout::{POLLING, consumer as own, ring as at};
+use crate::layout::{POLLING, consumer as own};
 use std::sync::Arc;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
 
@@ -43,10 +43,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     fn has_nothing(&mut self) -> bool {
-        let cursor = self.admitted_cursor();
-        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
-        let cursor = cursor.unwrap_or_else(|| self.ring.load_u64(at::HEAD, Ordering::Acquire));
-        self.is_idle(cursor)
+        let next = self.admitted_cursor().map(|cursor| cursor.saturating_add(1));
+        self.is_idle(next)
     }
 
     /// Asks not to be rung any more if the bell is rung for certain, having claimed frame `seq`. Spares the producer a system call

@@ -13,4 +13,5 @@ mod moving;
 mod polling;
 mod stress;
 mod support;
+mod timelines;
 mod waiting;

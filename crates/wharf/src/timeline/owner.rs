@@ -181,9 +181,12 @@ impl Timeline {
                 own.points.wake();
             }
             let is_behind = self.status.version() != own.version;
-            (own.pending.take_up_to(point), is_behind)
+            let due = (!own.pending.is_empty()).then(|| own.pending.take_up_to(point));
+            (due, is_behind)
         };
-        due.settle();
+        if let Some(due) = due {
+            due.settle();
+        }
         if is_behind {
             self.fetch_importers();
         }
