@@ -107,6 +107,7 @@ fn who_was_let_in_late_is_rung_from_its_first_frame_on<K: Kind>() {
     assert!(consumer.arm() && consumer.settle());
     publish_many(&mut producer, 3);
     producer.admit(member);
+    bell.take();
     publish(&mut producer);
     assert_eq!(bell.take(), 1);
     let first = claim(&mut consumer);
