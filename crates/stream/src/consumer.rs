@@ -2,13 +2,16 @@
 
 mod claiming;
 mod moving;
+mod polling;
 
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
+use crate::doorbell::Doorbell;
+use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, ring as at};
 use crate::member::Policy;
 use crate::producer::sleep_on;
 use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
+use std::sync::Arc;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
 /// A frame this consumer holds.
@@ -61,6 +64,10 @@ pub struct Consumer<O, R> {
     /// Frames passed over since the last one claimed.
     skipped: u64,
     spinner: Spinner,
+    /// Rung for the producer when it waits for that.
+    producers_bell: Option<Arc<dyn Doorbell>>,
+    /// While this consumer waits for its own doorbell: the last frame that is perhaps not rung for.
+    armed_at: Option<u64>,
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
@@ -89,6 +96,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             cursor: None,
             skipped: 0,
             spinner: Spinner::new(Waiting::Sleep),
+            producers_bell: None,
+            armed_at: None,
         }
     }
 
@@ -142,7 +151,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
-        release(&self.page, &self.ring, buffer);
+        release(&self.page, &self.ring, self.producers_bell.as_deref(), buffer);
     }
 
     /// Waits until the producer publishes, the broker changes the status page, or the deadline passes; does not wait when a
@@ -166,7 +175,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         }
         let cell = next.map_or(self.admission_cell(), at::slot);
         let seen = self.ring.futex(cell).load(Ordering::Acquire);
-        self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
+        self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterparts are in
         // `Producer::show_and_wake` and `Producer::admit`.
         fence(Ordering::SeqCst);
@@ -213,14 +222,15 @@ fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
 }
 
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
-pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
+/// `bell` is rung if the producer waits for that.
+pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
     // ORDERING: relaxed; the hold was announced before the caller got the frame.
     if buffer >= MAX_BUFFERS || page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) == 0 {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
 /// Promises in a consumer's own `page`, before it joins, that it never sleeps while it waits for frames: the producer need not ask.
@@ -235,20 +245,24 @@ pub fn decline<O: WriteWords>(page: &O) {
 
 /// Leaves a stream in order: says so in the consumer's own `page` and wakes the producer, who drops every hold at once. Frames not
 /// yet released must not be read any more.
-pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     decline(page);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
-/// Counts a release and wakes the producer if it says that it sleeps.
-fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that.
+fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     // One step, because several threads of this process may release at once: a count stored twice could be slept through. It also serves as
     // the fence, so that nothing is gained by counting more cheaply.
     page.increment_u32(own::RELEASES, Ordering::Release);
     // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
     // `Producer::wait`.
     fence_after_update();
-    if ring.load_u32(at::WAITING, Ordering::Relaxed) != 0 {
-        wake(page.futex(own::RELEASES));
+    match ring.load_u32(at::WAITING, Ordering::Relaxed) {
+        0 => {}
+        POLLING => bell.into_iter().for_each(Doorbell::ring),
+        _ => {
+            wake(page.futex(own::RELEASES));
+        }
     }
 }

@@ -14,6 +14,11 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x03");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
+/// What somebody writes into its page who sleeps on a word or is about to.
+pub const ASLEEP: u32 = 1;
+/// What somebody writes into its page who waits for its doorbell.
+pub const POLLING: u32 = 2;
+
 /// The ring page: written by the producer.
 ///
 /// A consumer that waits for the next frame looks at one line only, that of the frame's slot, and has the frame's common description with it.
@@ -22,7 +27,8 @@ pub mod ring {
 
     /// u64: sequence number of the newest frame, stored after its slot; 0 before the first.
     pub const HEAD: usize = 16;
-    /// u32: 1 while the producer sleeps or is about to.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the producer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise.
     pub const WAITING: usize = 32;
     /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
     pub const OLDEST: usize = 48;
@@ -74,7 +80,8 @@ pub mod ring {
 pub mod consumer {
     use super::MAX_BUFFERS;
 
-    /// u32: 1 while the consumer sleeps or is about to. In the producer's cache as long as nobody sleeps.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the consumer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise. In the producer's cache as long as nobody sleeps.
     pub const WAITING: usize = 8;
     /// u32: 1 once the consumer has left in order.
     pub const LEFT: usize = 9;

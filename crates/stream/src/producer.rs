@@ -2,6 +2,7 @@
 
 mod acquire;
 mod moving;
+mod polling;
 mod waiting;
 
 pub use acquire::{Blocked, Blocker};
@@ -134,7 +135,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             .store_u64(cell + 1, member.incarnation, Ordering::Release);
         // ORDERING: SeqCst fence between letting it in and looking whether it sleeps; its counterpart is in `Consumer::wait`.
         fence(Ordering::SeqCst);
-        if member.is_waiting() {
+        if member.is_asleep() {
             wake(self.ring.futex(cell + 1));
         }
         self.members.push(member);
@@ -246,7 +247,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         fence_after_update();
         // ORDERING: Release: who sees the head sees the slot of every frame up to it. Whether to sleep is decided by the slot alone.
         self.ring.store_u64(at::HEAD, at::seq_of(word), Ordering::Release);
-        if self.members.iter().any(Member::is_waiting) {
+        // Everybody is looked at: some may have to be rung for.
+        let asleep = self.members.iter().filter(|member| member.is_asleep());
+        if asleep.count() > 0 {
             // All who sleep wait for the frame after the last: this one.
             wake(self.ring.futex(slot));
         }

@@ -284,7 +284,7 @@ fn blocked_producer_learns_that_its_consumer_left() {
         let buffer = producer.try_acquire().unwrap();
         publish(&mut producer, &contents, buffer);
         let (page, ring) = (pages.consumer.clone(), pages.ring.clone());
-        let leaving = thread::spawn(move || wharf_stream::leave(&page, &ring));
+        let leaving = thread::spawn(move || wharf_stream::leave(&page, &ring, None));
         loop {
             producer.drop_departed();
             if producer.try_acquire().is_ok() {
@@ -334,7 +334,7 @@ fn frame_released_by_another_thread_wakes_a_blocked_producer() {
             let (page, ring, seen) = (pages.consumer.clone(), pages.ring.clone(), contents.clone());
             thread::spawn(move || {
                 seen.assert_whole(&claim);
-                wharf_stream::release(&page, &ring, claim.buffer);
+                wharf_stream::release(&page, &ring, None, claim.buffer);
             })
         });
         let acquired = loop {

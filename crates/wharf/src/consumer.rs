@@ -2,6 +2,8 @@
 
 mod joining;
 mod moving;
+mod polled;
+mod thread;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
@@ -10,9 +12,11 @@ use crate::liveness::Liveness;
 use crate::membership::Membership;
 use crate::moving::MoveStats;
 use moving::Memory;
+pub use polled::PolledConsumer;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
+pub use thread::FrameThread;
 use wharf_core::DmaBuf;
 use wharf_linux::PidFd;
 use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved};
@@ -239,10 +243,7 @@ impl Iterator for Frames<'_> {
             return None;
         }
         let received = self.consumer.receive(None);
-        // Who holds too many frames gets none however often it asks.
-        let stops =
-            |error: &ReceiveError| error.is_final() || matches!(error, ReceiveError::HoldsTooMany { .. });
-        self.over = received.as_ref().is_err_and(stops);
+        self.over = received.as_ref().is_err_and(ReceiveError::stops_iteration);
         match received {
             Err(ReceiveError::Ended { .. }) => None,
             received => Some(received),

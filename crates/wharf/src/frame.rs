@@ -163,6 +163,7 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        wharf_stream::release(&self.membership.page, &self.membership.ring, self.index);
+        let Membership { page, ring, bell } = &*self.membership;
+        wharf_stream::release(page, ring, bell.as_deref(), self.index);
     }
 }

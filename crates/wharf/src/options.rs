@@ -18,6 +18,8 @@ pub struct JoinOptions<'a> {
     pub waiting: Waiting,
     /// Who it is to a negotiated set.
     pub(crate) part: Part<'a>,
+    /// Whether it is to have a doorbell.
+    pub(crate) polled: bool,
 }
 
 /// Who a consumer is to the negotiated set that the stream's buffers are.
@@ -51,6 +53,7 @@ impl<'a> JoinOptions<'a> {
             contract: MoveContract::Movable,
             waiting: Waiting::default(),
             part: Part::Anybody,
+            polled: false,
         }
     }
 

@@ -5,6 +5,7 @@ mod changes;
 mod creating;
 mod members;
 mod moving;
+mod polled;
 
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
@@ -12,9 +13,12 @@ use crate::frame::{FrameMut, Returned};
 use crate::generation::Generation;
 use crate::liveness::Liveness;
 use crate::moving::{MoveStats, Mover};
+use crate::watch::Watch;
 use changes::News;
+pub(crate) use creating::StreamTerms;
 pub use members::ConsumerInfo;
 use members::Roster;
+pub use polled::PolledProducer;
 use std::sync::Arc;
 use std::time::Duration;
 use wharf_core::DmaBuf;
@@ -56,6 +60,8 @@ pub struct Producer {
     admitted: Incarnation,
     trouble: Option<SessionError>,
     liveness: Liveness,
+    /// What wakes it in an event loop, if it polls.
+    watch: Option<Watch>,
     stats: ProducerStats,
     ended: bool,
 }

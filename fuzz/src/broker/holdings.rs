@@ -22,6 +22,8 @@ pub(super) enum Held {
     Sealed,
     /// A status page, read-only.
     Status,
+    /// An end of a doorbell.
+    Bell,
 }
 
 /// What a status page shows.

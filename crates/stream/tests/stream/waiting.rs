@@ -166,7 +166,7 @@ fn blocked_producer_sleeps_until_a_frame_is_released<K: Kind>() {
     std::thread::scope(|scope| {
         let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
         std::thread::sleep(Duration::from_millis(5));
-        release(&own, &ring, 0);
+        release(&own, &ring, None, 0);
         assert_eq!(acquiring.join().unwrap(), 0);
     });
 }
@@ -177,7 +177,7 @@ fn blocked_producer_is_woken_by_a_consumer_that_leaves<K: Kind>() {
     std::thread::scope(|scope| {
         let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
         std::thread::sleep(Duration::from_millis(5));
-        leave(&own, &ring);
+        leave(&own, &ring, None);
         assert_eq!(acquiring.join().unwrap(), 0);
     });
 }
@@ -204,7 +204,7 @@ fn producer_does_not_sleep_over_a_change_it_has_not_seen<K: Kind>() {
         producer.wait(no_patience(), |_| None::<()>),
         (None, WaitOutcome::TimedOut)
     );
-    leave(&K::own(&page), &K::other(&stream.ring));
+    leave(&K::own(&page), &K::other(&stream.ring), None);
     assert_eq!(
         producer.wait(patience(), |_| None::<()>),
         (None, WaitOutcome::Retry),

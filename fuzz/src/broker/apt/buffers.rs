@@ -112,6 +112,7 @@ impl Scene<'_> {
                     name: "frames".to_owned(),
                     max_consumers: 1 + how_much as u32 % 4,
                     room_ms: makes_room.then_some(500),
+                    polled: None,
                 };
                 self.may(peer, call, Some(Page::Ring));
             }

@@ -71,12 +71,13 @@ impl Script<'_> {
             }
             .into(),
             3 => {
-                let (set, name) = (SetId(self.id()), self.name());
+                let (set, name, max_consumers) = (SetId(self.id()), self.name(), self.count());
                 CreateStream {
                     set,
                     name,
-                    max_consumers: self.count(),
+                    max_consumers,
                     room_ms: None,
+                    polled: (max_consumers / 16 == 2).then_some(true),
                 }
                 .into()
             }
@@ -155,6 +156,7 @@ impl Script<'_> {
         JoinStream {
             stream,
             contract,
+            polled: (terms / 16 % 2 == 1).then_some(true),
             ..JoinStream::new(token, depth, policy)
         }
     }

@@ -52,6 +52,7 @@ fn viewer() -> Member {
         uid: 1000,
         depth: 2,
         policy: Policy::Latest,
+        polls: false,
     }
 }
 

@@ -18,6 +18,7 @@ fn roomy(depth: u32) -> (World, Share, Share, StreamId, PeerId) {
         name: String::new(),
         max_consumers: 8,
         room_ms: Some(700),
+        polled: None,
     };
     let stream = match world.call_with(camera, call, vec![page]).unwrap() {
         (Reply::CreateStream(reply), _) => reply.stream,

@@ -78,6 +78,7 @@ impl Player {
                     JoinStream {
                         stream,
                         contract,
+                        polled: (depth == 2).then_some(true),
                         ..JoinStream::new(token, depth, Policy::Latest)
                     }
                     .into(),
@@ -179,6 +180,7 @@ impl Player {
                     name,
                     max_consumers: max,
                     room_ms: room.then_some(700),
+                    polled: (max == 3).then_some(true),
                 }
                 .into(),
                 Some(page),

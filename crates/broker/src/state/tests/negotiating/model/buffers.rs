@@ -32,6 +32,7 @@ impl Play {
             name: String::new(),
             max_consumers: 3,
             room_ms: None,
+            polled: None,
         };
         self.call(owner, call, Some(RING_PAGE_BYTES));
         self.world.report_all();
