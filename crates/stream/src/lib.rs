@@ -54,6 +54,7 @@ mod descriptor;
 pub mod layout;
 mod member;
 mod producer;
+pub mod stats;
 pub mod status;
 
 pub use consumer::{Claim, ClaimError, Consumer, decline, leave, release};
