@@ -64,6 +64,7 @@ impl Call {
             | Self::LeaveStream(_)
             | Self::EndStream(_)
             | Self::GetState(_)
+            | Self::WatchStream(_)
             | Self::GetInfo(_)
             | Self::GetInterfaceDescription(_) => Ok(()),
         }

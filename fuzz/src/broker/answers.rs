@@ -52,6 +52,11 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
                 .flat_map(|member| [page, Sent::Process(member.pid)])
                 .collect()
         }
+        (_, Reply::WatchStream(reply)) => {
+            let pages = [Received(Page::Ring), Status].into_iter();
+            let members = reply.members.iter().map(|_| Received(Page::Consumer));
+            pages.chain(members).map(Sent::Descriptor).collect()
+        }
         // The owner can have it before it is sealed.
         (Some(Call::TakeGeneration(call)), Reply::TakeGeneration(reply)) => {
             let held = match sent.first() {
@@ -79,6 +84,7 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::JoinStream(reply) => assert_eq!(&read::<p::JoinStream>(text), reply),
         Reply::TakeChanges(reply) => assert_eq!(&read::<p::TakeChanges>(text), reply),
         Reply::GetState(reply) => assert_eq!(&read::<p::GetState>(text), reply),
+        Reply::WatchStream(reply) => assert_eq!(&read::<p::WatchStream>(text), reply),
         Reply::GetInfo(reply) => assert_eq!(&read::<p::GetInfo>(text), reply),
         Reply::GetInterfaceDescription(reply) => assert_eq!(&read::<p::GetInterfaceDescription>(text), reply),
         Reply::MoveBuffers(reply) => assert_eq!(&read::<p::MoveBuffers>(text), reply),

@@ -113,6 +113,10 @@ impl World {
                 );
                 self.tokens.push(reply.token.clone());
             }
+            Reply::CreateStream(reply) => {
+                let uid = self.peers[&peer].credentials.uid;
+                self.produced.insert(reply.stream, uid);
+            }
             Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
                 let token = self.token_of_turn().reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
@@ -134,6 +138,16 @@ impl World {
                 let uid = self.peers[&peer].credentials.uid;
                 if uid != BROKER_UID {
                     check_privacy(state, uid);
+                }
+            }
+            Reply::WatchStream(_) => {
+                let Some(Call::WatchStream(call)) = &self.turn.call else {
+                    panic!("nobody asked for pages");
+                };
+                let uid = self.peers[&peer].credentials.uid;
+                if uid != BROKER_UID {
+                    let of = self.produced.get(&call.stream);
+                    assert_eq!(of, Some(&uid), "{} is another user's", call.stream);
                 }
             }
             _ => {}

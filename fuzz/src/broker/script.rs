@@ -9,7 +9,7 @@ use wharf_protocol::{
     AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration, GetInfo,
     GetInterfaceDescription, GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream,
     LeaveStream, MoveBuffers, MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration,
-    ReleaseImport, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
+    ReleaseImport, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token, WatchStream,
 };
 
 /// Something that happens. Peers and operations are counted among those there are, modulo their number.
@@ -52,6 +52,9 @@ pub(super) enum Page {
 
 /// From this number on, calls are about moves.
 const FIRST_OF_MOVES: usize = 224;
+
+/// This number is the call that asks for a stream's pages.
+const WATCHING: usize = 255;
 
 /// From this number on, an action is that time passes.
 const FIRST_OF_ALARMS: usize = 250;
@@ -186,6 +189,10 @@ impl<'a> Script<'a> {
 
     fn call(&mut self, tokens: &[Token]) -> Call {
         let kind = self.number(256);
+        if kind == WATCHING {
+            let stream = StreamId(self.id());
+            return WatchStream { stream }.into();
+        }
         if kind >= FIRST_OF_MOVES {
             return self.moving(kind - FIRST_OF_MOVES);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_broker::state::{Effect, Event, Machine, OperationId, PeerId, Settings};
-use wharf_protocol::{Amounts, GetState, GetStateReply, Reply, Token};
+use wharf_protocol::{Amounts, GetState, GetStateReply, Reply, StreamId, Token};
 
 use super::effects::Turn;
 use super::holdings::Holdings;
@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) tokens: Vec<Token>,
     /// How often each token may still be used.
     pub(super) uses: BTreeMap<String, u32>,
+    /// The user of each stream there ever was.
+    pub(super) produced: BTreeMap<StreamId, u32>,
     pub(super) turn: Turn,
     /// The methods that were called with success.
     pub(super) succeeded: BTreeSet<&'static str>,
@@ -65,6 +67,7 @@ impl World {
             alarms: BTreeSet::new(),
             tokens: Vec::new(),
             uses: BTreeMap::new(),
+            produced: BTreeMap::new(),
             turn: Turn::default(),
             succeeded: BTreeSet::new(),
         };

@@ -19,6 +19,7 @@
 //! | `operations` | what the driver is busy with |
 //! | `pages` | which received descriptors are fit to be shared pages (Contract: S3) |
 //! | `info` | what `GetState` and `org.varlink.service` answer |
+//! | `watching` | who may see what, and pages to look at |
 
 mod accounts;
 mod consuming;
@@ -34,6 +35,7 @@ mod producing;
 mod sets;
 mod stream;
 mod tokens;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -269,6 +271,7 @@ impl Machine {
             Call::ExplainSet(call) => self.explain_set(peer, call),
             Call::CheckSet(call) => self.check_set(peer, call),
             Call::GetState(_) => self.get_state(peer),
+            Call::WatchStream(call) => self.watch_stream(peer, call),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),
         }

@@ -97,6 +97,10 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         moves(),
         negotiation::call(),
         Just(GetState {}.into()),
+        number().prop_map(|stream| WatchStream {
+            stream: StreamId(stream),
+        }
+        .into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
     ]

@@ -37,7 +37,11 @@ impl<'a, W: WriteWords> ProducerCounters<'a, W> {
     /// It begins to wait for a buffer, at `now_ns`, because of the consumers in these slots.
     pub(crate) fn begins_to_wait(&self, now_ns: u64, blockers: impl Iterator<Item = usize>) {
         let bits = blockers.filter_map(|slot| 1_u64.checked_shl(u32::try_from(slot).ok()?));
-        put(self.page, self.first + its::BLOCKED_BY, bits.fold(0, |all, bit| all | bit));
+        put(
+            self.page,
+            self.first + its::BLOCKED_BY,
+            bits.fold(0, |all, bit| all | bit),
+        );
         put(self.page, self.first + its::WAITING_SINCE_NS, now_ns);
     }
 
@@ -45,7 +49,11 @@ impl<'a, W: WriteWords> ProducerCounters<'a, W> {
     pub(crate) fn has_waited(&self, began_ns: u64, now_ns: u64) {
         put(self.page, self.first + its::WAITING_SINCE_NS, 0);
         add(self.page, self.first + its::WAITS, 1);
-        add(self.page, self.first + its::WAITED_NS, now_ns.saturating_sub(began_ns));
+        add(
+            self.page,
+            self.first + its::WAITED_NS,
+            now_ns.saturating_sub(began_ns),
+        );
     }
 
     /// It goes without a buffer.

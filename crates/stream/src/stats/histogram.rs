@@ -137,7 +137,11 @@ mod tests {
         assert_eq!(bucket_of(0), 0);
         for bucket in 1..BUCKETS {
             let low = lowest(bucket);
-            assert_eq!((bucket_of(low - 1), bucket_of(low)), (bucket - 1, bucket), "{low}");
+            assert_eq!(
+                (bucket_of(low - 1), bucket_of(low)),
+                (bucket - 1, bucket),
+                "{low}"
+            );
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
         assert_eq!((lowest(1), lowest(BUCKETS - 1)), (64, 1 << 34));

@@ -79,12 +79,7 @@ pub struct ConsumerLook {
 
 impl ConsumerLook {
     /// Reads the counts from cell `first` on of a page that the consumer writes. `held` tells the frame it holds in a buffer, 0 if none.
-    pub(crate) fn at<R: ReadWords>(
-        page: &R,
-        first: usize,
-        queued: u64,
-        held: impl Fn(usize) -> u64,
-    ) -> Self {
+    pub(crate) fn at<R: ReadWords>(page: &R, first: usize, queued: u64, held: impl Fn(usize) -> u64) -> Self {
         // ORDERING: relaxed, as in `ProducerLook`.
         let read = |cell: usize| page.load_u64(first + cell, Ordering::Relaxed);
         let hold = |buffer: usize| {

@@ -15,4 +15,5 @@ mod play;
 mod sessions;
 mod streams;
 mod tokens;
+mod watching;
 mod world;

@@ -5,7 +5,7 @@ use wharf_protocol::{
     AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration,
     GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, MoveBuffers,
     MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration, ReleaseImport, Reply,
-    Role, Seat, SessionId, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
+    Role, Seat, SessionId, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token, WatchStream,
 };
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
@@ -96,6 +96,7 @@ pub(super) enum Which {
 #[derive(Clone, Debug)]
 pub(super) enum StreamAction {
     Take { after: u64 },
+    Watch,
     End { reason: EndReason },
     Share { uses: u32 },
 }
@@ -433,6 +434,7 @@ impl Player {
                 after: Incarnation(after),
             }
             .into(),
+            StreamAction::Watch => WatchStream { stream }.into(),
             StreamAction::End { reason } => EndStream { stream, reason }.into(),
             StreamAction::Share { uses } => IssueToken {
                 kind: ObjectKind::Stream,
