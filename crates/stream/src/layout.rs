@@ -40,6 +40,11 @@ pub mod ring {
     /// Which cell of a descriptor says in which generation of the buffers the frame lies.
     pub const DESCRIPTOR_GENERATION: usize = 2;
 
+    /// What the producer counts ([`crate::stats`]).
+    pub const STATS: usize = DESCRIPTORS + MAX_BUFFERS * DESCRIPTOR_CELLS;
+    /// Cells of the page.
+    pub const END: usize = STATS + crate::stats::producer::CELLS;
+
     /// Cell of the slot of frame `seq`.
     pub const fn slot(seq: u64) -> usize {
         // CAST: the remainder is below MAX_BUFFERS.
@@ -61,8 +66,10 @@ pub mod consumer {
     pub const WAITING: usize = 16;
     /// u64 each: sequence number of the frame held in a buffer; 0 when none is.
     pub const HOLDS: usize = 24;
+    /// What the consumer counts ([`crate::stats`]).
+    pub const STATS: usize = HOLDS + MAX_BUFFERS;
     /// Cells of the page.
-    pub const END: usize = HOLDS + MAX_BUFFERS;
+    pub const END: usize = STATS + crate::stats::consumer::CELLS;
 }
 
 /// The status page: written by the broker.
@@ -86,7 +93,7 @@ pub mod status {
 }
 
 /// Cells of a ring page.
-pub const RING_PAGE_CELLS: usize = ring::DESCRIPTORS + MAX_BUFFERS * ring::DESCRIPTOR_CELLS;
+pub const RING_PAGE_CELLS: usize = ring::END;
 /// Cells of a consumer page.
 pub const CONSUMER_PAGE_CELLS: usize = consumer::END;
 /// Cells of a status page.

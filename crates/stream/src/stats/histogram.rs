@@ -91,6 +91,12 @@ impl Histogram {
         Self::from_buckets(|bucket| self.buckets[bucket].saturating_sub(earlier.buckets[bucket]))
     }
 
+    /// What both counted together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self::from_buckets(|bucket| self.buckets[bucket].saturating_add(other.buckets[bucket]))
+    }
+
     /// The duration that no more than the quantile's share of all exceed, in nanoseconds; `None` if nothing was counted. Between
     /// the bounds of its bucket it is a guess, as if durations were spread evenly there; beyond 17 seconds it is the bound.
     pub fn quantile_ns(&self, quantile: Quantile) -> Option<u64> {
@@ -166,6 +172,7 @@ mod tests {
     fn any_number_a_peer_may_write_is_survived() {
         let hostile = Histogram::from_buckets(|_| u64::MAX);
         assert_eq!(hostile.count(), u64::MAX);
+        assert_eq!(hostile.plus(&hostile), hostile);
         assert!(hostile.quantile_ns(Quantile::P50).is_some());
         assert_eq!(hostile.quantile_ns(Quantile::P999), Some(1 << 34));
         assert_eq!(Histogram::default().since(&hostile), Histogram::default());
@@ -175,6 +182,7 @@ mod tests {
     fn difference_is_what_came_since() {
         let (earlier, later) = (counted([100, 5000]), counted([100, 5000, 5000, 70]));
         assert_eq!(later.since(&earlier), counted([5000, 70]));
+        assert_eq!(counted([5000, 70]).plus(&earlier), later);
     }
 
     proptest! {

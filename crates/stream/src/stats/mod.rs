@@ -15,10 +15,12 @@
 mod counting;
 mod histogram;
 mod looking;
+mod watching;
 
 pub(crate) use counting::{ConsumerCounters, ProducerCounters};
 pub use histogram::{Histogram, Quantile};
 pub use looking::{ConsumerLook, Hold, ProducerLook};
+pub use watching::Watched;
 
 /// Where each count of a producer lies, from the first of its cells.
 pub(crate) mod producer {
