@@ -4,6 +4,8 @@
 //! meaning; new ones may come.
 
 mod broker;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod sets;
 mod streams;
 
@@ -64,3 +66,6 @@ impl Document {
         found.map(|session| session.label.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,6 @@ fn print_often(mut pace: Pace<'_>, args: &TopArgs, view: &View, times: u64) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,18 @@ impl Default for Histogram {
     }
 }
 
+/// Counts durations in nanoseconds.
+impl FromIterator<u64> for Histogram {
+    fn from_iter<I: IntoIterator<Item = u64>>(durations_ns: I) -> Self {
+        let mut histogram = Self::default();
+        for duration_ns in durations_ns {
+            let count = &mut histogram.buckets[bucket_of(duration_ns)];
+            *count = count.saturating_add(1);
+        }
+        histogram
+    }
+}
+
 impl Histogram {
     pub(crate) fn from_buckets(bucket: impl FnMut(usize) -> u64) -> Self {
         Self {
@@ -130,12 +142,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn counted(durations: impl IntoIterator<Item = u64>) -> Histogram {
-        let mut histogram = Histogram::default();
-        for duration_ns in durations {
-            histogram.buckets[bucket_of(duration_ns)] += 1;
-        }
-        histogram
+    fn counted(durations_ns: impl IntoIterator<Item = u64>) -> Histogram {
+        durations_ns.into_iter().collect()
     }
 
     #[test]

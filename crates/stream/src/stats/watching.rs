@@ -46,15 +46,15 @@ impl<R: ReadWords> Watched<R> {
         }
         // ORDERING: the cursor before the head, so that a frame claimed between is not counted as waiting.
         let cursor = page.load_u64(theirs::CURSOR, Ordering::Acquire);
+        let head = self.head();
         let queued = match self.frames_before(slot, incarnation) {
-            Some(before) => self.head().saturating_sub(cursor.max(before)),
+            Some(before) => head.saturating_sub(cursor.max(before)),
             None => 0,
         };
         let held = |buffer: usize| {
             let seq = page.load_u64(theirs::HOLDS + buffer, Ordering::Relaxed);
-            // A hold on a frame that is not there any more, or never was, keeps nothing.
-            let is_there = self.ring.load_u64(at::FRAME_SEQ + buffer, Ordering::Relaxed) == seq;
-            if is_there { seq } else { 0 }
+            // A frame that was never published is nonsense.
+            if seq <= head { seq } else { 0 }
         };
         Some(ConsumerLook::at(page, theirs::STATS, queued, held))
     }

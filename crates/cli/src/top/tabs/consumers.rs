@@ -23,9 +23,11 @@ pub(super) const COLUMNS: &[Column] = &[
 
 pub(super) fn rows(document: &Document) -> Vec<Row> {
     let streams = document.streams.iter();
-    let rows = |stream| {
-        let Stream { consumers, .. } = stream;
-        consumers.iter().map(move |consumer| row(stream, consumer))
+    let rows = |stream: &Stream| {
+        let consumers = stream.consumers.iter();
+        consumers
+            .map(|consumer| row(stream, consumer))
+            .collect::<Vec<_>>()
     };
     streams.flat_map(rows).collect()
 }
