@@ -40,7 +40,7 @@ pub const MAX_PARTICIPANTS: usize = 128;
 /// The most seats a negotiated set can have, participants included.
 pub const MAX_SEATS: usize = 256;
 
-/// The most that all participants of a negotiated set can declare together, in bytes of JSON.
+/// The most that all participants of a negotiated set can declare together, in bytes of JSON and 384 for each alternative.
 pub const MAX_DECLARED_BYTES: usize = 1 << 20;
 
 /// The longest reason a participant gives for not being able to use a generation, in bytes. It may be empty.

@@ -35,6 +35,8 @@ pub(super) struct StatusPage {
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     descriptors: BTreeMap<FdHandle, Held>,
+    /// The sizes of buffers, in bytes.
+    buffers: BTreeMap<FdHandle, u64>,
     last: u64,
     pages: BTreeMap<StreamId, StatusPage>,
     last_incarnation: Option<Incarnation>,
@@ -46,6 +48,21 @@ impl Holdings {
         let handle = FdHandle(self.last);
         self.descriptors.insert(handle, held);
         handle
+    }
+
+    /// Makes buffers that can be mapped for writing.
+    pub(super) fn add_buffers(&mut self, count: u32, size_bytes: u64) -> Vec<FdHandle> {
+        let mut add = |_| {
+            let handle = self.add(Held::Fresh);
+            self.buffers.insert(handle, size_bytes);
+            handle
+        };
+        (0..count).map(&mut add).collect()
+    }
+
+    /// The memory of all buffers, in bytes.
+    pub(super) fn buffer_bytes(&self) -> u64 {
+        self.buffers.values().sum()
     }
 
     /// Takes in what a peer sent.
@@ -79,6 +96,7 @@ impl Holdings {
     }
 
     pub(super) fn give_up(&mut self, handle: FdHandle) {
+        self.buffers.remove(&handle);
         assert!(
             self.descriptors.remove(&handle).is_some(),
             "{handle:?} is not held any more"

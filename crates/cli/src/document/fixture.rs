@@ -36,7 +36,7 @@ pub(crate) fn earlier() -> Sample {
                 },
                 consumers: BTreeMap::from([
                     (Incarnation(1), consumer(280, 20, MS, &[])),
-                    (Incarnation(2), consumer(50, 0, 2 * MS, &[])),
+                    (Incarnation(2), consumer(50, 0, 40 * MS, &[])),
                 ]),
             },
         )]),
