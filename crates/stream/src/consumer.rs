@@ -6,8 +6,9 @@ mod moving;
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
 use crate::member::Policy;
-use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::producer::sleep_on;
+use crate::stats::ConsumerCounters;
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
@@ -140,6 +141,24 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         load(&self.ring, places, claim.seq, size_bytes)
     }
 
+    /// Counts a frame as received at `received_ns` (`CLOCK_MONOTONIC`), for whoever looks at this consumer. A relaxed load and two
+    /// stores in lines that nobody else writes or waits for.
+    pub fn count_received(&mut self, claim: &Claim, received_ns: u64) {
+        self.counters()
+            .received(claim.buffer, claim.common.published_ns, received_ns);
+    }
+
+    /// Gives up waiting for a frame. Only what is shown of this consumer depends on it.
+    pub fn give_up(&mut self) {
+        if let Some(waited_ns) = self.spinner.give_up() {
+            self.counters().has_waited(waited_ns);
+        }
+    }
+
+    fn counters(&self) -> ConsumerCounters<'_, O> {
+        ConsumerCounters::new(&self.page, own::STATS)
+    }
+
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
         release(&self.page, &self.ring, buffer);
@@ -169,6 +188,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             Looked::TimedOut => return WaitOutcome::TimedOut,
             Looked::InVain => {}
         }
+        self.spinner.sleeps();
         let slot = self.ring.futex(at::slot(next));
         let seen = slot.load(Ordering::Acquire);
         self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
@@ -176,7 +196,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         // `Producer::show_and_wake`.
         fence(Ordering::SeqCst);
         let outcome = if self.is_idle(cursor) {
-            sleep_on(&[(self.status.version_word(), seen_version), (slot, seen)], deadline)
+            sleep_on(
+                &[(self.status.version_word(), seen_version), (slot, seen)],
+                deadline,
+            )
         } else {
             WaitOutcome::Retry
         };
@@ -188,7 +211,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     fn is_idle(&self, cursor: u64) -> bool {
         let next = cursor.saturating_add(1);
         // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published = at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
+        let is_published =
+            at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
         let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
         let knows_all = self.status.news_for_consumers() == self.news;
         !is_published

@@ -1,7 +1,7 @@
 //! What a producer knows of one of its consumers.
 
-use crate::layout::consumer as at;
 use crate::buffers::{Buffers, Frames};
+use crate::layout::consumer as at;
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).

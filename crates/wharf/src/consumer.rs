@@ -134,6 +134,7 @@ impl Consumer {
             }
             if deadline.is_some_and(Deadline::has_passed) {
                 let waited = started.elapsed();
+                self.port.give_up();
                 return Err(ReceiveError::TimedOut {
                     stream: self.name.clone(),
                     waited,
@@ -188,6 +189,7 @@ impl Consumer {
         match self.look_up(&claim) {
             Ok((buffer, info, published_ns)) => {
                 self.stats.received += 1;
+                self.port.count_received(&claim, received_ns);
                 self.memory.saw_frame(info.generation);
                 Ok(Frame {
                     seq: claim.seq,

@@ -74,7 +74,7 @@ fn streams_are_drawn_with_their_rates() {
         "broker 0.1.0 at /run/wharf-0, process 100, user 1000, in 1.00 s",
         " 1 Streams   2 Consumers   3 Sessions   4 Sets   5 Users",
         "STREAM  NAME     PRODUCER  FRAMES/S      P50      P99  QUEUED  HELD  SKIPPED/S  WAITING  CONSUMERS  BLOCKED BY  SET",
-        "     1  preview  camera          30  1.03 ms  41.1 ms       2     2        5.0     50 %     2 of 8  encoder       1",
+        "     1  preview  camera          30  1.01 ms  41.5 ms       2     2        5.0     50 %     2 of 8  encoder       1",
         "     2  packets  encoder          -        -        -       -     0          -        -     0 of 8                2",
         "",
         "q quit  1-5 Tab table  ↑↓ row  Enter details  ←→ sort  r reverse  / filter  Space pause",

@@ -120,8 +120,13 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
         self.claims = self.claims.wrapping_add(1);
-        self.spinner.done();
+        if let Some(waited_ns) = self.spinner.done() {
+            self.counters().has_waited(waited_ns);
+        }
         let skipped = std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            self.counters().skipped(skipped);
+        }
         Claim {
             seq,
             buffer,
@@ -149,7 +154,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             // An honest producer does not put a frame into a buffer that is held.
             return None;
         }
-        self.page.exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
+        self.page
+            .exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
         // ORDERING: SeqCst fence between announcing the hold and looking at the frame; its counterpart is in
         // `Producer::revoke`.
         fence_after_update();

@@ -34,26 +34,22 @@ impl<'a, W: WriteWords> ProducerCounters<'a, W> {
         Self { page, first }
     }
 
-    /// It begins to wait for a buffer, at `now_ns`, because of the consumers in these slots.
-    pub(crate) fn begins_to_wait(&self, now_ns: u64, blockers: impl Iterator<Item = usize>) {
+    /// It waits for a buffer, since `since_ns`, because of the consumers in these slots.
+    pub(crate) fn waits(&self, since_ns: u64, blockers: impl Iterator<Item = usize>) {
         let bits = blockers.filter_map(|slot| 1_u64.checked_shl(u32::try_from(slot).ok()?));
         put(
             self.page,
             self.first + its::BLOCKED_BY,
             bits.fold(0, |all, bit| all | bit),
         );
-        put(self.page, self.first + its::WAITING_SINCE_NS, now_ns);
+        put(self.page, self.first + its::WAITING_SINCE_NS, since_ns);
     }
 
-    /// It has waited, from `began_ns` to `now_ns`.
-    pub(crate) fn has_waited(&self, began_ns: u64, now_ns: u64) {
+    /// It has waited.
+    pub(crate) fn has_waited(&self, waited_ns: u64) {
         put(self.page, self.first + its::WAITING_SINCE_NS, 0);
         add(self.page, self.first + its::WAITS, 1);
-        add(
-            self.page,
-            self.first + its::WAITED_NS,
-            now_ns.saturating_sub(began_ns),
-        );
+        add(self.page, self.first + its::WAITED_NS, waited_ns);
     }
 
     /// It goes without a buffer.

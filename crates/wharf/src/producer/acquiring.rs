@@ -18,12 +18,14 @@ impl Producer {
                 Err(blocked) => blocked,
             };
             if blocked.by.is_empty() {
+                self.ring.give_up();
                 return Err(self.all_in_hand());
             }
             if self.liveness.is_due() && self.bury_dead() {
                 continue;
             }
             if deadline.is_some_and(Deadline::has_passed) {
+                self.ring.give_up();
                 return Err(self.timed_out(&blocked, started.elapsed()));
             }
             self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
