@@ -17,11 +17,6 @@ pub(super) enum Line {
 }
 
 impl Line {
-    pub(super) fn text(&self) -> &str {
-        let (Self::Heading(text) | Self::Text(text) | Self::Alarm(text)) = self;
-        text
-    }
-
     /// The line without what names of others could do to a terminal.
     fn printable(self) -> Self {
         let clean = |text: String| text.replace(char::is_control, "\u{fffd}");
