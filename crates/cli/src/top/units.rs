@@ -2,13 +2,18 @@
 
 /// A number with three digits that count.
 pub(super) fn number(value: f64) -> String {
-    match value {
-        ..0.05 => "0".to_owned(),
-        ..9.95 => format!("{value:.1}"),
-        ..9_999.5 => format!("{value:.0}"),
-        ..999_500.0 => format!("{:.0}k", value / 1e3),
-        ..999_500_000.0 => format!("{:.1}M", value / 1e6),
-        _ => format!("{:.1}G", value / 1e9),
+    if value < 0.05 {
+        "0".to_owned()
+    } else if value < 9.95 {
+        format!("{value:.1}")
+    } else if value < 9_999.5 {
+        format!("{value:.0}")
+    } else if value < 999_500.0 {
+        format!("{:.0}k", value / 1e3)
+    } else if value < 999_500_000.0 {
+        format!("{:.1}M", value / 1e6)
+    } else {
+        format!("{:.1}G", value / 1e9)
     }
 }
 
@@ -16,12 +21,16 @@ pub(super) fn number(value: f64) -> String {
 pub(super) fn duration(ns: u64) -> String {
     // CAST: shown with three digits.
     let value = ns as f64;
-    let (value, unit) = match ns {
-        ..1_000 => return format!("{ns} ns"),
-        ..1_000_000 => (value / 1e3, "µs"),
-        ..1_000_000_000 => (value / 1e6, "ms"),
-        ..100_000_000_000 => (value / 1e9, "s"),
-        _ => return format!("{:.0} s", value / 1e9),
+    let (value, unit) = if ns < 1_000 {
+        return format!("{ns} ns");
+    } else if ns < 1_000_000 {
+        (value / 1e3, "µs")
+    } else if ns < 1_000_000_000 {
+        (value / 1e6, "ms")
+    } else if ns < 100_000_000_000 {
+        (value / 1e9, "s")
+    } else {
+        return format!("{:.0} s", value / 1e9);
     };
     let digits = if value < 9.995 {
         2
