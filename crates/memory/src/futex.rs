@@ -187,7 +187,8 @@ mod imp {
     //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
     //! who sleep on that very word. Deadlines never pass, so that a lost wake-up shows as a deadlock.
 
-    use super::{Deadline, FutexWord, Ordering, WaitOutcome, low_half};
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome, load, low_half};
+    use crate::sync::fence;
     use loom::sync::{Condvar, Mutex};
     use std::collections::HashMap;
 
@@ -228,8 +229,10 @@ mod imp {
             .iter()
             .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
             .collect();
-        // The kernel compares with what memory holds now, under a lock; for loom only a read-modify-write sees that.
-        let now = |word: &FutexWord<'_>| low_half(word.cell.fetch_add(0, Ordering::AcqRel));
+        // The kernel passes a full barrier, takes the lock and compares. Not by a read-modify-write: that would be a store of
+        // ours, which for loom can come after a store of the word's owner.
+        fence(Ordering::SeqCst);
+        let now = |word: &FutexWord<'_>| low_half(load(word.cell, Ordering::Relaxed));
         if words.iter().any(|(word, expected)| now(word) != *expected) {
             return WaitOutcome::Retry;
         }

@@ -58,6 +58,15 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
             let members = reply.members.iter().map(|_| Received(Page::Consumer));
             pages.chain(members).map(Sent::Descriptor).collect()
         }
+        (_, Reply::CreateTimeline(_)) => vec![Sent::Descriptor(Status)],
+        (_, Reply::ImportTimeline(reply)) => {
+            let pages = [Received(Page::Timeline), Status].map(Sent::Descriptor);
+            let owner = Sent::Process(reply.owner_pid);
+            pages.into_iter().chain([owner]).collect()
+        }
+        (_, Reply::TakeImporters(reply)) => {
+            vec![Sent::Descriptor(Received(Page::Timeline)); reply.joined.len()]
+        }
         // The owner can have it before it is sealed.
         (Some(Call::TakeGeneration(call)), Reply::TakeGeneration(reply)) => {
             let held = match sent.first() {
@@ -98,7 +107,12 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::AwaitBuffers(reply) => assert_eq!(&read::<p::AwaitBuffers>(text), reply),
         Reply::ExplainSet(reply) => assert_eq!(&read::<p::ExplainSet>(text), reply),
         Reply::CheckSet(reply) => assert_eq!(&read::<p::CheckSet>(text), reply),
+        Reply::CreateTimeline(reply) => assert_eq!(&read::<p::CreateTimeline>(text), reply),
+        Reply::ImportTimeline(reply) => assert_eq!(&read::<p::ImportTimeline>(text), reply),
+        Reply::TakeImporters(reply) => assert_eq!(&read::<p::TakeImporters>(text), reply),
         Reply::SealSet(_)
+        | Reply::ReleaseTimeline(_)
+        | Reply::DropTimeline(_)
         | Reply::LeaveSeat(_)
         | Reply::ReadyGeneration(_)
         | Reply::ReleaseGeneration(_)

@@ -71,6 +71,12 @@ impl World {
                 size_bytes,
                 ..
             } => self.begin(operation, Work::Allocate { count, size_bytes }),
+            Effect::CreateTimelinePage { operation, timeline } => {
+                self.begin(operation, Work::TimelinePage(timeline));
+            }
+            Effect::SetImports { timeline, newest } => self.holdings.set_imports(timeline, newest),
+            Effect::EndTimeline { timeline, .. } => self.holdings.end_timeline(timeline),
+            Effect::DropTimelinePage { timeline } => self.holdings.drop_timeline_page(timeline),
             Effect::CreateStatusPage { operation, stream } => self.begin(operation, Work::StatusPage(stream)),
             Effect::Seal {
                 peer,
@@ -121,7 +127,7 @@ impl World {
                 let uid = self.peers[&peer].credentials.uid;
                 self.produced.insert(reply.stream, uid);
             }
-            Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
+            Reply::ImportBuffers(_) | Reply::JoinStream(_) | Reply::ImportTimeline(_) => {
                 let token = token_of(call).reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
                 *uses = uses.checked_sub(1).expect("the token has uses left");
@@ -224,6 +230,7 @@ fn token_of(call: Option<&Call>) -> &Token {
     match call {
         Some(Call::ImportBuffers(call)) => &call.token,
         Some(Call::JoinStream(call)) => &call.token,
+        Some(Call::ImportTimeline(call)) => &call.token,
         other => panic!("{other:?} has no token"),
     }
 }

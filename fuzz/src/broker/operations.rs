@@ -2,7 +2,7 @@
 
 use wharf_broker::state::{Event, FdHandle, HeapFailure, HeapRequest, OperationId, PeerId};
 use wharf_core::Errno;
-use wharf_protocol::{BrokerError, Call, SetId, StreamId};
+use wharf_protocol::{BrokerError, Call, SetId, StreamId, TimelineId};
 
 use super::effects::Turn;
 use super::holdings::Held;
@@ -26,6 +26,7 @@ pub(super) enum Work {
     AskHeap(HeapRequest),
     Seal(SetId, Vec<FdHandle>),
     StatusPage(StreamId),
+    TimelinePage(TimelineId),
 }
 
 impl World {
@@ -187,6 +188,18 @@ impl World {
                 Event::StatusPageCreated {
                     operation,
                     stream,
+                    outcome,
+                }
+            }
+            Work::TimelinePage(timeline) => {
+                let made = |()| {
+                    self.holdings.add_timeline_page(timeline);
+                    self.holdings.add(Held::Status)
+                };
+                let outcome = succeeds.then_some(()).map(made).ok_or_else(failure);
+                Event::TimelinePageCreated {
+                    operation,
+                    timeline,
                     outcome,
                 }
             }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
@@ -122,7 +123,9 @@ impl Heaping {
         let heaps = Arc::clone(&self.heaps);
         let (uid, operation) = (job.request.uid, job.operation);
         let work = move || {
-            let outcome = job.run(&heaps);
+            // The user's other allocations wait for this one: it has to be over even if the heap breaks. Contract: B5.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&heaps)));
+            let outcome = outcome.unwrap_or_else(|_| Err(broken()));
             // If the broker is gone by now, nobody is interested.
             let _ = sender.send(Finished {
                 uid,
@@ -195,9 +198,18 @@ impl Job {
     }
 }
 
+fn broken() -> HeapFailure {
+    HeapFailure {
+        errno: wharf_core::Errno::EIO,
+        reason: "the heap panicked".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
+
+    use wharf_linux::{HeapGuarantees, HeapRefusal, SystemHeap};
 
     use super::*;
 
@@ -251,6 +263,43 @@ mod tests {
         heaping.begin(OperationId(1), request);
         let over = collect(&mut heaping, 1).remove(0);
         assert_eq!(over.outcome.unwrap_err().errno, wharf_core::Errno::EOPNOTSUPP);
+    }
+
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Heap for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+
+        fn guarantees(&self) -> HeapGuarantees {
+            SystemHeap.guarantees()
+        }
+
+        fn allocate(&self, _: &AllocationRequest) -> Result<HeapMemory, HeapRefusal> {
+            panic!("this heap is broken")
+        }
+    }
+
+    #[test]
+    fn heap_that_breaks_ends_its_allocation_and_not_those_behind_it() {
+        let mut heaps = Heaps::new();
+        heaps.add(Arc::new(Broken)).unwrap();
+        heaps.add(Arc::new(SystemHeap)).unwrap();
+        let mut heaping = Heaping::new(Arc::new(heaps)).unwrap();
+        let broken = HeapRequest {
+            heap: "broken".to_owned(),
+            ..request(1000, 1)
+        };
+        for number in 0..4 {
+            heaping.begin(OperationId(number), broken.clone());
+        }
+        heaping.begin(OperationId(4), request(1000, 1));
+        let ended = collect(&mut heaping, 5);
+        let whole = ended.iter().filter(|over| over.outcome.is_ok());
+        assert_eq!((ended.len(), whole.count()), (5, 1));
+        assert!(heaping.running.is_empty());
     }
 
     #[test]

@@ -54,7 +54,7 @@ use disposal::Disposal;
 use heaping::Heaping;
 pub(crate) use heaping::heaps_of_this_machine;
 use sealing::Sealing;
-use status_pages::StatusPages;
+use status_pages::{StatusPages, TimelinePages};
 
 /// How many events one wait returns.
 const EVENTS_PER_WAIT: usize = 64;
@@ -120,6 +120,7 @@ pub(crate) struct Driver {
     machine: Machine,
     descriptors: Descriptors,
     status_pages: StatusPages,
+    timeline_pages: TimelinePages,
     sealing: Sealing,
     heaping: Heaping,
     alarms: Alarms,
@@ -164,6 +165,7 @@ impl Driver {
             machine: Machine::new(settings, Box::new(random_bits)).with_heaps(offers),
             descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
+            timeline_pages: TimelinePages::default(),
             sealing,
             heaping,
             alarms: Alarms::default(),

@@ -451,6 +451,7 @@ fn listing_that_is_too_long_is_shortened_and_says_so() {
             sessions: (1..=sessions).map(session).collect(),
             sets: Vec::new(),
             streams: Vec::new(),
+            timelines: Vec::new(),
             users: Vec::new(),
             truncated: false,
         })

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wharf_protocol::{
     Amounts, BrokerState, GetStateReply, Incarnation, Member, MoveState, NegotiationState, OldMemory, Policy,
-    SessionId, SessionState, SetId, SetState, SetStatus, Slot, StreamId, StreamState, UserState,
+    SessionId, SessionState, SetId, SetState, SetStatus, Slot, StreamId, StreamState, TimelineId, TimelineState, UserState,
 };
 use wharf_stream::stats::{ConsumerLook, Hold, ProducerLook};
 
@@ -108,6 +108,13 @@ fn state() -> GetStateReply {
             ),
             stream(2, "packets", 3, &[]),
         ],
+        timelines: vec![TimelineState {
+            timeline: TimelineId(1),
+            name: "rendered".to_owned(),
+            owner: SessionId(1),
+            uid: 1000,
+            importers: vec![SessionId(3)],
+        }],
         users: vec![UserState {
             uid: 1000,
             used: amounts(&[33_177_600, 5, 3, 2, 25]),

@@ -8,10 +8,13 @@ mod broker;
 pub(crate) mod fixture;
 mod sets;
 mod streams;
+mod timelines;
 
 pub(crate) use broker::{Broker, Session, User};
 pub(crate) use sets::Set;
 pub(crate) use streams::{Consumer, Held, Latency, Stream};
+
+use timelines::Timeline;
 
 use std::path::Path;
 
@@ -36,6 +39,7 @@ pub(crate) struct Document {
     pub(crate) sessions: Vec<Session>,
     pub(crate) sets: Vec<Set>,
     pub(crate) streams: Vec<Stream>,
+    pub(crate) timelines: Vec<Timeline>,
     pub(crate) users: Vec<User>,
 }
 
@@ -52,6 +56,7 @@ impl Document {
             sessions: state.sessions.iter().map(Session::new).collect(),
             sets: state.sets.iter().map(Set::new).collect(),
             streams: state.streams.iter().map(Stream::new).collect(),
+            timelines: state.timelines.iter().map(Timeline::new).collect(),
             users: state.users.iter().map(User::new).collect(),
         };
         for stream in &mut document.streams {

@@ -10,7 +10,8 @@
 //! | ring | waits for a buffer and how long, who was in the way, frames taken back, wake-ups, acquisitions that failed |
 //! | consumer | frames received, by the time since their publication; frames skipped; waits; since when each frame is held |
 //!
-//! Frames published are the ring's head. Frames received are the sum of the histogram.
+//! Frames published are the ring's head. Frames received are the sum of the histogram. A wait counts once it has taken longer than a
+//! glance, about a microsecond.
 
 mod counting;
 mod histogram;

@@ -19,6 +19,9 @@ const WATCHING: usize = 255;
 /// From this number on, calls are about moves.
 const FIRST_OF_MOVES: usize = 224;
 
+/// From this number on, calls are about timelines.
+const FIRST_OF_TIMELINES: usize = 246;
+
 /// From this number on, calls are about negotiated sets.
 const FIRST_OF_NEGOTIATED: usize = 200;
 
@@ -46,6 +49,9 @@ impl Script<'_> {
         if kind == WATCHING {
             let stream = StreamId(self.id());
             return WatchStream { stream }.into();
+        }
+        if kind >= FIRST_OF_TIMELINES {
+            return self.timeline(kind - FIRST_OF_TIMELINES, tokens);
         }
         if kind >= FIRST_OF_MOVES {
             return self.moving(kind - FIRST_OF_MOVES);
@@ -130,12 +136,12 @@ impl Script<'_> {
         }
     }
 
-    fn name(&mut self) -> String {
+    pub(super) fn name(&mut self) -> String {
         self.pick(&["", "frames", "a name of more than thirty-one bytes"])
             .to_owned()
     }
 
-    fn token(&mut self, tokens: &[Token]) -> Token {
+    pub(super) fn token(&mut self, tokens: &[Token]) -> Token {
         let index = self.number(tokens.len().min(255) + 1);
         tokens
             .get(index)

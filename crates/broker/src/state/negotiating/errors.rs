@@ -151,3 +151,56 @@ fn held(blocker: &MoveBlocker) -> Blocker {
         reason: blocker.reason.to_string().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wharf_core::AccessMode;
+    use wharf_core::constraints::{Buffers, Bytes, Constraints, key};
+    use wharf_core::negotiation::{
+        Choice, Function, Guarantees, HeapOffer, Participant, Policy, Problem, solve,
+    };
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let needs = Constraints::builder()
+            .with(key::MIN_SIZE, Bytes(4096))
+            .with(key::CAMPING, Buffers(1));
+        let one = Participant::new(ParticipantId(1), "one")
+            .access(AccessMode::ReadOnly)
+            .function(Function::new("use", needs.build().unwrap()));
+        let heap = HeapOffer {
+            name: "memfd".into(),
+            guarantees: Guarantees::default(),
+            cost: 0,
+            capacity_bytes: None,
+        };
+        let problem = Problem {
+            participants: &[one],
+            heaps: &[heap],
+            policy: &Policy::default(),
+        };
+        solve(&problem).unwrap()
+    }
+
+    #[test]
+    fn of_a_long_plan_everybody_is_told_its_own_part() {
+        let short = plan();
+        assert_eq!(*shortened_plan(&short, None), short);
+        let mut long = short.clone();
+        let choice = |participant: u64| Choice {
+            participant: ParticipantId(participant),
+            function: "f".repeat(200).into(),
+            alternative: "only".into(),
+        };
+        long.choices.extend((2..3000).map(choice));
+        let told = shortened_plan(&long, Some(ParticipantId(7)));
+        assert_eq!(told.choices, [choice(7)]);
+        assert!(told.eliminated.is_empty() && told.reasons.is_empty());
+        assert_eq!(
+            (&told.participants, &told.memories),
+            (&short.participants, &short.memories)
+        );
+        assert!(shortened_plan(&long, None).choices.is_empty());
+    }
+}

@@ -14,6 +14,7 @@ mod pages;
 mod play;
 mod sessions;
 mod streams;
+mod timelines;
 mod tokens;
 mod watching;
 mod world;

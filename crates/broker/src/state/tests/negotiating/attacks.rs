@@ -6,7 +6,7 @@ use wharf_core::constraints::{
 };
 use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{Function, Participant, Presence};
-use wharf_protocol::limits::{MAX_CALL_BYTES, MAX_REPLY_BYTES};
+use wharf_protocol::limits::{MAX_CALL_BYTES, MAX_DECLARED_BYTES, MAX_PARTICIPANTS, MAX_REPLY_BYTES};
 use wharf_protocol::{
     BrokerError, FailureDomain, LatePolicy, LeaveSeat,
     MoveContract::{Movable, Pinned},
@@ -196,10 +196,9 @@ fn fill(functions: usize) {
         matches!(refusal, Some(BrokerError::SetFull { .. })),
         "after {stayed}: {refusal:?}"
     );
-    assert!(
-        stayed <= wharf_protocol::limits::MAX_PARTICIPANTS,
-        "{stayed} are in force"
-    );
+    let each = serde_json::to_vec(&long(functions)).unwrap().len();
+    let most = MAX_PARTICIPANTS.min(MAX_DECLARED_BYTES / each);
+    assert!(stayed <= most, "{stayed} are in force");
     world.everybody_goes();
 }
 
