@@ -176,12 +176,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
-        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
-        let cursor = match self.admitted_cursor() {
-            Some(cursor) => cursor,
-            None => self.ring.load_u64(at::HEAD, Ordering::Acquire),
-        };
-        let next = cursor.saturating_add(1);
+        let next = self.admitted_cursor().map(|cursor| cursor.saturating_add(1));
         let seen_version = self.status.version();
         match self.look(next, seen_version, deadline) {
             Looked::Found => return WaitOutcome::Retry,
@@ -189,17 +184,15 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             Looked::InVain => {}
         }
         self.spinner.sleeps();
-        let slot = self.ring.futex(at::slot(next));
-        let seen = slot.load(Ordering::Acquire);
+        let cell = next.map_or(self.admission_cell(), at::slot);
+        let seen = self.ring.futex(cell).load(Ordering::Acquire);
         self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
-        // `Producer::show_and_wake`.
+        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterparts are in
+        // `Producer::show_and_wake` and `Producer::admit`.
         fence(Ordering::SeqCst);
-        let outcome = if self.is_idle(cursor) {
-            sleep_on(
-                &[(self.status.version_word(), seen_version), (slot, seen)],
-                deadline,
-            )
+        let outcome = if self.is_idle(next) {
+            let words = [(self.status.version_word(), seen_version), (self.ring.futex(cell), seen)];
+            sleep_on(&words, deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -207,29 +200,35 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         outcome
     }
 
-    /// Whether there is nothing to do for who waits for the frame after `cursor`.
-    fn is_idle(&self, cursor: u64) -> bool {
-        let next = cursor.saturating_add(1);
-        // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published =
-            at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
-        let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
+    /// Whether there is nothing to do for who waits for frame `next`, or to be let in.
+    fn is_idle(&mut self, next: Option<u64>) -> bool {
+        let is_there = match next {
+            // ORDERING: Acquire, both: what is seen is seen with all that led to it.
+            Some(next) => {
+                self.is_published(next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next
+            }
+            None => self.admitted_cursor().is_some(),
+        };
         let knows_all = self.status.news_for_consumers() == self.news;
-        !is_published
-            && !is_passed_by
-            && knows_all
-            && self.stream_state() == StreamState::Running
-            && self.is_member()
+        !is_there && knows_all && self.stream_state() == StreamState::Running && self.is_member()
+    }
+
+    /// Whether the slot of frame `next` has it, or had it.
+    fn is_published(&self, next: u64) -> bool {
+        at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
     }
 
     /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.
-    fn look(&mut self, next: u64, version: u32, deadline: Option<Deadline>) -> Looked {
-        let (ring, status) = (&self.ring, &self.status);
-        let (slot, next) = (at::slot(next), at::seq_of(next));
-        self.spinner.look(deadline, || {
-            // ORDERING: relaxed; the caller looks again, and claims.
-            at::seq_of(ring.load_u64(slot, Ordering::Relaxed)) >= next || status.version() != version
-        })
+    fn look(&mut self, next: Option<u64>, version: u32, deadline: Option<Deadline>) -> Looked {
+        let Some(next) = next else {
+            return Looked::InVain;
+        };
+        let mut spinner = std::mem::take(&mut self.spinner);
+        let looked = spinner.look(deadline, || {
+            self.is_published(next) || self.status.version() != version
+        });
+        self.spinner = spinner;
+        looked
     }
 }
 

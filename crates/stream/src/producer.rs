@@ -122,7 +122,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         std::mem::replace(&mut self.seen_version, version) != version
     }
 
-    /// Admits a consumer: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
+    /// Admits a consumer, and wakes it if it sleeps: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
     pub fn admit(&mut self, member: Member<R>) {
         if member.slot >= MAX_CONSUMERS {
             return;
@@ -132,6 +132,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // ORDERING: Release publishes the first frame's number before the incarnation that makes it valid.
         self.ring
             .store_u64(cell + 1, member.incarnation, Ordering::Release);
+        // ORDERING: SeqCst fence between letting it in and looking whether it sleeps; its counterpart is in `Consumer::wait`.
+        fence(Ordering::SeqCst);
+        if member.is_waiting() {
+            wake(self.ring.futex(cell + 1));
+        }
         self.members.push(member);
         self.count_sleepers();
     }

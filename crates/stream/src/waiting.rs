@@ -47,6 +47,12 @@ pub(crate) struct Spinner {
     since_ns: Option<u64>,
 }
 
+impl Default for Spinner {
+    fn default() -> Self {
+        Self::new(Waiting::Sleep)
+    }
+}
+
 /// How looking ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Looked {
