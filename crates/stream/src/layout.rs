@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x03");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x04");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -46,6 +46,10 @@ pub mod ring {
     pub const MORE: usize = ADMISSIONS + 2 * MAX_CONSUMERS;
     /// Two cache lines: the picture's layout, and the producer's own bytes.
     pub const MORE_CELLS: usize = 16;
+    /// What the producer counts ([`crate::stats`]).
+    pub const STATS: usize = more(MAX_BUFFERS);
+    /// Cells of the page.
+    pub const END: usize = STATS + crate::stats::producer::CELLS;
 
     /// Of the first word of a slot, these bits are the frame's number, the rest its buffer. Sleepers compare the low half of the word.
     pub const SEQ_BITS: u32 = 56;
@@ -93,8 +97,10 @@ pub mod consumer {
     pub const RELEASES: usize = 33;
     /// u64 each: sequence number of the frame held in a buffer; 0 when none is. The first six share a line with the cursor.
     pub const HOLDS: usize = 34;
+    /// What the consumer counts ([`crate::stats`]).
+    pub const STATS: usize = (HOLDS + MAX_BUFFERS).next_multiple_of(16);
     /// Cells of the page.
-    pub const END: usize = HOLDS + MAX_BUFFERS;
+    pub const END: usize = STATS + crate::stats::consumer::CELLS;
 }
 
 /// The status page: written by the broker.
@@ -118,7 +124,7 @@ pub mod status {
 }
 
 /// Cells of a ring page.
-pub const RING_PAGE_CELLS: usize = ring::more(MAX_BUFFERS);
+pub const RING_PAGE_CELLS: usize = ring::END;
 /// Cells of a consumer page.
 pub const CONSUMER_PAGE_CELLS: usize = consumer::END;
 /// Cells of a status page.
