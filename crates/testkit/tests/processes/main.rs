@@ -14,6 +14,7 @@ mod moves;
 mod negotiation;
 mod negotiation_kills;
 mod no_copies;
+mod peers_in_trouble;
 mod producer_kills;
 mod random_lives;
 mod read_only;
