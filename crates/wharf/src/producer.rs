@@ -15,7 +15,7 @@ use crate::liveness::Liveness;
 use crate::moving::{MoveStats, Mover};
 use crate::watch::Watch;
 use changes::News;
-pub(crate) use creating::StreamTerms;
+pub use creating::StreamTerms;
 pub use members::ConsumerInfo;
 use members::Roster;
 pub use polled::PolledProducer;

@@ -229,6 +229,7 @@ pub(crate) fn open(buffers: u32, size_bytes: u64, pattern: Pattern) -> Order {
         size_bytes,
         max_consumers: 8,
         room_ms: None,
+        rotation: None,
         pattern,
     })
 }
