@@ -69,10 +69,7 @@ impl StreamTerms {
 impl StreamTerms {
     /// For a producer that has doorbells.
     pub(super) fn polled(self) -> Self {
-        Self {
-            polled: true,
-            ..self
-        }
+        Self { polled: true, ..self }
     }
 }
 
