@@ -117,7 +117,7 @@ impl Taker {
         self.verify(&claim)?;
         self.held.push_back(claim);
         // One that takes the newest is late now and then, so that frames are taken back from it.
-        if self.policy == Policy::Latest && claim.seq % 5 == 0 {
+        if self.policy == Policy::Latest && claim.seq.is_multiple_of(5) {
             std::thread::sleep(Duration::from_micros(600));
         }
         Ok(())
