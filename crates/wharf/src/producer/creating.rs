@@ -54,7 +54,7 @@ impl StreamTerms {
     /// Moves the stream to other memory after such departures; [`Rotation::OtherUsers`] if this is not called.
     ///
     /// Who departs may keep its mappings for ever, and reads there what was published until the move was over, and nothing later. The move
-    /// is a live one, like any other, at this user's cost; a [`Move`](crate::Move) asked for meanwhile is refused (`EBUSY`). If it
+    /// is a live one, like any other, at this user's cost; a [`Reallocation`](crate::Reallocation) asked for meanwhile is refused (`EBUSY`). If it
     /// cannot be made, it is tried again when somebody else departs or lets old memory go, and `wharf info` says so. The buffers of
     /// a negotiated set do not move for this.
     #[must_use]
