@@ -7,6 +7,7 @@
 //! | `listener` | which socket the broker serves: its own, or one that systemd passed |
 //! | `info` | `wharf info`: who is there and who holds what |
 //! | `negotiate` | `wharf solve` and `wharf explain`: memory for a set that a file describes |
+//! | `run` | `wharf run`: programs with stand-ins for the kernel's dma-bufs |
 //! | `output` | what the command prints |
 //! | `failure` | why the command failed, in lines of one problem each |
 
@@ -18,6 +19,7 @@ mod info;
 mod listener;
 mod negotiate;
 mod output;
+mod run;
 mod serve;
 
 use std::io::Write;
@@ -37,16 +39,19 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(&args).map(|()| Answer::Done),
         Command::Solve(args) => negotiate::run(&args, Depth::What),
         Command::Explain(args) => negotiate::explain(&args),
+        Command::Run(args) => run::run(args).map(Answer::Code),
+        Command::RunPart(args) => run::play(&args).map(Answer::Code),
     };
     match outcome {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::Refused) => ExitCode::from(REFUSED),
+        Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(failure) => {
             for line in failure.lines() {
                 // Nobody is left to be told if stderr is gone.
                 let _ = writeln!(std::io::stderr(), "wharf: {line}");
             }
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

@@ -1,0 +1,97 @@
+//! What a supervisor is about, written down where the guardian can read it after its death.
+//!
+//! A call that was received is nobody else's: if its supervisor dies it would wait for ever. So the numbers of the calls that were received
+//! and not answered are in a file in memory that both have open.
+
+use std::os::fd::OwnedFd;
+
+use parking_lot::Mutex;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{Errno, pread, pwrite};
+
+/// How many waiting calls are written down.
+const MAX_WAITING: usize = 510;
+/// The size of a number, in bytes.
+const NUMBER: usize = 8;
+
+/// The file. First the call that is being answered, or 0; then how many wait for fences; then those.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    file: OwnedFd,
+    waiting: Mutex<Vec<u64>>,
+}
+
+impl InFlight {
+    pub(crate) fn create() -> Result<Self, Errno> {
+        memfd_create("wharf-in-flight", MemfdFlags::CLOEXEC).map(Self::from)
+    }
+
+    pub(crate) fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    /// A call was received.
+    pub(crate) fn begin(&self, id: u64) {
+        self.write(0, &[id]);
+    }
+
+    /// It was answered, or is among the waiting.
+    pub(crate) fn end(&self) {
+        self.write(0, &[0]);
+    }
+
+    /// These calls wait.
+    pub(crate) fn note_waiting(&self, ids: impl Iterator<Item = u64>) {
+        let mut waiting = self.waiting.lock();
+        let now: Vec<u64> = ids.take(MAX_WAITING).collect();
+        if *waiting != now {
+            let count = now.len() as u64;
+            self.write(1, &[&[count], &now[..]].concat());
+            *waiting = now;
+        }
+    }
+
+    fn write(&self, place: usize, numbers: &[u64]) {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        // Without it a later supervisor leaves one call waiting; nothing else depends on it.
+        let _ = pwrite(&self.file, &bytes, (place * NUMBER) as u64);
+    }
+
+    /// All that was received and not answered.
+    pub(crate) fn read(&self) -> Vec<u64> {
+        let mut bytes = vec![0; (MAX_WAITING + 2) * NUMBER];
+        let length = pread(&self.file, &mut bytes, 0).unwrap_or(0);
+        let mut numbers = bytes[..length].as_chunks::<NUMBER>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
+        let current = numbers.next().filter(|id| *id != 0);
+        let count = numbers.next().unwrap_or(0);
+        let waiting = numbers.take(usize::try_from(count).unwrap_or(0));
+        current.into_iter().chain(waiting).collect()
+    }
+}
+
+impl From<OwnedFd> for InFlight {
+    fn from(file: OwnedFd) -> Self {
+        Self {
+            file,
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_reads_what_is_not_answered() {
+        let mine = InFlight::create().unwrap();
+        let theirs = InFlight::from(mine.file().try_clone().unwrap());
+        assert!(theirs.read().is_empty());
+        mine.begin(7);
+        mine.note_waiting([3, 4].into_iter());
+        assert_eq!(theirs.read(), [7, 3, 4]);
+        mine.end();
+        mine.note_waiting([4].into_iter());
+        assert_eq!(theirs.read(), [4]);
+    }
+}
