@@ -19,7 +19,6 @@ use crate::memory::Piece;
 /// A buffer.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    pub(crate) size_bytes: u64,
     pub(crate) name: Mutex<Option<String>>,
     pub(crate) reservation: Arc<Reservation>,
     /// The memory, where it is ours and not the program's.
@@ -30,9 +29,8 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// A buffer in memory of ours.
-    pub(crate) fn of_heap(size_bytes: u64, piece: Piece) -> Self {
+    pub(crate) fn of_heap(piece: Piece) -> Self {
         Self {
-            size_bytes,
             name: Mutex::default(),
             reservation: Reservation::new(),
             piece: Some(piece),
@@ -41,9 +39,8 @@ impl Buffer {
     }
 
     /// A buffer in memory of the program, or of a supervisor that died.
-    pub(crate) fn of_others(size_bytes: u64, begun: Option<Begun>) -> Self {
+    pub(crate) fn of_others(begun: Option<Begun>) -> Self {
         Self {
-            size_bytes,
             name: Mutex::default(),
             reservation: Reservation::new(),
             piece: None,
@@ -139,11 +136,5 @@ impl Objects {
             Object::Timeline(timeline) if timeline.context() == context => Some(Arc::clone(timeline)),
             _ => None,
         })
-    }
-
-    /// How many buffers there are.
-    pub(crate) fn buffers(&self) -> usize {
-        let is_buffer = |object: &&Object| matches!(object, Object::Buffer(_));
-        self.by_id.read().values().filter(is_buffer).count()
     }
 }

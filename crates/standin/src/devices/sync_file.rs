@@ -75,9 +75,17 @@ impl SyncFile {
     fn name(&self) -> [u8; 32] {
         self.name.unwrap_or_else(|| {
             let fence = &self.fence;
-            let (driver, timeline) = (fence.driver(), fence.timeline());
+            let (driver, timeline) = names(fence);
             padded(&format!("{driver}-{timeline}{}-{}", fence.context().raw(), fence.seqno()))
         })
+    }
+}
+
+/// Whose fence it is and of which timeline; that of no timeline is called as the kernel calls it.
+fn names(fence: &Fence) -> (&str, &str) {
+    match fence.context().raw() {
+        0 => ("stub", "stub"),
+        _ => (fence.driver(), fence.timeline()),
     }
 }
 
@@ -146,8 +154,8 @@ fn tell(caller: &dyn Caller, file: &SyncFile, address: u64) -> Result<Answer, Er
 
 fn fence_info(fence: &Fence) -> FenceInfo {
     FenceInfo {
-        obj_name: padded(fence.timeline()),
-        driver_name: padded(fence.driver()),
+        obj_name: padded(names(fence).1),
+        driver_name: padded(names(fence).0),
         status: status(fence),
         flags: 0,
         timestamp_ns: fence.signaled_at().map_or(0, nanoseconds_of),

@@ -20,8 +20,6 @@ pub(crate) struct Request {
     /// The memory.
     pub(crate) memory: OwnedFd,
     pub(crate) id: FileId,
-    /// In bytes, the whole of the memory.
-    pub(crate) size_bytes: u64,
     /// Flags of the new descriptor.
     pub(crate) flags: OFlags,
 }
@@ -43,7 +41,6 @@ pub(crate) fn check(caller: &dyn Caller, address: u64) -> Result<Request, Errno>
     Ok(Request {
         memory,
         id,
-        size_bytes,
         flags: if close_on_exec { OFlags::CLOEXEC } else { OFlags::empty() },
     })
 }
@@ -85,7 +82,6 @@ mod tests {
     #[test]
     fn whole_memory_that_cannot_shrink_is_a_buffer() {
         let request = ask(8192, SealFlags::SHRINK, |_| ()).unwrap();
-        assert_eq!(request.size_bytes, 8192);
         assert!(!request.flags.contains(OFlags::CLOEXEC));
         let flagged = ask(8192, SealFlags::SHRINK, |asked| asked.flags = FLAGS_CLOEXEC).unwrap();
         assert!(flagged.flags.contains(OFlags::CLOEXEC));

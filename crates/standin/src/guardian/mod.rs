@@ -67,6 +67,7 @@ pub fn run(program: &[OsString], options: &Options) -> Result<Ending, RunError> 
     let orders = Orders {
         options: options.clone(),
         broker: None,
+        blocked: signals.blocked(),
         in_flight: Some(std::os::fd::AsRawFd::as_raw_fd(in_flight.file())),
     };
     let child = start(Part::Supervisor, &orders, program, (&its_end, &[in_flight.file()]))?;

@@ -15,6 +15,8 @@ const FROM_THE_KERNEL: i32 = 0x80;
 #[derive(Debug)]
 pub(super) struct Signals {
     fd: SignalFd,
+    /// What was blocked before.
+    blocked: SigSet,
 }
 
 impl Signals {
@@ -26,10 +28,16 @@ impl Signals {
             all.remove(fault);
         }
         let failed = |errno: nix::Error| Errno::from_raw_os_error(errno as i32);
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None).map_err(failed)?;
+        let mut blocked = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut blocked)).map_err(failed)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&all, flags).map_err(failed)?;
-        Ok(Self { fd })
+        Ok(Self { fd, blocked })
+    }
+
+    /// The signals that were blocked before.
+    pub(super) fn blocked(&self) -> Vec<i32> {
+        self.blocked.iter().map(|signal| signal as i32).collect()
     }
 
     /// Sends on to the program what was sent to this process alone. What a terminal sends, the program gets by itself.

@@ -36,6 +36,7 @@ pub(super) fn take_over(
     let orders = Orders {
         options: options.clone(),
         broker: None,
+        blocked: Vec::new(),
         in_flight: None,
     };
     let broker = Broker::find(&orders);

@@ -29,6 +29,8 @@ pub(crate) struct Orders {
     pub(crate) options: Options,
     /// The broker's socket, once it is known.
     pub(crate) broker: Option<PathBuf>,
+    /// The signals that were blocked when the run was begun, and are for the program.
+    pub(crate) blocked: Vec<i32>,
     /// Where the supervisor writes down what it is about: a descriptor's number.
     pub(crate) in_flight: Option<i32>,
 }

@@ -7,6 +7,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -14,7 +15,6 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
 };
 use rustix::process::{getegid, geteuid};
-use rustix::thread::{UnshareFlags, unshare};
 
 use super::orders::Device;
 use crate::devices::FileId;
@@ -44,11 +44,11 @@ pub(super) fn enter(options: &Options) -> Result<Vec<(FileId, Device)>, RunError
 /// A mount namespace of this process's own; where that takes a privilege, in a user namespace with the same user.
 fn enter_namespaces() -> Result<(), RunError> {
     let (user, group) = (geteuid(), getegid());
-    match unshare(UnshareFlags::NEWNS) {
+    match apart(CloneFlags::CLONE_NEWNS) {
         Err(Errno::PERM) => {}
         done => return done.map_err(|errno| RunError::setup("get a private view of files", errno)),
     }
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(|errno| RunError::Setup {
+    apart(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| RunError::Setup {
         reason: format!(
             "cannot get a private view of files: {errno}; without root it takes user namespaces, which this machine or container \
              forbids (see user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns and the container's seccomp profile)"
@@ -66,6 +66,10 @@ fn enter_namespaces() -> Result<(), RunError> {
     Ok(())
 }
 
+
+fn apart(from: CloneFlags) -> Result<(), Errno> {
+    unshare(from).map_err(|errno| Errno::from_raw_os_error(errno as i32))
+}
 
 fn small_file_system() -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::{SigmaskHow, Signal, sigprocmask};
 use rustix::io::Errno;
 use wharf_protocol::transport::BlockingClient;
 
@@ -82,10 +83,18 @@ fn execute(orders: &Orders, program: &[OsString]) -> Result<std::convert::Infall
     if let Some(socket) = &orders.broker {
         command.env(wharf::SOCKET_ENV, socket);
     }
+    block_signals(&orders.blocked);
     let error = command.exec();
     let program = name.to_string_lossy().into_owned();
     match Errno::from_io_error(&error) {
         Some(Errno::NOENT) | None => Err(RunError::NoProgram { program }),
         Some(errno) => Err(RunError::Program { program, errno }),
     }
+}
+
+/// Blocks these signals and no others.
+fn block_signals(numbers: &[i32]) {
+    let signals = numbers.iter().filter_map(|number| Signal::try_from(*number).ok());
+    // Blocking what can be blocked does not fail.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signals.collect()), None);
 }

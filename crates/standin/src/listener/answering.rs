@@ -158,7 +158,7 @@ impl Listener {
         })?;
         let id = piece.id;
         let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
-        self.objects.insert(id, Object::Buffer(Arc::new(Buffer::of_heap(size_bytes, piece))));
+        self.objects.insert(id, Object::Buffer(Arc::new(Buffer::of_heap(piece))));
         let told = install_and_tell(
             task,
             (given.as_fd(), asked.flags),
@@ -180,8 +180,11 @@ impl Listener {
         }
         let asked = udmabuf::check(task, address)?;
         let given = open_again(&asked.memory, OFlags::RDWR)?;
-        let buffer = Buffer::of_others(asked.size_bytes, Some(Begun::default()));
-        self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
+        // Memory that is a buffer already stays the one it is.
+        if self.objects.get(asked.id).is_none() {
+            let buffer = Buffer::of_others(Some(Begun::default()));
+            self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
+        }
         task.return_fd(given.as_fd(), asked.flags)?;
         Ok(Answer::Answered)
     }
@@ -197,8 +200,7 @@ impl Listener {
         if !link.as_bytes().starts_with(prefix.as_bytes()) {
             return None;
         }
-        let size_bytes = u64::try_from(rustix::fs::fstat(file).ok()?.st_size).ok()?;
-        let object = Object::Buffer(Arc::new(Buffer::of_others(size_bytes, None)));
+        let object = Object::Buffer(Arc::new(Buffer::of_others(None)));
         self.objects.insert(id, object.clone());
         Some(object)
     }

@@ -27,7 +27,7 @@ pub(crate) use program::{answer_in_a_thread, label, report};
 
 /// Supervises a program until nothing of it is left. Returns the exit code.
 pub(crate) fn run(guardian: Channel, in_flight: OwnedFd, orders: &Orders, program: &[OsString]) -> u8 {
-    // Those of the terminal are for the program. It gets an empty mask when it is started.
+    // Those of the terminal are for the program, which unblocks them when it is started.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
     match program::start(&guardian, in_flight, orders, program) {
         Ok(running) => {
