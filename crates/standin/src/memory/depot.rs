@@ -1,7 +1,8 @@
 //! Buffers for the next allocations.
 //!
 //! A call on the broker costs more than all the rest of an allocation. So a program that allocates the same size again and again is
-//! served from sets of several buffers. A set is given back when none of its buffers is in use or about to be.
+//! served from sets of several buffers. A set is given back when none of its buffers is in use or about to
+//! be; until then it counts as a whole, but what was closed of it takes up no memory.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -10,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use wharf_protocol::SetId;
 
@@ -49,7 +51,18 @@ impl Drop for SetHold {
 pub(crate) struct Piece {
     pub(crate) file: OwnedFd,
     pub(crate) id: FileId,
-    _set: Arc<SetHold>,
+    set: Arc<SetHold>,
+    size_bytes: u64,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.set) > 1 {
+            // The broker keeps the file as long as the set; nobody needs its pages.
+            let all = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&self.file, all, 0, self.size_bytes);
+        }
+    }
 }
 
 /// What was asked for lately.
@@ -140,7 +153,8 @@ impl Depot {
             Ok(Piece {
                 id: FileId::of(&file)?,
                 file,
-                _set: Arc::clone(&set),
+                set: Arc::clone(&set),
+                size_bytes,
             })
         };
         files.into_iter().map(piece).collect()

@@ -39,20 +39,26 @@ int main(int argc, char **argv) {
 		unsigned char *at = pages + 3996 + next() % 104;
 		if (next() % 32 == 0)
 			at = (unsigned char *)next();
-		/* A fence that is never signaled would be waited for. */
-		if ((request & 0xffff) == (SYNC & 0xffff) || (request & 0xffff) == (IMPORT & 0xffff))
-			if (next() % 2)
-				alarm(0);
+		/* A fence that is never signaled would be waited for: it is never put into a buffer. */
+		if ((request & 0xffff) == (IMPORT & 0xffff))
+			memset(pages + 3996, 255, 100);
 		int fd = first + next() % 24;
 		int result = ioctl(fd, request, at);
 		answers[result < 0 ? errno % 200 : 0]++;
 		if (result < 0 && errno == ENOSYS)
 			return 1;
-		/* Close what fills up, so that there is always room; keep the devices. */
-		if (i % 50 == 49)
-			for (int old = memory + 1; old < 1000; old++)
-				if (next() % 2)
-					close(old);
+		/* Now and then everything but the devices is closed, and some good ones are made. */
+		if (i % 50 == 49) {
+			for (int old = memory + 1; old < 200; old++)
+				close(old);
+			for (int made = 0; made < 6; made++) {
+				int buffer = try_allocate(first, 4096);
+				struct sync_fd out = {.flags = RW};
+				ioctl(buffer, EXPORT, &out);
+				struct create_fence fence = {.value = next()};
+				ioctl(memory - 1, CREATE_FENCE, &fence);
+			}
+		}
 	}
 	for (int i = 0; i < 200; i++)
 		if (answers[i])

@@ -3,7 +3,7 @@
 
 static volatile int stop;
 static int device, victim;
-static struct alloc_data *argument, *passed; /* the same memory */
+static volatile struct alloc_data *argument, *passed; /* the same memory */
 
 static void *changes_arguments(void *unused) {
 	(void)unused;
@@ -47,13 +47,13 @@ int main(void) {
 	void *(*bodies[])(void *) = {changes_arguments, changes_mappings, changes_descriptors};
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, bodies[i], NULL);
-	int good = 0, odd = 0;
+	int good = 0, odd = 0, errors[200] = {0};
 	for (int i = 0; i < 4000; i++) {
 		int fd = i % 2 ? victim : device;
 		argument->fd = 0;
-		if (!ioctl(fd, ALLOC, passed))
+		if (!ioctl(fd, ALLOC, (void *)passed))
 			good++;
-		else if (errno != EINVAL && errno != EFAULT && errno != EBADF && errno != ENOTTY && errno != ENOMEM && errno != EMFILE) {
+		else if (errors[errno % 200]++, errno != EINVAL && errno != EFAULT && errno != EBADF && errno != ENOTTY && errno != ENOMEM && errno != EMFILE) {
 			odd++;
 			say("alloc", -1);
 		}
@@ -69,6 +69,9 @@ int main(void) {
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	printf("odd answers: %d, some good ones: %d\n", odd, good > 0);
+	for (int i = 0; i < 200; i++)
+		if (errors[i])
+			fprintf(stderr, "%s: %d\n", strerror(i), errors[i]);
 	say("afterwards", try_allocate(device, 4096));
 	return 0;
 }
