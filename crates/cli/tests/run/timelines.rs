@@ -35,8 +35,8 @@ bad inc: EFAULT
 /// Without the name of the program's process, which is cut to 15 bytes of it.
 fn without_name(output: &str) -> String {
     let named = |line: &str| match line.split_once(" timeline: ") {
-        Some((driver, _)) => format!("{driver} timeline: NAME\n"),
-        None => format!("{line}\n"),
+        Some(("driver: sw_sync", _)) => "driver: sw_sync timeline: NAME\n".to_owned(),
+        _ => format!("{line}\n"),
     };
     output.lines().map(named).collect()
 }

@@ -77,8 +77,11 @@ pub(super) fn die_by(signal: i32) -> u8 {
     if let Ok(signal) = Signal::try_from(signal) {
         let mut mask = SigSet::empty();
         mask.add(signal);
-        let _ = raise(signal);
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None);
+        // Twice: for some signals the standard library has a handler, which gives way to the default when it is run.
+        for _ in 0..2 {
+            let _ = raise(signal);
+        }
     }
     // CAST: signals are below 128.
     128 + (signal as u8 & 0x7f)

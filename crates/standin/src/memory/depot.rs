@@ -78,7 +78,7 @@ impl Habit {
     fn batch(&mut self, size_bytes: u64, now: Instant) -> u32 {
         let again = self.size_bytes == size_bytes && self.last.is_some_and(|last| now - last < SOON);
         self.batch = if again { (self.batch * 2).min(MAX_BATCH) } else { 1 };
-        self.size_bytes = size_bytes;
+        (self.size_bytes, self.last) = (size_bytes, Some(now));
         // CAST: at most 16.
         let affordable = (MAX_BATCH_BYTES / size_bytes.max(1)).min(MAX_BATCH.into()) as u32;
         self.batch.min(affordable).max(1)
@@ -123,8 +123,8 @@ impl Depot {
         let key = (size_bytes, Arc::clone(heap));
         let batch = {
             let mut stock = self.stock.lock();
-            stock.habit.last = Some(now);
             if let Some((piece, _)) = stock.by_size.get_mut(&key).and_then(Vec::pop) {
+                stock.habit.last = Some(now);
                 return Ok(piece);
             }
             stock.habit.batch(size_bytes, now)
@@ -199,11 +199,7 @@ mod tests {
     fn more_is_got_for_those_who_ask_often() {
         let mut habit = Habit::default();
         let now = Instant::now();
-        let mut ask = |size, at| {
-            let batch = habit.batch(size, at);
-            habit.last = Some(at);
-            batch
-        };
+        let mut ask = |size, at| habit.batch(size, at);
         let batches: Vec<u32> = (0..7).map(|_| ask(4096, now)).collect();
         assert_eq!(batches, [1, 2, 4, 8, 16, 16, 16]);
         assert_eq!(ask(8192, now), 1, "another size");
@@ -216,7 +212,6 @@ mod tests {
         let now = Instant::now();
         for _ in 0..9 {
             assert_eq!(habit.batch(32 << 20, now), 1);
-            habit.last = Some(now);
         }
     }
 }
