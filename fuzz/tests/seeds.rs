@@ -24,9 +24,9 @@ fn broker_seeds_succeed_with_every_method() {
     let scripts = seeds("broker_messages");
     let succeeded: BTreeSet<&str> = scripts
         .iter()
-        .flat_map(|script| wharf_fuzz::broker::check(script))
+        .flat_map(|script| wharf_fuzz::broker::check(script).succeeded)
         .collect();
-    assert_eq!(succeeded.len(), 20, "{succeeded:?}");
+    assert_eq!(succeeded.len(), 33, "{succeeded:?}");
 }
 
 #[test]
@@ -36,4 +36,21 @@ fn sets_have_plans_and_reports() {
         .map(|file| wharf_fuzz::sets::check(file))
         .collect();
     assert_eq!(outcomes, [None, Some(false), Some(true)].into());
+}
+
+#[test]
+fn attachment_seeds_map_move_and_fail() {
+    let reached: BTreeSet<String> = seeds("attachments")
+        .iter()
+        .flat_map(|script| wharf_fuzz::attachments::check(script))
+        .collect();
+    for wanted in [
+        "mapped after a move",
+        "map EIO (5)",
+        "move EBUSY (16)",
+        "detach refused",
+        "revoked",
+    ] {
+        assert!(reached.contains(wanted), "{wanted} is not among {reached:?}");
+    }
 }

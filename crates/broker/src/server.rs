@@ -3,13 +3,15 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_acceptconn;
+use wharf_linux::Heaps;
 
 use crate::config::Config;
 use crate::descriptor_limit::raise_descriptor_limit;
-use crate::driver::Driver;
+use crate::driver::{Driver, heaps_of_this_machine};
 use crate::error::ServeError;
 use crate::socket::{BindError, ListeningSocket, PathLock};
 
@@ -62,6 +64,29 @@ impl Server {
         Self::bind_here(path, config)
     }
 
+    /// [`Server::bind`], with other heaps for negotiated sets than those of this machine.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::sync::Arc;
+    /// use wharf_broker::{Config, Server};
+    /// use wharf_linux::{Heaps, LockedHeap};
+    ///
+    /// // Nothing that can be swapped out.
+    /// let mut heaps = Heaps::new();
+    /// heaps.add(Arc::new(LockedHeap))?;
+    /// let server = Server::bind_with_heaps(Path::new("/run/user/1000/wharf-0"), Config::default(), heaps)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bind_with_heaps(path: &Path, config: Config, heaps: Heaps) -> Result<Self, BindError> {
+        raise_descriptor_limit();
+        Self::bind_to(path, config, Arc::new(heaps))
+    }
+
     /// Serves a socket that somebody else has bound and removes again, such as systemd.
     ///
     /// Also raises the process's soft limit on open file descriptors to the hard limit.
@@ -80,7 +105,7 @@ impl Server {
         })?;
         raise_descriptor_limit();
         Ok(Self {
-            driver: Driver::new(listener, config)?,
+            driver: Driver::new(listener, config, heaps_of_this_machine())?,
             socket: None,
             _lock: None,
         })
@@ -88,10 +113,14 @@ impl Server {
 
     /// [`Server::bind`] without a change to the process.
     pub(crate) fn bind_here(path: &Path, config: Config) -> Result<Self, BindError> {
+        Self::bind_to(path, config, heaps_of_this_machine())
+    }
+
+    fn bind_to(path: &Path, config: Config, heaps: Arc<Heaps>) -> Result<Self, BindError> {
         let lock = PathLock::acquire(path)?;
         let (socket, listener) = ListeningSocket::create(path)?;
         Ok(Self {
-            driver: Driver::new(listener, config)?,
+            driver: Driver::new(listener, config, heaps)?,
             socket: Some(socket),
             _lock: Some(lock),
         })

@@ -54,6 +54,8 @@ errnos! {
     EALREADY = 114, "Already so.";
     ESTALE = 116, "Of an earlier generation.";
     EDQUOT = 122, "More than its share.";
+    ECANCELED = 125, "Called off.";
+    EOWNERDEAD = 130, "Whoever should have done it has died.";
 }
 
 impl Errno {

@@ -185,7 +185,7 @@ pub use exporter::{
 };
 pub use fence::{
     CallbackHandle, CallbackOutcome, ContainerError, ContextId, Fence, FenceArray, FenceChain, FenceContext,
-    FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError,
+    FenceOps, FenceStatus, SeqnoError, SignalError, Signaling, UniqueFence, WaitAnyError, WeakFence,
 };
 pub use id::BufferId;
 pub use moves::{ExporterControl, MoveError, RevokeError};

@@ -30,6 +30,11 @@ impl Deadline {
         now_ns() >= self.0
     }
 
+    /// Whether the point is reached at the time `now_ns`, as [`now_ns`] gave it.
+    pub fn is_reached_at(self, now_ns: u64) -> bool {
+        now_ns >= self.0
+    }
+
     /// Time left until the point; zero when it has passed.
     pub fn remaining(self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(now_ns()))

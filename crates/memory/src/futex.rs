@@ -66,6 +66,19 @@ pub fn wait_any(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> W
     imp::wait_any(words, deadline)
 }
 
+/// Sleeps until `word` is woken, while it still has the value `expected`: the cheapest sleep there is.
+///
+/// # Blocking
+///
+/// Until a wake-up on the word, a signal, or `deadline`; for ever without one. Returns at once when the word already differs.
+///
+/// # References
+///
+/// `FUTEX_WAIT_BITSET` with a deadline of `CLOCK_MONOTONIC` (Linux 2.6.25).
+pub fn wait_one(word: FutexWord<'_>, expected: u32, deadline: Option<Deadline>) -> WaitOutcome {
+    imp::wait_one(word, expected, deadline)
+}
+
 /// Wakes everybody who sleeps on `word`, in any process. A system call: skip it when nobody can be sleeping.
 pub fn wake(word: FutexWord<'_>) {
     imp::wake(word);
@@ -80,19 +93,44 @@ mod imp {
 
     /// Most words one `futex_waitv` takes.
     const MAX_WORDS: usize = 128;
+    /// As many as nearly every wait has.
+    const FEW_WORDS: usize = 8;
     /// How long a wait on the first word alone may overlook the others.
     const FALLBACK_SLICE: Duration = Duration::from_millis(1);
 
     pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
-        let waiters: Vec<futex::Wait> = words.iter().take(MAX_WORDS).map(waiter).collect();
+        match words.len() {
+            0..=FEW_WORDS => wait_any_of::<FEW_WORDS>(words, deadline),
+            _ => wait_any_of::<MAX_WORDS>(words, deadline),
+        }
+    }
+
+    /// `N` is the size of the list on the stack.
+    fn wait_any_of<const N: usize>(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+        let mut waiters = [const { futex::Wait::new() }; N];
+        let mut count = 0;
+        for (wait, word) in waiters.iter_mut().zip(words) {
+            *wait = waiter(word);
+            count += 1;
+        }
         let timeout = deadline.map(Deadline::to_timespec);
         let flags = futex::WaitvFlags::empty();
-        match futex::waitv(&waiters, flags, timeout.as_ref(), ClockId::Monotonic) {
+        match futex::waitv(&waiters[..count], flags, timeout.as_ref(), ClockId::Monotonic) {
             Err(Errno::TIMEDOUT) => WaitOutcome::TimedOut,
             // EAGAIN: a word differed. EINTR: a signal. Either way the caller looks again.
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => WaitOutcome::Retry,
             // No such call, or it takes no empty list, or it is out of memory: the caller must not spin all the same.
             Err(_) => wait_in_slices(words, deadline),
+        }
+    }
+
+    pub(super) fn wait_one(word: FutexWord<'_>, expected: u32, deadline: Option<Deadline>) -> WaitOutcome {
+        const ANY: std::num::NonZeroU32 = std::num::NonZeroU32::MAX;
+        let timeout = deadline.map(Deadline::to_timespec);
+        let flags = futex::Flags::empty();
+        match futex::wait_bitset(word.low_half(), flags, expected, timeout.as_ref(), ANY) {
+            Err(Errno::TIMEDOUT) => WaitOutcome::TimedOut,
+            _ => WaitOutcome::Retry,
         }
     }
 
@@ -149,7 +187,8 @@ mod imp {
     //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
     //! who sleep on that very word. Deadlines never pass, so that a lost wake-up shows as a deadlock.
 
-    use super::{Deadline, FutexWord, Ordering, WaitOutcome, low_half};
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome, load, low_half};
+    use crate::sync::fence;
     use loom::sync::{Condvar, Mutex};
     use std::collections::HashMap;
 
@@ -162,14 +201,38 @@ mod imp {
         std::ptr::from_ref(word.cell) as usize
     }
 
+    /// With a deadline, the sleep ends by itself when there is a reason to look elsewhere: once another word has been woken. So whoever
+    /// relies on the deadline for other words goes on, and a lost wake-up on this one still shows.
+    pub(super) fn wait_one(word: FutexWord<'_>, expected: u32, deadline: Option<Deadline>) -> WaitOutcome {
+        if deadline.is_none() {
+            return wait_any(&[(word, expected)], None);
+        }
+        let mut wakes = WAKES.lock().unwrap();
+        let here = |wakes: &HashMap<usize, u64>| wakes.get(&key(&word)).copied().unwrap_or(0);
+        let elsewhere = |wakes: &HashMap<usize, u64>| wakes.values().sum::<u64>() > here(wakes);
+        let seen = here(&wakes);
+        if low_half(word.cell.fetch_add(0, Ordering::AcqRel)) != expected {
+            return WaitOutcome::Retry;
+        }
+        while here(&wakes) == seen {
+            if elsewhere(&wakes) {
+                return WaitOutcome::TimedOut;
+            }
+            wakes = WOKEN.wait(wakes).unwrap();
+        }
+        WaitOutcome::Retry
+    }
+
     pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], _deadline: Option<Deadline>) -> WaitOutcome {
         let mut wakes = WAKES.lock().unwrap();
         let seen: Vec<u64> = words
             .iter()
             .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
             .collect();
-        // The kernel compares with what memory holds now, under a lock; for loom only a read-modify-write sees that.
-        let now = |word: &FutexWord<'_>| low_half(word.cell.fetch_add(0, Ordering::AcqRel));
+        // The kernel passes a full barrier, takes the lock and compares. Not by a read-modify-write: that would be a store of
+        // ours, which for loom can come after a store of the word's owner.
+        fence(Ordering::SeqCst);
+        let now = |word: &FutexWord<'_>| low_half(load(word.cell, Ordering::Relaxed));
         if words.iter().any(|(word, expected)| now(word) != *expected) {
             return WaitOutcome::Retry;
         }

@@ -16,7 +16,7 @@
 //! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
 //! | `copy` | the raw copies under the views |
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
-//! | `futex` | [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
+//! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
@@ -54,12 +54,12 @@ mod words;
 mod words_mapped;
 
 pub use clock::{Deadline, now_ns};
-pub use futex::{FutexWord, WaitOutcome, wait_any, wake};
+pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(loom))]
 pub use mapping::{Access, Mapping};
 #[cfg(not(loom))]
 pub use object::MapError;
-pub use sync::{Ordering, fence};
+pub use sync::{Ordering, fence, fence_after_update};
 #[cfg(loom)]
 pub use tracked::TrackedCell;
 pub use traffic::bytes_moved;

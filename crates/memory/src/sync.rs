@@ -28,3 +28,18 @@ pub(crate) fn load(word: &AtomicU64, ordering: Ordering) -> u64 {
     }
     value
 }
+
+/// A sequentially consistent fence for right after a read-modify-write of this thread: on x86-64 that instruction is one already, so that
+/// this costs nothing there.
+///
+/// # References
+///
+/// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, "Memory Ordering in P6 and More Recent Processor Families": loads
+/// and stores are not reordered with locked instructions.
+pub fn fence_after_update() {
+    // ORDERING: the locked instruction before orders what the processor does; the compiler must keep to it.
+    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+    fence(Ordering::SeqCst);
+}

@@ -126,6 +126,9 @@ impl WriteWords for OwnedWords {
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
         self.page.word(cell).store(u64::from(value), ordering);
     }
+    fn exchange_u64(&self, cell: usize, value: u64, ordering: Ordering) {
+        self.page.word(cell).swap(value, ordering);
+    }
     fn increment_u32(&self, cell: usize, ordering: Ordering) {
         self.page.word(cell).fetch_add(1, ordering);
     }

@@ -57,13 +57,13 @@ pub struct CreateStream {
     pub room_ms: Option<u64>,
 }
 
-/// Asks for a token that lets others join a stream or import a buffer set.
+/// Asks for a token that lets others join a stream or import a buffer set or timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct IssueToken {
-    /// Whether `id` names a stream or a buffer set.
+    /// Whether `id` names a stream, a buffer set or a timeline.
     pub kind: ObjectKind,
-    /// The number of the stream or set, owned by the caller.
+    /// The number of the stream, set or timeline, owned by the caller.
     pub id: u64,
     /// How often the token can be used, 1 to 1000 inclusive.
     pub uses: u32,
@@ -179,6 +179,8 @@ pub enum ObjectKind {
     Stream,
     /// A buffer set.
     Set,
+    /// A timeline.
+    Timeline,
 }
 
 impl fmt::Display for ObjectKind {
@@ -186,6 +188,7 @@ impl fmt::Display for ObjectKind {
         f.write_str(match self {
             Self::Stream => "stream",
             Self::Set => "buffer set",
+            Self::Timeline => "timeline",
         })
     }
 }

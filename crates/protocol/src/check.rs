@@ -1,8 +1,9 @@
 //! The one place where the ranges of a call's parameters are checked.
 
 use crate::limits::{
-    MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES, MAX_MOVE_MS, MAX_NAME_BYTES,
-    MAX_PLAN_BYTES, MAX_REASON_BYTES, MAX_SET_DEADLINE_MS, MAX_TOKEN_USES, MAX_WAIT_MS,
+    FIRST_WAITER_CELL, LAST_WAITER_CELL, MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_CONSUMERS, MAX_LABEL_BYTES,
+    MAX_MOVE_MS, MAX_NAME_BYTES, MAX_PLAN_BYTES, MAX_REASON_BYTES, MAX_SET_DEADLINE_MS, MAX_TOKEN_USES,
+    MAX_WAIT_MS,
 };
 use crate::{BrokerError, Call, CreateSet, JoinStream, MoveBuffers, Role, Seat};
 
@@ -51,6 +52,8 @@ impl Call {
             }
             Self::ReleaseGeneration(call) => seat(call.role, call.seat.as_ref()),
             Self::GetGeneration(call) => seat(call.role, call.seat.as_ref()),
+            Self::CreateTimeline(call) => text("name", &call.name, 0, MAX_NAME_BYTES),
+            Self::ImportTimeline(call) => waiter_cell(call.cell),
             Self::TakeSeat(_)
             | Self::SealSet(_)
             | Self::LeaveSeat(_)
@@ -63,6 +66,9 @@ impl Call {
             | Self::TakeChanges(_)
             | Self::LeaveStream(_)
             | Self::EndStream(_)
+            | Self::TakeImporters(_)
+            | Self::ReleaseTimeline(_)
+            | Self::DropTimeline(_)
             | Self::GetState(_)
             | Self::GetInfo(_)
             | Self::GetInterfaceDescription(_) => Ok(()),
@@ -78,6 +84,17 @@ fn range(field: &str, value: u64, max: u64) -> Result<(), BrokerError> {
     Err(BrokerError::invalid(
         field,
         format!("{value} is not in 1..={max}"),
+    ))
+}
+
+/// Accepts the cells of a waiter page that are for points.
+fn waiter_cell(cell: u32) -> Result<(), BrokerError> {
+    if (FIRST_WAITER_CELL..=LAST_WAITER_CELL).contains(&cell) {
+        return Ok(());
+    }
+    Err(BrokerError::invalid(
+        "cell",
+        format!("{cell} is not in {FIRST_WAITER_CELL}..={LAST_WAITER_CELL}"),
     ))
 }
 
@@ -145,8 +162,8 @@ fn text(field: &str, value: &str, min: usize, max: usize) -> Result<(), BrokerEr
 mod tests {
     use super::*;
     use crate::{
-        AllocateBuffers, CreateStream, Incarnation, IssueToken, JoinStream, ObjectKind, Policy,
-        ReadyGeneration, Register, SetId, Slot, Token,
+        AllocateBuffers, CreateStream, CreateTimeline, ImportTimeline, Incarnation, IssueToken, JoinStream,
+        ObjectKind, Policy, ReadyGeneration, Register, SetId, Slot, Token,
     };
 
     /// The field that is out of range, if any.
@@ -261,6 +278,25 @@ mod tests {
             let field = refused_field(ready(role, seat, 0));
             assert_eq!(field.as_deref(), refused.then_some("seat"), "{role} {seat}");
         }
+    }
+
+    #[test]
+    fn ranges_of_timelines_are_checked() {
+        let create = |bytes: usize| CreateTimeline {
+            name: "x".repeat(bytes),
+        };
+        let import = |cell| ImportTimeline {
+            token: Token::new(""),
+            cell,
+        };
+        for good in [import(8), import(511)] {
+            assert_eq!(refused_field(good), None);
+        }
+        for bad in [import(7), import(512), import(u32::MAX)] {
+            assert_eq!(refused_field(bad).as_deref(), Some("cell"));
+        }
+        assert_eq!(refused_field(create(31)), None);
+        assert_eq!(refused_field(create(32)).as_deref(), Some("name"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use wharf_core::negotiation::Report;
 
-use crate::{MoveBlocker, Object, ObjectKind, SeatRight, SessionId, SetId, StreamId};
+use crate::{MoveBlocker, Object, ObjectKind, SeatRight, SessionId, SetId, StreamId, TimelineId};
 
 mod vocabulary;
 
@@ -70,6 +70,14 @@ pub enum BrokerError {
         id: StreamId,
     },
 
+    /// No timeline of the caller's user has this id (any more), or the caller has not made this import of it. `ENOENT`.
+    #[error("there is no {id}")]
+    #[serde(rename = "dev.wharf.Broker.NoSuchTimeline")]
+    NoSuchTimeline {
+        /// The id asked for.
+        id: TimelineId,
+    },
+
     /// The object belongs to another session of the caller's user. `EACCES`.
     #[error("{kind} {id} belongs to another session")]
     #[serde(rename = "dev.wharf.Broker.NotOwner")]
@@ -124,6 +132,14 @@ pub enum BrokerError {
     #[serde(rename = "dev.wharf.Broker.StreamFull")]
     StreamFull {
         /// How many consumers it may have at once.
+        max: u32,
+    },
+
+    /// The timeline was imported as often as it can be at a time. `EUSERS`.
+    #[error("the timeline is full: it has {max} of {max} imports")]
+    #[serde(rename = "dev.wharf.Broker.TimelineFull")]
+    TimelineFull {
+        /// How often it can be imported at a time.
         max: u32,
     },
 
@@ -387,12 +403,12 @@ impl BrokerError {
             Self::InvalidArgument { .. } | Self::BadPage { .. } | Self::InvalidParameter { .. } => {
                 Errno::INVAL
             }
-            Self::NoSuchSet { .. } | Self::NoSuchStream { .. } => Errno::NOENT,
+            Self::NoSuchSet { .. } | Self::NoSuchStream { .. } | Self::NoSuchTimeline { .. } => Errno::NOENT,
             Self::NotOwner { .. } | Self::TokenUnknown | Self::TokenUsedUp | Self::TokenForOther { .. } => {
                 Errno::ACCESS
             }
             Self::QuotaExceeded { .. } => Errno::DQUOT,
-            Self::StreamFull { .. } => Errno::USERS,
+            Self::StreamFull { .. } | Self::TimelineFull { .. } => Errno::USERS,
             Self::CountsExhausted { .. } | Self::SetInUse { .. } | Self::MoveBusy { .. } => Errno::BUSY,
             Self::MoveFailed { .. } => Errno::IO,
             Self::MoveInProgress { .. } => Errno::ALREADY,

@@ -41,6 +41,10 @@ id! {
     StreamId(u64), "stream"
 }
 id! {
+    /// A timeline: a row of points that its owner signals.
+    TimelineId(u64), "timeline"
+}
+id! {
     /// The place of a consumer in a stream's shared pages, from 0 up to the stream's `max_consumers`, exclusive.
     ///
     /// A slot is used again after its consumer left; [`Incarnation`] tells the users of one slot apart.
@@ -51,7 +55,7 @@ id! {
     Incarnation(u64), "incarnation"
 }
 
-/// The secret that lets its holder join a stream or import a buffer set: 32 hexadecimal digits (128 random bits).
+/// The secret that lets its holder join a stream or import a buffer set or timeline: 32 hexadecimal digits (128 random bits).
 ///
 /// Holding it is the permission (Contract: P2), so `Debug` and `Display` do not print it, lest it end up
 /// in a log; [`reveal`](Token::reveal) does.

@@ -35,6 +35,7 @@ mod object;
 pub mod replies;
 pub mod service;
 pub mod state;
+pub mod timelines;
 pub mod transport;
 
 pub use buffer_plan::BufferPlan;
@@ -46,7 +47,7 @@ pub use error::{BrokerError, EndReason, Fault, Resource, Target};
 pub use idl::{
     INTERFACE, INTERFACE_DESCRIPTION, SERVICE_DESCRIPTION, SERVICE_INTERFACE, interface_description,
 };
-pub use ids::{Incarnation, SessionId, SetId, Slot, StreamId, Token};
+pub use ids::{Incarnation, SessionId, SetId, Slot, StreamId, TimelineId, Token};
 pub use method::{Call, Method, Reply};
 pub use moves::{
     GetGeneration, GetGenerationReply, GetMove, GetMoveReply, Hindrance, MoveBlocker, MoveBuffers,
@@ -66,5 +67,9 @@ pub use replies::{
 pub use service::{GetInfo, GetInfoReply, GetInterfaceDescription, GetInterfaceDescriptionReply};
 pub use state::{
     Amounts, BrokerState, GetStateReply, MoveState, NegotiationState, OldMemory, SessionState, SetState,
-    StreamState, UserState,
+    StreamState, TimelineState, UserState,
+};
+pub use timelines::{
+    CreateTimeline, CreateTimelineReply, DropTimeline, ImportTimeline, ImportTimelineReply, ReleaseTimeline,
+    TakeImporters, TakeImportersReply, TimelineImport,
 };

@@ -40,7 +40,7 @@ pub const MAX_PARTICIPANTS: usize = 128;
 /// The most seats a negotiated set can have, participants included.
 pub const MAX_SEATS: usize = 256;
 
-/// The most that all participants of a negotiated set can declare together, in bytes of JSON.
+/// The most that all participants of a negotiated set can declare together, in bytes of JSON and 384 for each alternative.
 pub const MAX_DECLARED_BYTES: usize = 1 << 20;
 
 /// The longest reason a participant gives for not being able to use a generation, in bytes. It may be empty.
@@ -51,6 +51,15 @@ pub const MAX_MOVE_MS: u64 = 60_000;
 
 /// The most consumers of one stream. The fewest is 1.
 pub const MAX_CONSUMERS: u32 = 64;
+
+/// The most imports of one timeline at a time. Their waiter pages fit one reply.
+pub const MAX_IMPORTS: usize = 128;
+
+/// The first cell of a waiter page in which a point can be announced.
+pub const FIRST_WAITER_CELL: u32 = 8;
+
+/// The last cell of a waiter page.
+pub const LAST_WAITER_CELL: u32 = 511;
 
 /// The most uses of one token. The fewest is 1.
 pub const MAX_TOKEN_USES: u32 = 1000;

@@ -9,6 +9,7 @@ use crate::negotiation::*;
 use crate::replies::*;
 use crate::service::*;
 use crate::state::GetStateReply;
+use crate::timelines::*;
 
 /// A method's parameters, tied to its name and to the type of its reply.
 ///
@@ -125,6 +126,11 @@ methods! {
         LeaveSeat -> Done,
         ExplainSet -> ExplainSetReply,
         CheckSet -> CheckSetReply,
+        CreateTimeline -> CreateTimelineReply,
+        ImportTimeline -> ImportTimelineReply,
+        TakeImporters -> TakeImportersReply,
+        ReleaseTimeline -> Done,
+        DropTimeline -> Done,
         GetState -> GetStateReply,
     }
     "org.varlink.service" {
@@ -134,11 +140,14 @@ methods! {
 }
 
 impl Call {
-    /// Returns how many file descriptors must come with this call: the shared page of `CreateStream` and
-    /// `JoinStream`, none with any other.
+    /// Returns how many file descriptors must come with this call: the shared page of `CreateStream`, `JoinStream`,
+    /// `CreateTimeline` and `ImportTimeline`, none with any other.
     pub fn expected_fds(&self) -> usize {
         match self {
-            Self::CreateStream(_) | Self::JoinStream(_) => 1,
+            Self::CreateStream(_)
+            | Self::JoinStream(_)
+            | Self::CreateTimeline(_)
+            | Self::ImportTimeline(_) => 1,
             _ => 0,
         }
     }
@@ -148,6 +157,7 @@ impl Call {
         !matches!(
             self,
             Self::TakeChanges(_)
+                | Self::TakeImporters(_)
                 | Self::GetMove(_)
                 | Self::GetGeneration(_)
                 | Self::ExplainSet(_)

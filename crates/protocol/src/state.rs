@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Member, SeatState, SessionId, SetId, SetStatus, StreamId};
+use crate::{Member, SeatState, SessionId, SetId, SetStatus, StreamId, TimelineId};
 
 /// Everything the caller may see. A caller that is neither root nor the broker's own user sees only the
-/// sessions, sets, streams and usage of its own user.
+/// sessions, sets, streams, timelines and usage of its own user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct GetStateReply {
@@ -17,6 +17,9 @@ pub struct GetStateReply {
     pub sets: Vec<SetState>,
     /// The streams, by ascending id.
     pub streams: Vec<StreamState>,
+    /// The timelines, by ascending id.
+    #[serde(default)]
+    pub timelines: Vec<TimelineState>,
     /// What each user has and may have, by ascending uid.
     pub users: Vec<UserState>,
     /// Everything together would be too long for a reply: of each list there are only the first entries.
@@ -29,6 +32,7 @@ impl GetStateReply {
         self.sessions.truncate(self.sessions.len() / 2);
         self.sets.truncate(self.sets.len() / 2);
         self.streams.truncate(self.streams.len() / 2);
+        self.timelines.truncate(self.timelines.len() / 2);
         self.users.truncate(self.users.len() / 2);
         self.truncated = true;
     }
@@ -163,6 +167,22 @@ pub struct StreamState {
     pub max_consumers: u32,
     /// Its consumers, by ascending slot.
     pub members: Vec<Member>,
+}
+
+/// One timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::CustomType))]
+pub struct TimelineState {
+    /// The timeline.
+    pub timeline: TimelineId,
+    /// Its name, perhaps empty.
+    pub name: String,
+    /// The session that signals it.
+    pub owner: SessionId,
+    /// The user of that session.
+    pub uid: u32,
+    /// The sessions that imported it, one entry for each import.
+    pub importers: Vec<SessionId>,
 }
 
 /// What one user has and may have (Contract: P3).

@@ -254,6 +254,17 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
         (1, true)
     );
     assert_eq!(page(join.into()), (1, true));
+    let create = CreateTimeline { name: String::new() };
+    let import = ImportTimeline {
+        token: Token::new("t"),
+        cell: 8,
+    };
+    let drop = DropTimeline {
+        timeline: TimelineId(1),
+    };
+    assert_eq!(page(create.into()), (1, true));
+    assert_eq!(page(import.into()), (1, true));
+    assert_eq!(page(drop.into()), (0, true));
     assert_eq!(
         page(
             EndStream {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{negotiation, replies};
+use common::{negotiation, replies, timelines};
 use proptest::prelude::*;
 use wharf_protocol::codec::{
     ReplyError, decode_call, decode_reply, encode_call, encode_error, encode_oneway_call, encode_reply,
@@ -90,6 +90,9 @@ reply_round_trips! {
     await_buffers_reply_is_read_as_it_was_written: negotiation::await_buffers => Reply::AwaitBuffers,
     explain_set_reply_is_read_as_it_was_written: negotiation::explain_set => Reply::ExplainSet,
     check_set_reply_is_read_as_it_was_written: negotiation::check_set => Reply::CheckSet,
+    create_timeline_reply_is_read_as_it_was_written: timelines::create_timeline => Reply::CreateTimeline,
+    import_timeline_reply_is_read_as_it_was_written: timelines::import_timeline => Reply::ImportTimeline,
+    take_importers_reply_is_read_as_it_was_written: timelines::take_importers => Reply::TakeImporters,
     get_info_reply_is_read_as_it_was_written: replies::get_info => Reply::GetInfo,
     description_is_read_as_it_was_written: replies::description => Reply::GetInterfaceDescription,
 }
@@ -100,6 +103,8 @@ fn empty_replies_are_read_as_they_were_written() {
         Reply::FreeBuffers(Done {}),
         Reply::ReleaseImport(Done {}),
         Reply::LeaveStream(Done {}),
+        Reply::ReleaseTimeline(Done {}),
+        Reply::DropTimeline(Done {}),
         Reply::EndStream(Done {}),
         Reply::ReadyGeneration(Done {}),
         Reply::ReleaseGeneration(Done {}),

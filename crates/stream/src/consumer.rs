@@ -3,11 +3,13 @@
 mod claiming;
 mod moving;
 
-use crate::descriptor::{Corrupt, FrameInfo, load};
+use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
 use crate::member::Policy;
 use crate::status::{GenerationNews, StatusPage, StreamState};
-use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
+use crate::producer::sleep_on;
+use crate::waiting::{Looked, Spinner, Waiting};
+use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
 /// A frame this consumer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Claim {
     pub buffer: usize,
     /// Frames passed over since the one claimed before: lost to the `Latest` policy, or reported as missing.
     pub skipped: u64,
+    /// What the slot said.
+    common: Common,
 }
 
 /// Why no frame could be claimed although the consumer asked rightly, or that it did not.
@@ -46,8 +50,8 @@ pub struct Consumer<O, R> {
     slot: usize,
     incarnation: u64,
     buffer_count: usize,
-    /// No buffer from this one on was ever held.
-    reach: usize,
+    /// Holds announced so far; the page counts those that have ended.
+    claims: u32,
     depth: usize,
     policy: Policy,
     /// What the caller knows of the buffers' generations.
@@ -56,6 +60,7 @@ pub struct Consumer<O, R> {
     cursor: Option<u64>,
     /// Frames passed over since the last one claimed.
     skipped: u64,
+    spinner: Spinner,
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
@@ -77,13 +82,21 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             slot,
             incarnation,
             buffer_count: buffer_count.clamp(1, MAX_BUFFERS),
-            reach: 0,
+            claims: 0,
             depth: depth.clamp(1, MAX_BUFFERS),
             policy,
             news: GenerationNews::default(),
             cursor: None,
             skipped: 0,
+            spinner: Spinner::new(Waiting::Sleep),
         }
+    }
+
+    /// Chooses how [`Consumer::wait`] waits; at first it sleeps at once. One that promised with [`promise_not_to_sleep`] does not sleep
+    /// whatever is chosen.
+    pub fn set_waiting(&mut self, waiting: Waiting) {
+        let is_sleepless = self.page.load_u32(own::SLEEPLESS, Ordering::Relaxed) != 0;
+        self.spinner = Spinner::new(if is_sleepless { Waiting::Spin } else { waiting });
     }
 
     /// Whether the ring page follows the layout this code knows.
@@ -123,8 +136,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     ///
     /// [`Corrupt`] when the descriptor makes no sense for a buffer of `size_bytes`.
     pub fn describe(&self, claim: &Claim, size_bytes: u64) -> Result<(FrameInfo, u64), Corrupt> {
-        let first_cell = at::DESCRIPTORS + claim.buffer * at::DESCRIPTOR_CELLS;
-        load(&self.ring, first_cell, claim.seq, size_bytes)
+        let places = (&claim.common, at::more(claim.buffer));
+        load(&self.ring, places, claim.seq, size_bytes)
     }
 
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
@@ -132,52 +145,84 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         release(&self.page, &self.ring, buffer);
     }
 
-    /// Sleeps until the producer publishes, the broker changes the status page, or the deadline passes; does not sleep when a
+    /// Waits until the producer publishes, the broker changes the status page, or the deadline passes; does not wait when a
     /// frame beyond the cursor is there already, or the broker says something about the buffers' generations that the caller does not
     /// know.
     ///
     /// # Blocking
     ///
-    /// As said, or until a signal. Not at all while a frame waits.
+    /// As said, or until a signal: looking at first, if [`Consumer::set_waiting`] says so, then asleep. Not at all while a frame waits. A
+    /// change by the broker alone may be noticed 2 ms late.
     ///
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
-        let seen_bell = self.ring.load_u32(at::BELL, Ordering::Acquire);
+        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
+        let cursor = match self.admitted_cursor() {
+            Some(cursor) => cursor,
+            None => self.ring.load_u64(at::HEAD, Ordering::Acquire),
+        };
+        let next = cursor.saturating_add(1);
         let seen_version = self.status.version();
+        match self.look(next, seen_version, deadline) {
+            Looked::Found => return WaitOutcome::Retry,
+            Looked::TimedOut => return WaitOutcome::TimedOut,
+            Looked::InVain => {}
+        }
+        let slot = self.ring.futex(at::slot(next));
+        let seen = slot.load(Ordering::Acquire);
         self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
-        // `Producer::ring_bell`.
+        // `Producer::show_and_wake`.
         fence(Ordering::SeqCst);
-        let head = self.ring.load_u64(at::HEAD, Ordering::Acquire);
-        let is_idle = self.admitted_cursor().is_none_or(|cursor| head <= cursor);
-        let knows_all = self.status.news_for_consumers() == self.news;
-        let may_sleep =
-            is_idle && knows_all && self.stream_state() == StreamState::Running && self.is_member();
-        let outcome = if may_sleep {
-            wait_any(
-                &[
-                    (self.ring.futex(at::BELL), seen_bell),
-                    (self.status.version_word(), seen_version),
-                ],
-                deadline,
-            )
+        let outcome = if self.is_idle(cursor) {
+            sleep_on(&[(self.status.version_word(), seen_version), (slot, seen)], deadline)
         } else {
             WaitOutcome::Retry
         };
         self.page.store_u32(own::WAITING, 0, Ordering::Relaxed);
         outcome
     }
+
+    /// Whether there is nothing to do for who waits for the frame after `cursor`.
+    fn is_idle(&self, cursor: u64) -> bool {
+        let next = cursor.saturating_add(1);
+        // ORDERING: Acquire, both: what is seen is seen with all that led to it.
+        let is_published = at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
+        let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
+        let knows_all = self.status.news_for_consumers() == self.news;
+        !is_published
+            && !is_passed_by
+            && knows_all
+            && self.stream_state() == StreamState::Running
+            && self.is_member()
+    }
+
+    /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.
+    fn look(&mut self, next: u64, version: u32, deadline: Option<Deadline>) -> Looked {
+        let (ring, status) = (&self.ring, &self.status);
+        let (slot, next) = (at::slot(next), at::seq_of(next));
+        self.spinner.look(deadline, || {
+            // ORDERING: relaxed; the caller looks again, and claims.
+            at::seq_of(ring.load_u64(slot, Ordering::Relaxed)) >= next || status.version() != version
+        })
+    }
 }
 
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
 pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
-    if buffer >= MAX_BUFFERS {
+    // ORDERING: relaxed; the hold was announced before the caller got the frame.
+    if buffer >= MAX_BUFFERS || page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) == 0 {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
     notify_release(page, ring);
+}
+
+/// Promises in a consumer's own `page`, before it joins, that it never sleeps while it waits for frames: the producer need not ask.
+pub fn promise_not_to_sleep<O: WriteWords>(page: &O) {
+    page.store_u32(own::SLEEPLESS, 1, Ordering::Release);
 }
 
 /// Says in a consumer's own `page` that it has left, before it ever knew the stream: a producer that admits it drops it at once.
@@ -194,11 +239,12 @@ pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
 
 /// Counts a release and wakes the producer if it says that it sleeps.
 fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
-    // One step, because several threads of this process may release at once: a count stored twice could be slept through.
+    // One step, because several threads of this process may release at once: a count stored twice could be slept through. It also serves as
+    // the fence, so that nothing is gained by counting more cheaply.
     page.increment_u32(own::RELEASES, Ordering::Release);
     // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
     // `Producer::wait`.
-    fence(Ordering::SeqCst);
+    fence_after_update();
     if ring.load_u32(at::WAITING, Ordering::Relaxed) != 0 {
         wake(page.futex(own::RELEASES));
     }

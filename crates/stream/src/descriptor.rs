@@ -1,28 +1,69 @@
 //! What a frame is, in the words that travel with it.
 
+use crate::layout::ring as at;
 use wharf_core::layout::{Fourcc, FrameLayout, LayoutError, MAX_PLANES, Modifier, Plane};
 use wharf_memory::{CELL_BYTES, Ordering, ReadWords, WriteWords, now_ns};
 
 /// Most bytes of user data a frame carries.
 pub const MAX_USER_BYTES: usize = 64;
 
-// Cells of a descriptor, counted from its first one.
-const TIMESTAMP: usize = 0;
-const PUBLISHED: usize = 1;
-const GENERATION: usize = crate::layout::ring::DESCRIPTOR_GENERATION;
-const USED_BYTES: usize = 3;
+// Cells of a slot, after its first word.
+const TIMESTAMP: usize = 1;
+const PUBLISHED: usize = 2;
+const GENERATION: usize = at::GENERATION;
+const USED_BYTES: usize = 4;
+/// [`HAS_LAYOUT`] in the low byte, number of bytes of user data above.
+const MORE: usize = 5;
+const HAS_LAYOUT: u64 = 1;
+const USER_LEN_SHIFT: u32 = 8;
+
+// Cells of what else there is to say.
 /// Fourcc in the low half, number of planes above; 0 means that the frame is not a picture.
-const FORMAT: usize = 4;
-const MODIFIER: usize = 5;
+const FORMAT: usize = 0;
+const MODIFIER: usize = 1;
 /// Width in the low half, height above.
-const SIDES: usize = 6;
+const SIDES: usize = 2;
 /// One cell a plane: offset in the low half, stride above.
-const PLANES: usize = 7;
-const USER_LEN: usize = PLANES + MAX_PLANES;
-const USER: usize = USER_LEN + 1;
+const PLANES: usize = 3;
+const USER: usize = at::LINE_CELLS;
 const USER_CELLS: usize = MAX_USER_BYTES / CELL_BYTES;
 
-const _: () = assert!(USER + USER_CELLS <= crate::layout::ring::DESCRIPTOR_CELLS);
+const _: () = assert!(MORE < at::LINE_CELLS && PLANES + MAX_PLANES <= USER);
+const _: () = assert!(USER + USER_CELLS <= at::MORE_CELLS);
+
+/// Where the description of a frame goes in the ring page: from these cells on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// Its slot. The first cell there is the producer's own to write.
+    pub slot: usize,
+    /// What else there is to say.
+    pub more: usize,
+}
+
+/// What a slot says of its frame, copied out of shared memory and not judged yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Common {
+    timestamp_ns: u64,
+    published_ns: u64,
+    pub(crate) generation: u64,
+    used_bytes: u64,
+    more: u64,
+}
+
+impl Common {
+    /// Copies from the slot at `first`. ORDERING: relaxed; the caller has seen the slot's first word, and looks at it again where the slot can
+    /// be written meanwhile.
+    pub(crate) fn copy<W: ReadWords>(words: &W, first: usize) -> Self {
+        let get = |cell: usize| words.load_u64(first + cell, Ordering::Relaxed);
+        Self {
+            timestamp_ns: get(TIMESTAMP),
+            published_ns: get(PUBLISHED),
+            generation: get(GENERATION),
+            used_bytes: get(USED_BYTES),
+            more: get(MORE),
+        }
+    }
+}
 
 /// Up to [`MAX_USER_BYTES`] bytes of the producer's own that travel with a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -168,16 +209,19 @@ fn unpack(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// Writes a descriptor from `first` on, stamped with the time of publication.
+/// Writes a description, stamped with the time of publication. A frame without layout and user data is one cache line.
 ///
 /// ORDERING: relaxed throughout; the store that makes the frame valid publishes them.
-pub(crate) fn store<W: WriteWords>(words: &W, first: usize, info: &FrameInfo) {
-    let put = |cell: usize, value: u64| words.store_u64(first + cell, value, Ordering::Relaxed);
+pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo) {
+    let put = |cell: usize, value: u64| words.store_u64(places.slot + cell, value, Ordering::Relaxed);
     put(TIMESTAMP, info.timestamp_ns);
     put(PUBLISHED, now_ns());
     put(GENERATION, info.generation);
     put(USED_BYTES, info.used_bytes);
-    put(FORMAT, 0);
+    let has_layout = if info.layout.is_some() { HAS_LAYOUT } else { 0 };
+    // CAST: at most MAX_USER_BYTES.
+    put(MORE, has_layout | (info.user.len as u64) << USER_LEN_SHIFT);
+    let put = |cell: usize, value: u64| words.store_u64(places.more + cell, value, Ordering::Relaxed);
     if let Some(layout) = &info.layout {
         let planes = layout.planes();
         // CAST: a format has at most MAX_PLANES planes.
@@ -188,23 +232,22 @@ pub(crate) fn store<W: WriteWords>(words: &W, first: usize, info: &FrameInfo) {
             put(PLANES + index, pack(plane.offset_bytes, plane.stride_bytes));
         }
     }
-    // CAST: at most MAX_USER_BYTES.
-    put(USER_LEN, info.user.len as u64);
-    for (index, bytes) in info.user.bytes.as_chunks::<CELL_BYTES>().0.iter().enumerate() {
+    let user = info.user.bytes.as_chunks::<CELL_BYTES>().0;
+    for (index, bytes) in user.iter().enumerate().take(info.user.len.div_ceil(CELL_BYTES)) {
         put(USER + index, u64::from_le_bytes(*bytes));
     }
 }
 
-/// Reads the descriptor of frame `seq` from `first` on and checks it against a buffer of `size_bytes`: the frame's
-/// description and the time of its publication. Words are copied first and judged afterwards.
+/// Judges what a slot said of frame `seq`, reads what else there is from `more` on, and checks it against a buffer of `size_bytes`: the
+/// frame's description and the time of its publication. Words are copied first and judged afterwards.
 pub(crate) fn load<W: ReadWords>(
     words: &W,
-    first: usize,
+    (common, more): (&Common, usize),
     seq: u64,
     size_bytes: u64,
 ) -> Result<(FrameInfo, u64), Corrupt> {
-    let get = |cell: usize| words.load_u64(first + cell, Ordering::Relaxed);
-    let used_bytes = get(USED_BYTES);
+    let get = |cell: usize| words.load_u64(more + cell, Ordering::Relaxed);
+    let used_bytes = common.used_bytes;
     if used_bytes > size_bytes {
         return Err(Corrupt::UsedBytes {
             seq,
@@ -212,14 +255,18 @@ pub(crate) fn load<W: ReadWords>(
             size_bytes,
         });
     }
-    let info = FrameInfo {
-        timestamp_ns: get(TIMESTAMP),
-        generation: get(GENERATION),
-        used_bytes,
-        layout: load_layout(get, seq, size_bytes)?,
-        user: load_user(get, seq)?,
+    let layout = match common.more & HAS_LAYOUT {
+        0 => None,
+        _ => load_layout(get, seq, size_bytes)?,
     };
-    Ok((info, get(PUBLISHED)))
+    let info = FrameInfo {
+        timestamp_ns: common.timestamp_ns,
+        generation: common.generation,
+        used_bytes,
+        layout,
+        user: load_user(get, seq, common.more >> USER_LEN_SHIFT)?,
+    };
+    Ok((info, common.published_ns))
 }
 
 fn load_layout(
@@ -253,8 +300,7 @@ fn load_layout(
         .map_err(|reason| Corrupt::Layout { seq, reason })
 }
 
-fn load_user(get: impl Fn(usize) -> u64, seq: u64) -> Result<UserData, Corrupt> {
-    let len_bytes = get(USER_LEN);
+fn load_user(get: impl Fn(usize) -> u64, seq: u64, len_bytes: u64) -> Result<UserData, Corrupt> {
     let len = usize::try_from(len_bytes)
         .ok()
         .filter(|len| *len <= MAX_USER_BYTES);
@@ -263,7 +309,8 @@ fn load_user(get: impl Fn(usize) -> u64, seq: u64) -> Result<UserData, Corrupt> 
         bytes: [0; MAX_USER_BYTES],
         len,
     };
-    for (index, bytes) in user.bytes.as_chunks_mut::<CELL_BYTES>().0.iter_mut().enumerate() {
+    let cells = user.bytes.as_chunks_mut::<CELL_BYTES>().0;
+    for (index, bytes) in cells.iter_mut().enumerate().take(len.div_ceil(CELL_BYTES)) {
         *bytes = get(USER + index).to_le_bytes();
     }
     user.bytes[len..].fill(0);

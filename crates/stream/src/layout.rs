@@ -1,7 +1,8 @@
 //! Where each word of the three shared pages lives.
 //!
-//! Positions count cells of eight bytes. Words that different moments of the protocol touch are a cache line (eight cells)
-//! apart. The layout is part of the protocol between processes: [`MAGIC`] changes with it.
+//! Positions count cells of eight bytes. What a hand-over costs is the cache lines (eight cells) that pass from core to core, so
+//! everything that is said at one moment of the protocol lies in one line, and words of different moments are two lines apart, because
+//! processors fetch lines in pairs. The layout is part of the protocol between processes: [`MAGIC`] changes with it.
 
 /// Most buffers a stream can rotate: the ring remembers this many frames.
 pub const MAX_BUFFERS: usize = 64;
@@ -9,41 +10,61 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x02");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x03");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
 /// The ring page: written by the producer.
+///
+/// A consumer that waits for the next frame looks at one line only, that of the frame's slot, and has the frame's common description with it.
 pub mod ring {
     use super::{MAX_BUFFERS, MAX_CONSUMERS};
 
-    /// u64: sequence number of the newest frame; 0 before the first.
-    pub const HEAD: usize = 8;
-    /// u32: low half of `HEAD`, stored after it; consumers sleep on it.
-    pub const BELL: usize = 9;
-    /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
-    pub const OLDEST: usize = 10;
-    /// u64: the first frame that `OLDEST` speaks of.
-    pub const OLDEST_FROM: usize = 11;
+    /// u64: sequence number of the newest frame, stored after its slot; 0 before the first.
+    pub const HEAD: usize = 16;
     /// u32: 1 while the producer sleeps or is about to.
-    pub const WAITING: usize = 16;
-    /// u64 each: frame `seq` is in the buffer named by slot `seq % MAX_BUFFERS`, as `seq << 8 | buffer`.
-    pub const SLOTS: usize = 24;
-    /// u64 each: sequence number of the valid frame in a buffer; 0 while there is none.
-    pub const FRAME_SEQ: usize = SLOTS + MAX_BUFFERS;
+    pub const WAITING: usize = 32;
+    /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
+    pub const OLDEST: usize = 48;
+    /// u64: the first frame that `OLDEST` speaks of.
+    pub const OLDEST_FROM: usize = 49;
+    /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % MAX_BUFFERS`.
+    pub const SLOTS: usize = 64;
+    /// Cells of a slot: one cache line.
+    pub const LINE_CELLS: usize = 8;
     /// Two u64 each: first frame meant for the consumer in a slot, then its incarnation, stored in this order.
-    pub const ADMISSIONS: usize = FRAME_SEQ + MAX_BUFFERS;
-    /// [`DESCRIPTOR_CELLS`] cells each: what the frame in a buffer is.
-    pub const DESCRIPTORS: usize = ADMISSIONS + 2 * MAX_CONSUMERS;
-    /// Cells of one descriptor.
-    pub const DESCRIPTOR_CELLS: usize = 24;
-    /// Which cell of a descriptor says in which generation of the buffers the frame lies.
-    pub const DESCRIPTOR_GENERATION: usize = 2;
+    pub const ADMISSIONS: usize = SLOTS + MAX_BUFFERS * LINE_CELLS;
+    /// [`MORE_CELLS`] cells each: what else there is to say of the frame in a buffer, if its slot says that there is.
+    pub const MORE: usize = ADMISSIONS + 2 * MAX_CONSUMERS;
+    /// Two cache lines: the picture's layout, and the producer's own bytes.
+    pub const MORE_CELLS: usize = 16;
 
-    /// Cell of the slot of frame `seq`.
+    /// Of the first word of a slot, these bits are the frame's number, the rest its buffer. Sleepers compare the low half of the word.
+    pub const SEQ_BITS: u32 = 56;
+    /// In place of a buffer's number: the frame was taken back, or its slot is being written.
+    pub const TAKEN_BACK: u64 = 0xff;
+    /// Which cell of a slot says in which generation of the buffers the frame lies.
+    pub const GENERATION: usize = 3;
+
+    /// First cell of the slot of frame `seq`.
     pub const fn slot(seq: u64) -> usize {
         // CAST: the remainder is below MAX_BUFFERS.
-        SLOTS + (seq % MAX_BUFFERS as u64) as usize
+        SLOTS + (seq % MAX_BUFFERS as u64) as usize * LINE_CELLS
+    }
+
+    /// The first word of the slot of frame `seq`, which lies in `buffer`.
+    pub const fn word(seq: u64, buffer: u64) -> u64 {
+        seq_of(seq) | buffer << SEQ_BITS
+    }
+
+    /// The frame's number in the first word of a slot.
+    pub const fn seq_of(word: u64) -> u64 {
+        word & ((1 << SEQ_BITS) - 1)
+    }
+
+    /// First cell of what else there is to say of the frame in `buffer`.
+    pub const fn more(buffer: usize) -> usize {
+        MORE + buffer * MORE_CELLS
     }
 }
 
@@ -51,16 +72,18 @@ pub mod ring {
 pub mod consumer {
     use super::MAX_BUFFERS;
 
-    /// u64: every frame up to this one was claimed or passed over.
-    pub const CURSOR: usize = 8;
-    /// u32: counts releases; the producer sleeps on it.
-    pub const RELEASES: usize = 9;
+    /// u32: 1 while the consumer sleeps or is about to. In the producer's cache as long as nobody sleeps.
+    pub const WAITING: usize = 8;
     /// u32: 1 once the consumer has left in order.
-    pub const LEFT: usize = 10;
-    /// u32: 1 while the consumer sleeps or is about to.
-    pub const WAITING: usize = 16;
-    /// u64 each: sequence number of the frame held in a buffer; 0 when none is.
-    pub const HOLDS: usize = 24;
+    pub const LEFT: usize = 9;
+    /// u32: 1 if the consumer never sleeps; stored before it joins, for good.
+    pub const SLEEPLESS: usize = 10;
+    /// u64: every frame up to this one was claimed or passed over.
+    pub const CURSOR: usize = 32;
+    /// u32: counts releases; the producer sleeps on it.
+    pub const RELEASES: usize = 33;
+    /// u64 each: sequence number of the frame held in a buffer; 0 when none is. The first six share a line with the cursor.
+    pub const HOLDS: usize = 34;
     /// Cells of the page.
     pub const END: usize = HOLDS + MAX_BUFFERS;
 }
@@ -86,7 +109,7 @@ pub mod status {
 }
 
 /// Cells of a ring page.
-pub const RING_PAGE_CELLS: usize = ring::DESCRIPTORS + MAX_BUFFERS * ring::DESCRIPTOR_CELLS;
+pub const RING_PAGE_CELLS: usize = ring::more(MAX_BUFFERS);
 /// Cells of a consumer page.
 pub const CONSUMER_PAGE_CELLS: usize = consumer::END;
 /// Cells of a status page.

@@ -21,10 +21,19 @@
 //!
 //! # Why no frame is ever torn (contract S2)
 //!
-//! To take a buffer back the producer first revokes its frame (`frame_seq = 0`), then looks at every consumer's hold; a consumer
-//! first announces its hold, then looks whether the frame is still valid. With a sequentially consistent fence between the two
-//! steps on both sides at least one sees the other: either the producer finds the hold and keeps the frame, or the consumer
-//! finds the frame revoked and lets go.
+//! A frame that everybody has *passed* (claimed or passed over) and nobody holds is over for good: a consumer's cursor only goes forward,
+//! and it announces the hold before it moves the cursor. So a producer that sees the cursor beyond a frame and then no hold on it fills
+//! the buffer again without asking. Blocking consumers are owed every frame, so this is the only way their frames end; they claim by
+//! announcing the hold and moving the cursor, without looking again.
+//!
+//! A frame that a latest-frame consumer has not passed can be taken back. The producer first revokes it (in the frame's slot), then looks at
+//! the hold; the consumer first announces its hold, then looks whether the frame is still in its slot. With a sequentially consistent fence
+//! between the two steps on both sides at least one sees the other: either the producer finds the hold and keeps the frame, or
+//! the consumer finds the frame revoked and lets go.
+//!
+//! The slot of a frame is used again 64 frames later, also while somebody holds the frame. A blocking consumer has copied what the slot says
+//! before it moves its cursor, and the producer does not get 64 frames beyond a cursor. A latest-frame consumer looks once more after
+//! copying whether the slot is still the same: the producer marks a slot before it writes there.
 //!
 //! # Moving to other buffers (contract N5)
 //!
@@ -38,8 +47,16 @@
 //! # Why nobody sleeps for ever
 //!
 //! A sleeper first announces that it sleeps, then looks once more, then sleeps on a word *compared with the value seen before
-//! looking*. Who changes something first changes the word, then looks for sleepers. The models in `tests/loom.rs`
-//! check both arguments on this very code.
+//! looking*. Who changes something first changes the word, then looks for sleepers. A consumer sleeps on the very slot that the next frame
+//! is going to be in, so that one store shows the frame, describes it and ends the sleep; as all who sleep have seen
+//! everything there was, all sleep on the same slot, and one wake serves them all. The models in `tests/loom.rs` check
+//! these arguments on this very code.
+//!
+//! # What a frame costs
+//!
+//! While nobody sleeps: no system call, no allocation, and a cache line each way: the frame's slot, and the consumer's cursor and holds. One
+//! locked instruction at publication and one at release ask whether the other side sleeps. Consumers that never sleep say so
+//! before they join; the producer need not ask then.
 //!
 //! # Trust
 //!
@@ -49,18 +66,22 @@
 //! ([`Departure::Misbehaved`]). One that keeps what it may is named by [`Blocked`], and leaves with its process (contract S4).
 //! A reader of a page can hinder the wake-ups of others there, so who does not trust them sleeps in slices.
 
+mod buffers;
 mod consumer;
 mod descriptor;
 pub mod layout;
 mod member;
 mod producer;
 pub mod status;
+pub mod timeline;
+mod waiting;
 
-pub use consumer::{Claim, ClaimError, Consumer, decline, leave, release};
-pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, TooMuchUserData, UserData};
+pub use consumer::{Claim, ClaimError, Consumer, decline, leave, promise_not_to_sleep, release};
+pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, TooMuchUserData, UserData};
 pub use layout::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,
     STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
 };
 pub use member::{Departure, Member, Policy};
 pub use producer::{Blocked, Blocker, Producer};
+pub use waiting::Waiting;

@@ -1,6 +1,7 @@
 //! What a producer knows of one of its consumers.
 
 use crate::layout::consumer as at;
+use crate::buffers::{Buffers, Frames};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).
@@ -32,9 +33,15 @@ pub struct Member<W> {
     pub(crate) incarnation: u64,
     pub(crate) depth: usize,
     pub(crate) policy: Policy,
+    /// It said before it joined that it never sleeps.
+    pub(crate) is_sleepless: bool,
     pub(crate) page: W,
-    /// First frame meant for it; set at admission.
-    pub(crate) first_seq: u64,
+    /// The buffers with frames that were given to it and were not seen back: every one that it has, and some that it has no more.
+    pub(crate) has: Buffers,
+    /// Its count of releases before `has` was last brought up to date.
+    pub(crate) seen_releases: u32,
+    /// Frames it was in the producer's way with at the last search for a buffer.
+    pub(crate) kept: usize,
 }
 
 impl<W: ReadWords> Member<W> {
@@ -47,8 +54,12 @@ impl<W: ReadWords> Member<W> {
             incarnation,
             depth: depth.max(1),
             policy,
+            // ORDERING: relaxed; stored before the broker heard of the consumer.
+            is_sleepless: page.load_u32(at::SLEEPLESS, Ordering::Relaxed) != 0,
             page,
-            first_seq: u64::MAX,
+            has: Buffers::NONE,
+            seen_releases: 0,
+            kept: 0,
         }
     }
 
@@ -62,15 +73,30 @@ impl<W: ReadWords> Member<W> {
         self.incarnation
     }
 
-    /// Whether frame `seq` in `buffer` was given to it and is not back: unclaimed, or held.
-    pub(crate) fn still_has(&self, seq: u64, buffer: usize) -> bool {
-        seq >= self.first_seq && (!self.has_passed(seq) || self.holds(buffer, seq))
+    /// Looks which frames came back. What it once did not have any more it never has again, whatever its page says later: the producer
+    /// may have filled the buffer.
+    pub(crate) fn look(&mut self, frames: &Frames) {
+        // ORDERING: Acquire, and before the holds: who sleeps on this count sleeps on what came before them.
+        self.seen_releases = self.page.load_u32(at::RELEASES, Ordering::Acquire);
+        let mut has = self.has;
+        for buffer in self.has.each() {
+            if !self.still_has(frames.seq(buffer), buffer) {
+                has.remove(buffer);
+            }
+        }
+        self.has = has;
+    }
+
+    /// Whether frame `seq` in `buffer`, which was given to it, is not back: unclaimed, or held.
+    fn still_has(&self, seq: u64, buffer: usize) -> bool {
+        !self.has_passed(seq) || self.holds(buffer, seq)
     }
 
     /// Whether it has claimed or passed over frame `seq`.
     pub(crate) fn has_passed(&self, seq: u64) -> bool {
         // ORDERING: Acquire pairs with the consumer's Release store of the cursor, which it makes after storing the hold:
-        // who sees the cursor beyond `seq` sees that hold, or what came after it.
+        // who sees the cursor beyond `seq` sees that hold, or what came after it. It also orders the consumer's reads of the frame's slot
+        // before the producer's next stores there.
         self.page.load_u64(at::CURSOR, Ordering::Acquire) >= seq
     }
 
@@ -81,14 +107,27 @@ impl<W: ReadWords> Member<W> {
         self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire) == seq
     }
 
-    /// Whether it holds more of `frames`, pairs of buffer and number, than it may.
+    /// Whether it takes every frame and has not claimed frame `seq` in `buffer`, which it was given.
+    pub(crate) fn is_owed(&self, buffer: usize, seq: u64) -> bool {
+        self.policy == Policy::Block && self.has.contains(buffer) && !self.has_passed(seq)
+    }
+
+    /// Whether it takes every frame and, beside those that the producer fills, has as many as it may.
+    pub(crate) fn is_full(&self, in_hand: usize) -> bool {
+        self.policy == Policy::Block && self.has.count() + in_hand >= self.depth
+    }
+
+    /// Whether it holds more of the frames it was given than it may.
     ///
     /// One look at all buffers proves nothing, because the consumer may release one frame and claim another meanwhile. But it
     /// never announces a hold on the same frame twice: those seen in two looks were all held at the moment between.
-    pub(crate) fn holds_too_many(&self, frames: &[(usize, u64)]) -> bool {
-        let holds = |(buffer, seq): &&(usize, u64)| self.holds(*buffer, *seq);
-        let held: Vec<_> = frames.iter().filter(holds).collect();
-        held.len() > self.depth && held.into_iter().filter(holds).count() > self.depth
+    pub(crate) fn holds_too_many(&self, frames: &Frames) -> bool {
+        let held = |among: Buffers| {
+            let holds = |buffer: &usize| self.holds(*buffer, frames.seq(*buffer));
+            among.each().filter(holds).collect::<Buffers>()
+        };
+        let first = held(self.has);
+        first.count() > self.depth && held(first).count() > self.depth
     }
 
     pub(crate) fn has_left(&self) -> bool {
@@ -96,12 +135,17 @@ impl<W: ReadWords> Member<W> {
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        // ORDERING: the caller's SeqCst fence orders this load after its store of the bell.
+        // ORDERING: the caller's SeqCst fence orders this load after its store of the frame.
         self.page.load_u32(at::WAITING, Ordering::Relaxed) != 0
     }
 
     pub(crate) fn release_word(&self) -> FutexWord<'_> {
         self.page.futex(at::RELEASES)
+    }
+
+    /// Whether it has released something since the producer last looked.
+    pub(crate) fn has_news(&self) -> bool {
+        self.page.load_u32(at::RELEASES, Ordering::Relaxed) != self.seen_releases
     }
 }
 
@@ -133,10 +177,15 @@ mod tests {
     fn holds_too_many(looks: &[[u64; 3]]) -> bool {
         let page = Moving {
             holds: RefCell::new(looks.concat()),
-            rest: HeapWords::new([], []),
+            rest: HeapWords::new([], [at::SLEEPLESS]),
         };
-        let member = Member::new(0, 1, 1, Policy::Latest, page);
-        member.holds_too_many(&[(0, 1), (1, 2), (2, 3)])
+        let mut member = Member::new(0, 1, 1, Policy::Latest, page);
+        let mut frames = Frames::default();
+        for buffer in 0..3 {
+            frames.put(buffer, buffer as u64 + 1);
+            member.has.insert(buffer);
+        }
+        member.holds_too_many(&frames)
     }
 
     #[test]

@@ -2,25 +2,18 @@
 
 mod acquire;
 mod moving;
+mod waiting;
 
 pub use acquire::{Blocked, Blocker};
+pub(crate) use waiting::sleep_on;
 
-use crate::descriptor::{FrameInfo, store};
+use crate::buffers::{Buffers, Frames};
+use crate::descriptor::{FrameInfo, Places, store};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
 use crate::member::{Departure, Member};
 use crate::status::StatusPage;
-use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wake};
-
-/// What the producer knows of a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BufferState {
-    /// Nobody uses it.
-    Free,
-    /// The producer is filling it.
-    InHand,
-    /// It carries this frame.
-    Published(u64),
-}
+use crate::waiting::{Spinner, Waiting};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_after_update, wake};
 
 /// The producer of a stream: the only writer of its ring page.
 ///
@@ -32,18 +25,32 @@ pub struct Producer<O, R> {
     members: Vec<Member<R>>,
     /// Members forgotten for what they wrote, until the caller asks who departed.
     cut_off: Vec<Member<R>>,
-    /// One for each index that was ever in use.
-    buffers: Vec<BufferState>,
-    /// The generation of the buffers in which each was acquired last.
-    lies_in: Vec<u64>,
+    /// Somebody here can sleep, so that it must be looked for whether he does.
+    has_sleepers: bool,
+    /// The buffers that carry frames, those that nobody uses, and those that the producer is filling.
+    frames: Frames,
+    free: Buffers,
+    in_hand: Buffers,
+    /// How many indices were ever in use.
+    known: usize,
     /// Indices from this one on are not acquired any more.
     usable: usize,
+    /// The generation of the buffers in which each was acquired last.
+    lies_in: [u64; MAX_BUFFERS],
     /// The generation of the buffers that are acquired.
     generation: u64,
     /// The oldest generation that consumers were told frames can still come in.
     oldest: u64,
+    /// Most buffers that consumers have and that are being filled, together.
+    in_flight_limit: usize,
+    /// How often buffers may be acquired without looking what consumers have released since, while there are some they are known not to
+    /// have.
+    looks_every: u32,
+    /// Acquired since it was looked.
+    acquired_unseen: u32,
     head: u64,
     seen_version: u32,
+    spinner: Spinner,
 }
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
@@ -51,21 +58,46 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// [`RING_PAGE_CELLS`](crate::RING_PAGE_CELLS) cells and the broker's status page.
     pub fn new(ring: O, status: R, buffer_count: usize) -> Self {
         ring.store_u64(MAGIC_CELL, MAGIC, Ordering::Release);
-        let status = StatusPage::new(status);
-        let buffers = vec![BufferState::Free; buffer_count.clamp(1, MAX_BUFFERS)];
+        let count = buffer_count.clamp(1, MAX_BUFFERS);
         Self {
             ring,
-            status,
+            status: StatusPage::new(status),
             members: Vec::new(),
             cut_off: Vec::new(),
-            usable: buffers.len(),
-            lies_in: vec![0; buffers.len()],
-            buffers,
+            has_sleepers: false,
+            frames: Frames::default(),
+            free: Buffers::first(count),
+            in_hand: Buffers::NONE,
+            known: count,
+            usable: count,
+            lies_in: [0; MAX_BUFFERS],
             generation: 0,
             oldest: 0,
+            in_flight_limit: MAX_BUFFERS,
+            looks_every: 1,
+            acquired_unseen: 0,
             head: 0,
             seen_version: 0,
+            spinner: Spinner::new(Waiting::Sleep),
         }
+    }
+
+    /// Chooses how [`Producer::wait`] waits; at first it sleeps at once.
+    pub fn set_waiting(&mut self, waiting: Waiting) {
+        self.spinner = Spinner::new(waiting);
+    }
+
+    /// Limits the buffers that consumers have and that are being filled to `limit` together, at least 1. At first there is no limit but
+    /// their number. A few buffers that stay in the processors' caches are faster than many that do not.
+    pub fn set_in_flight_limit(&mut self, limit: usize) {
+        self.in_flight_limit = limit.max(1);
+    }
+
+    /// Lets the producer acquire up to `times` buffers (at least 1, as at first) before it looks what consumers have released since, as long
+    /// as it knows of some that they do not have. Each look moves a cache line per consumer; without it the buffer released last, whose
+    /// own cache lines are warm, is found later.
+    pub fn look_every(&mut self, times: u32) {
+        self.looks_every = times.max(1);
     }
 
     /// Sequence number of the newest frame; 0 before the first.
@@ -80,10 +112,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// Buffers acquired and neither published nor abandoned.
     pub fn in_hand(&self) -> usize {
-        self.buffers
-            .iter()
-            .filter(|state| **state == BufferState::InHand)
-            .count()
+        self.in_hand.count()
     }
 
     /// Whether the broker changed the status page since this was last asked: consumers may have come. One load; no system
@@ -94,17 +123,21 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     }
 
     /// Admits a consumer: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
-    pub fn admit(&mut self, mut member: Member<R>) {
+    pub fn admit(&mut self, member: Member<R>) {
         if member.slot >= MAX_CONSUMERS {
             return;
         }
-        member.first_seq = self.head + 1;
         let cell = at::ADMISSIONS + 2 * member.slot;
-        self.ring.store_u64(cell, member.first_seq, Ordering::Relaxed);
+        self.ring.store_u64(cell, self.head + 1, Ordering::Relaxed);
         // ORDERING: Release publishes the first frame's number before the incarnation that makes it valid.
         self.ring
             .store_u64(cell + 1, member.incarnation, Ordering::Release);
         self.members.push(member);
+        self.count_sleepers();
+    }
+
+    fn count_sleepers(&mut self) {
+        self.has_sleepers = self.members.iter().any(|member| !member.is_sleepless);
     }
 
     /// Forgets the consumers that left or that the broker calls gone; what they had is free again (contract S4). Tells of those cut off
@@ -125,20 +158,30 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
                 None => index += 1,
             }
         }
+        self.count_sleepers();
         departed
+    }
+
+    /// Whether somebody left in order or was cut off whom [`Producer::drop_departed`] has not told of yet. One look at a line a member
+    /// that seldom changes.
+    pub fn has_departures(&self) -> bool {
+        !self.cut_off.is_empty() || self.members.iter().any(Member::has_left)
     }
 
     /// Forgets one consumer that the caller knows to be dead, for when the broker cannot say so any more.
     pub fn drop_member(&mut self, slot: usize, incarnation: u64) -> Option<Member<R>> {
         let is_it = |member: &Member<R>| member.slot == slot && member.incarnation == incarnation;
         let index = self.members.iter().position(is_it)?;
-        Some(self.members.swap_remove(index))
+        let member = self.members.swap_remove(index);
+        self.count_sleepers();
+        Some(member)
     }
 
     /// Gives an acquired buffer back without publishing it. A buffer not in hand is ignored.
     pub fn abandon(&mut self, buffer: usize) {
-        if let Some(state @ BufferState::InHand) = self.buffers.get_mut(buffer) {
-            *state = BufferState::Free;
+        if self.in_hand.contains(buffer) {
+            self.in_hand.remove(buffer);
+            self.free.insert(buffer);
             self.retire_generations();
         }
     }
@@ -148,91 +191,57 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     pub fn publish(&mut self, buffer: usize, info: &FrameInfo) -> Option<u64> {
         let generation = self.generation_in_hand(buffer)?;
         let info = FrameInfo { generation, ..*info };
-        self.publish_with(buffer, |ring, first_cell| store(ring, first_cell, &info))
+        self.publish_with(buffer, |ring, places| store(ring, places, &info))
     }
 
-    /// As [`Producer::publish`], with the descriptor's cells (from the number given on) filled by `describe`.
-    pub fn publish_with(&mut self, buffer: usize, describe: impl FnOnce(&O, usize)) -> Option<u64> {
+    /// As [`Producer::publish`], with the description filled in by `describe`.
+    pub fn publish_with(&mut self, buffer: usize, describe: impl FnOnce(&O, Places)) -> Option<u64> {
         self.generation_in_hand(buffer)?;
-        describe(&self.ring, at::DESCRIPTORS + buffer * at::DESCRIPTOR_CELLS);
         let seq = self.head + 1;
-        self.buffers[buffer] = BufferState::Published(seq);
-        // CAST: a buffer number is below MAX_BUFFERS.
-        let slot = seq << 8 | buffer as u64;
-        // ORDERING: Release: who sees the frame as valid sees its contents and its descriptor.
-        self.ring
-            .store_u64(at::FRAME_SEQ + buffer, seq, Ordering::Release);
-        self.ring.store_u64(at::slot(seq), slot, Ordering::Release);
-        // ORDERING: Release: who sees the head sees the slot of every frame up to it.
-        self.ring.store_u64(at::HEAD, seq, Ordering::Release);
+        let slot = at::slot(seq);
+        self.open_slot(seq);
+        let more = at::more(buffer);
+        describe(&self.ring, Places { slot, more });
+        self.in_hand.remove(buffer);
+        self.frames.put(buffer, seq);
         self.head = seq;
+        self.members.iter_mut().for_each(|member| member.has.insert(buffer));
+        // CAST: a buffer number is below MAX_BUFFERS.
+        let word = at::word(seq, buffer as u64);
+        if self.has_sleepers {
+            self.show_and_wake(slot, word);
+        } else {
+            // ORDERING: Release: who sees the frame in its slot sees its contents and its description.
+            self.ring.store_u64(slot, word, Ordering::Release);
+            // ORDERING: Release: who sees the head sees the slot of every frame up to it.
+            self.ring.store_u64(at::HEAD, seq, Ordering::Release);
+        }
         self.retire_generations();
-        self.ring_bell(seq);
         Some(seq)
     }
 
-    /// Wakes the consumers that sleep; a system call only if one says that it does.
-    fn ring_bell(&self, seq: u64) {
-        // CAST: the low half is meant; sleepers compare it for equality only.
-        self.ring.store_u32(at::BELL, seq as u32, Ordering::Release);
-        // ORDERING: SeqCst fence between storing the bell and looking for sleepers; its counterpart is in
-        // `Consumer::wait`. Either the sleeper sees the bell or we see the sleeper.
-        fence(Ordering::SeqCst);
+    /// Marks the slot of the coming frame as being written. The low half of its word stays, and nobody takes it for the coming frame.
+    fn open_slot(&self, seq: u64) {
+        // CAST: MAX_BUFFERS fits any integer.
+        let before = seq.saturating_sub(MAX_BUFFERS as u64);
+        let open = at::word(before, at::TAKEN_BACK);
+        self.ring.store_u64(at::slot(seq), open, Ordering::Relaxed);
+        // ORDERING: Release: who sees one of the stores to the slot's other words sees this one.
+        fence(Ordering::Release);
+    }
+
+    /// Makes a frame valid and wakes the consumers that sleep; a system call only if one says that it does.
+    fn show_and_wake(&self, slot: usize, word: u64) {
+        // ORDERING: Release: who sees the frame in its slot sees its contents and its description.
+        self.ring.exchange_u64(slot, word, Ordering::Release);
+        // ORDERING: SeqCst fence between making the frame visible and looking for sleepers; its counterpart is in `Consumer::wait`.
+        // Either the sleeper sees the frame or we see the sleeper.
+        fence_after_update();
+        // ORDERING: Release: who sees the head sees the slot of every frame up to it. Whether to sleep is decided by the slot alone.
+        self.ring.store_u64(at::HEAD, at::seq_of(word), Ordering::Release);
         if self.members.iter().any(Member::is_waiting) {
-            wake(self.ring.futex(at::BELL));
+            // All who sleep wait for the frame after the last: this one.
+            wake(self.ring.futex(slot));
         }
     }
-
-    /// Sleeps until a consumer releases a frame or leaves, or the status page differs from what
-    /// [`Producer::take_status_change`] last saw.
-    ///
-    /// `try_again` is called once after the producer has announced that it sleeps; when it returns `Some` the producer does
-    /// not sleep. Returns that value, or `None` when the caller is to look again itself.
-    ///
-    /// # Blocking
-    ///
-    /// Until a release, a departure, a change by the broker, a signal or `deadline`. Consumers that wish harm can hinder the
-    /// wake-up (see [`Consumer::wait`](crate::Consumer::wait)): sleep in slices.
-    pub fn wait<T>(
-        &mut self,
-        deadline: Option<Deadline>,
-        try_again: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> (Option<T>, WaitOutcome) {
-        let seen: Vec<(usize, u64, u32)> = self.members.iter().map(seen_releases).collect();
-        let version = self.seen_version;
-        self.ring.store_u32(at::WAITING, 1, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
-        // `Consumer::notify_release`.
-        fence(Ordering::SeqCst);
-        let found = try_again(self);
-        // One that left before its releases were looked at will not count another; it is for the caller to drop it.
-        let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
-        let outcome = if may_sleep {
-            self.sleep(&seen, version, deadline)
-        } else {
-            WaitOutcome::Retry
-        };
-        self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
-        (found, outcome)
-    }
-
-    fn sleep(&self, seen: &[(usize, u64, u32)], version: u32, deadline: Option<Deadline>) -> WaitOutcome {
-        let mut words = vec![(self.status.version_word(), version)];
-        for (slot, incarnation, releases) in seen {
-            let is_it = |member: &&Member<R>| member.slot == *slot && member.incarnation == *incarnation;
-            if let Some(member) = self.members.iter().find(is_it) {
-                words.push((member.release_word(), *releases));
-            }
-        }
-        wait_any(&words, deadline)
-    }
-}
-
-/// A member's count of releases before the producer looks for a buffer once more.
-fn seen_releases<R: ReadWords>(member: &Member<R>) -> (usize, u64, u32) {
-    (
-        member.slot,
-        member.incarnation,
-        member.release_word().load(Ordering::Acquire),
-    )
 }

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
 use wharf_memory::{HeapWords, TrackedCell, WriteWords as _};
-use wharf_stream::layout::{self, consumer, ring, status};
+use wharf_stream::layout::{consumer, ring, status};
 use wharf_stream::status::{Generations, SlotState, StatusWriter, StreamState};
 use wharf_stream::{Claim, Consumer, Member, Policy, Producer};
 
@@ -28,30 +28,23 @@ struct Pages {
 impl Pages {
     fn new(buffers: usize) -> Self {
         let slots = (1..=3).map(ring::slot);
-        let frames = (0..buffers).map(|buffer| ring::FRAME_SEQ + buffer);
+        let generations = slots.clone().map(|slot| slot + ring::GENERATION);
         let fixed = [
-            layout::MAGIC_CELL,
             ring::HEAD,
             ring::ADMISSIONS,
             ring::ADMISSIONS + 1,
             ring::OLDEST,
             ring::OLDEST_FROM,
         ];
-        let descriptors = (0..buffers)
-            .map(|buffer| ring::DESCRIPTORS + buffer * ring::DESCRIPTOR_CELLS + ring::DESCRIPTOR_GENERATION);
         let holds = (0..buffers).map(|buffer| consumer::HOLDS + buffer);
         let pages = Self {
-            ring: words(
-                slots.chain(frames).chain(fixed).chain(descriptors),
-                [ring::BELL, ring::WAITING],
-            ),
+            ring: words(slots.chain(generations).chain(fixed), [ring::WAITING]),
             consumer: words(
-                holds.chain([layout::MAGIC_CELL, consumer::CURSOR]),
+                holds.chain([consumer::CURSOR]),
                 [consumer::RELEASES, consumer::LEFT, consumer::WAITING],
             ),
             status: words(
                 [
-                    layout::MAGIC_CELL,
                     status::SLOTS,
                     status::GENERATION,
                     status::OFFERED_TO_PRODUCER,
@@ -451,8 +444,8 @@ impl Follower {
 fn fill_and_publish(producer: &mut Producer<Words, Words>, contents: &[Contents; 2], buffer: usize) {
     let generation = producer.generation_in_hand(buffer).unwrap();
     contents[usize::try_from(generation).unwrap() - 1].fill(buffer, producer.head() + 1);
-    let published = producer.publish_with(buffer, |ring, first| {
-        let cell = first + ring::DESCRIPTOR_GENERATION;
+    let published = producer.publish_with(buffer, |ring, places| {
+        let cell = places.slot + ring::GENERATION;
         ring.store_u64(cell, generation, wharf_memory::Ordering::Relaxed);
     });
     assert!(published.is_some());

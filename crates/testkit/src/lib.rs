@@ -8,6 +8,7 @@
 //! | `pattern` | [`Pattern`]: fills frames so that a torn or refilled one is told from a whole one |
 //! | `rng` | [`Rng`]: random numbers that a printed seed brings back |
 //! | `heap_faults` | [`FaultyHeap`]: a heap that refuses, or gives less than it promised, when told to |
+//! | `gated_heap` | [`GatedHeap`]: a heap that allocates when it is let |
 //! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
 //! | [`soft`] | machines whose CPU and devices do not see each other's caches, to find forgotten brackets |
 //! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
@@ -17,6 +18,7 @@
 
 pub mod actor;
 mod eventually;
+mod gated_heap;
 mod heap_faults;
 mod leaks;
 mod pattern;
@@ -26,6 +28,7 @@ mod skip;
 pub mod soft;
 
 pub use eventually::eventually;
+pub use gated_heap::GatedHeap;
 pub use heap_faults::{FaultyHeap, HeapFault};
 pub use leaks::Snapshot;
 pub use pattern::{Damage, Pattern, PatternError};

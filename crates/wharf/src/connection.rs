@@ -1,6 +1,7 @@
 //! The connection that everything of one session shares.
 
 use crate::error::SessionError;
+use crate::timeline::WaiterPages;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -24,13 +25,20 @@ const TURN_SLICE: Duration = Duration::from_micros(200);
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Mutex<BlockingClient>,
+    waiter_pages: WaiterPages,
 }
 
 impl Connection {
     pub(crate) fn open(path: &Path) -> Result<Self, SessionError> {
         Ok(Self {
             client: Mutex::new(BlockingClient::connect(path, PATIENCE)?),
+            waiter_pages: WaiterPages::default(),
         })
+    }
+
+    /// Where this session says what it waits for.
+    pub(crate) fn waiter_pages(&self) -> &WaiterPages {
+        &self.waiter_pages
     }
 
     /// Makes a call whose reply brings no descriptors.

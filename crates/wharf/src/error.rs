@@ -35,7 +35,7 @@ pub enum SessionError {
         got: usize,
     },
     /// A shared page could not be made or mapped.
-    #[error("cannot use the {page} page of a stream: {source}")]
+    #[error("cannot use the shared {page} page: {source}")]
     Page {
         /// Which page.
         page: &'static str,
@@ -52,10 +52,10 @@ pub enum SessionError {
         /// The cause.
         source: BufferError,
     },
-    /// The stream's pages follow another layout than this library: its producer is of another version.
+    /// The stream's or timeline's pages follow another layout than this library: its producer is of another version.
     #[error("{stream} is produced by an incompatible version of wharf: its pages are laid out differently")]
     Incompatible {
-        /// The stream.
+        /// The stream or timeline.
         stream: String,
     },
     /// The buffers given to a stream are not writable here: they were imported.

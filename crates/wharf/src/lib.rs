@@ -72,6 +72,7 @@ mod page;
 mod producer;
 mod session;
 mod socket_path;
+mod timeline;
 
 pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
@@ -88,6 +89,7 @@ pub use options::JoinOptions;
 pub use producer::{ConsumerInfo, Producer, ProducerStats};
 pub use session::Session;
 pub use socket_path::{NoSocketPath, SOCKET_ENV, socket_path};
+pub use timeline::{FenceEvent, ImportedTimeline, PointError, Timeline};
 pub use wharf_core as core;
 pub use wharf_core::layout;
 pub use wharf_core::{AccessMode, DmaBuf};
@@ -97,4 +99,5 @@ pub use wharf_protocol::{
     BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, SeatRight,
     SeatStatus, SetId, SetStatus, Token, state,
 };
+pub use wharf_stream::timeline::SignalPointError;
 pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};

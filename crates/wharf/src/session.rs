@@ -8,6 +8,7 @@ use crate::negotiation::{Fit, NegotiatedSet, NegotiationError, Seat, SetExplanat
 use crate::options::JoinOptions;
 use crate::producer::Producer;
 use crate::socket_path::socket_path;
+use crate::timeline::{ImportedTimeline, Timeline};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,7 +206,26 @@ impl Session {
         Ok(self.connection.ask(CheckSet { set, participant })?.into())
     }
 
-    /// What the broker knows: sessions, buffers, streams and use of quotas, of this user or, for root, of all.
+    /// Makes a timeline: a row of points that this process signals and others wait for (contract F).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EINVAL` for the name, `EDQUOT` when this user has too many timelines.
+    pub fn create_timeline(&self, name: &str) -> Result<Timeline, SessionError> {
+        Timeline::create(&self.connection, name)
+    }
+
+    /// Imports the timeline that `token` stands for, to wait for its points.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Call`]: `EACCES` when the token is unknown, used up, or for something else; `EUSERS` when the timeline is
+    /// imported too often (128 times at once).
+    pub fn import_timeline(&self, token: &Token) -> Result<ImportedTimeline, SessionError> {
+        ImportedTimeline::import(&self.connection, token)
+    }
+
+    /// What the broker knows: sessions, buffers, streams, timelines and use of quotas, of this user or, for root, of all.
     ///
     /// # Errors
     ///

@@ -34,6 +34,7 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
     let buffers = |held, count: u32| vec![Sent::Descriptor(held); count as usize];
     let expected = match (call, reply) {
         (Some(Call::AllocateBuffers(call)), Reply::AllocateBuffers(_)) => buffers(Fresh, call.count),
+        (_, Reply::AwaitBuffers(reply)) => buffers(if reply.writable { Fresh } else { Sealed }, reply.count),
         (_, Reply::CreateStream(_)) => vec![Sent::Descriptor(Status)],
         (_, Reply::ImportBuffers(reply)) => buffers(Sealed, reply.count),
         (_, Reply::JoinStream(reply)) => {
@@ -51,6 +52,15 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
             members
                 .flat_map(|member| [page, Sent::Process(member.pid)])
                 .collect()
+        }
+        (_, Reply::CreateTimeline(_)) => vec![Sent::Descriptor(Status)],
+        (_, Reply::ImportTimeline(reply)) => {
+            let pages = [Received(Page::Timeline), Status].map(Sent::Descriptor);
+            let owner = Sent::Process(reply.owner_pid);
+            pages.into_iter().chain([owner]).collect()
+        }
+        (_, Reply::TakeImporters(reply)) => {
+            vec![Sent::Descriptor(Received(Page::Timeline)); reply.joined.len()]
         }
         // The owner can have it before it is sealed.
         (Some(Call::TakeGeneration(call)), Reply::TakeGeneration(reply)) => {
@@ -91,7 +101,12 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::AwaitBuffers(reply) => assert_eq!(&read::<p::AwaitBuffers>(text), reply),
         Reply::ExplainSet(reply) => assert_eq!(&read::<p::ExplainSet>(text), reply),
         Reply::CheckSet(reply) => assert_eq!(&read::<p::CheckSet>(text), reply),
+        Reply::CreateTimeline(reply) => assert_eq!(&read::<p::CreateTimeline>(text), reply),
+        Reply::ImportTimeline(reply) => assert_eq!(&read::<p::ImportTimeline>(text), reply),
+        Reply::TakeImporters(reply) => assert_eq!(&read::<p::TakeImporters>(text), reply),
         Reply::SealSet(_)
+        | Reply::ReleaseTimeline(_)
+        | Reply::DropTimeline(_)
         | Reply::LeaveSeat(_)
         | Reply::ReadyGeneration(_)
         | Reply::ReleaseGeneration(_)
@@ -110,11 +125,12 @@ fn read<M: Method>(text: &[u8]) -> M::Reply {
 
 /// Checks that a client can read an error, and that people can.
 pub(super) fn check_error(error: &BrokerError) {
-    let line = error.to_string();
-    assert!(
-        line.len() <= MAX_ERROR_BYTES && !line.contains(char::is_control),
-        "{line:?}"
-    );
+    let text = error.to_string();
+    // A report has lines, and says of everybody what it has to.
+    let is_report = matches!(error, BrokerError::Refused { .. });
+    assert!(is_report || text.len() <= MAX_ERROR_BYTES, "{text:?}");
+    let is_odd = |letter: char| letter.is_control() && !(is_report && letter == '\n');
+    assert!(!text.contains(is_odd), "{text:?}");
     assert!(error.errno().raw_os_error() > 0);
     let message = encode_error(error).expect("an error can be written");
     let read = decode_reply::<wharf_protocol::Done>(text_of(&message));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wharf_protocol::{
-    Amounts, GetStateReply, Incarnation, SessionId, SetId, SetState, Slot, StreamId, StreamState,
+    Amounts, GetStateReply, Incarnation, SessionId, SetId, SetState, SetStatus, Slot, StreamId, StreamState,
 };
 
 use super::holdings::Holdings;
@@ -36,6 +36,7 @@ impl<'a> Listing<'a> {
         assert!(state.sessions.is_sorted_by_key(|session| session.session));
         assert!(state.sets.is_sorted_by_key(|set| set.set));
         assert!(state.streams.is_sorted_by_key(|stream| stream.stream));
+        assert!(state.timelines.is_sorted_by_key(|timeline| timeline.timeline));
         assert!(state.users.is_sorted_by_key(|user| user.uid));
         assert_eq!(listing.sets.len(), state.sets.len());
         assert_eq!(listing.streams.len(), state.streams.len());
@@ -47,7 +48,7 @@ impl<'a> Listing<'a> {
     pub(super) fn check_references(&self) {
         for session in &self.state.sessions {
             let id = session.session;
-            let owned = |set: &&SetState| set.owner == id;
+            let owned = |set: &&SetState| set.owner == id && set.count > 0;
             let imported = |set: &&SetState| set.importers.contains(&id);
             assert_eq!(
                 session.sets_owned,
@@ -75,10 +76,27 @@ impl<'a> Listing<'a> {
         for stream in &self.state.streams {
             self.check_stream(stream);
         }
+        for timeline in &self.state.timelines {
+            assert_eq!(self.users_of_sessions[&timeline.owner], timeline.uid);
+            let mut importers = timeline.importers.iter();
+            assert!(importers.all(|session| self.users_of_sessions.contains_key(session)));
+        }
     }
 
     fn check_set(&self, set: &SetState) {
-        assert_eq!(self.users_of_sessions[&set.owner], set.uid);
+        match &set.negotiation {
+            None => assert_eq!(self.users_of_sessions[&set.owner], set.uid),
+            Some(negotiation) => {
+                let has_memory = matches!(negotiation.status, SetStatus::Allocated | SetStatus::Moving);
+                assert_eq!(has_memory, set.count > 0, "{set:?}");
+                if !has_memory {
+                    return assert!(set.stream.is_none() && set.importers.is_empty(), "{set:?}");
+                }
+                // Whoever wrote it may be gone.
+                let is_there = self.users_of_sessions.contains_key(&set.owner);
+                assert!(is_there || set.owner == SessionId(0), "{set:?}");
+            }
+        }
         assert!((1..=64).contains(&set.count) && set.size_bytes > 0 && set.size_bytes.is_multiple_of(4096));
         assert!(
             set.importers
@@ -128,6 +146,8 @@ impl<'a> Listing<'a> {
                 ),
             }
         }
+        let listed = self.state.timelines.iter().map(|timeline| timeline.timeline);
+        assert!(listed.eq(holdings.timelines()), "each has its page");
         assert!(
             holdings
                 .streams()
@@ -173,7 +193,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Checks that all that is booked is there, when the driver owes no report.
-    pub(super) fn check_totals(&self, connections: usize, descriptors: usize) {
+    pub(super) fn check_totals(&self, connections: usize, descriptors: usize, buffer_bytes: u64) {
         let total = |amount: fn(&Amounts) -> u64| {
             self.state
                 .users
@@ -185,8 +205,11 @@ impl<'a> Listing<'a> {
         let bytes: u64 = self.state.sessions.iter().map(|session| session.bytes).sum();
         let sets = self.sets.values();
         let in_use: u64 = sets.map(|set| set.size_bytes * u64::from(set.count)).sum();
-        assert!(in_use <= bytes);
-        assert_eq!(total(|used| used.bytes), bytes);
+        assert!(in_use <= buffer_bytes);
+        assert_eq!(total(|used| used.bytes), buffer_bytes);
+        // What nobody writes any more belongs to no session.
+        let is_orphaned = |set: &&SetState| set.owner == SessionId(0);
+        assert!(bytes == buffer_bytes || self.sets.values().copied().any(|set| is_orphaned(&set)));
         assert_eq!(total(|used| used.streams), self.streams.len() as u64);
         // Each connection is a socket and the handle of a process.
         assert_eq!(total(|used| used.fds), (2 * connections + descriptors) as u64);
@@ -198,6 +221,7 @@ pub(super) fn check_privacy(state: &GetStateReply, uid: u32) {
     assert!(state.sessions.iter().all(|session| session.uid == uid));
     assert!(state.sets.iter().all(|set| set.uid == uid));
     assert!(state.streams.iter().all(|stream| stream.uid == uid));
+    assert!(state.timelines.iter().all(|timeline| timeline.uid == uid));
     assert!(state.users.iter().all(|user| user.uid == uid));
 }
 

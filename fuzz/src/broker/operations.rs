@@ -1,25 +1,32 @@
 //! Work that takes the driver a while: how it begins, and how it is reported.
 
-use wharf_broker::state::{Event, FdHandle, OperationId, PeerId};
-use wharf_protocol::{BrokerError, Call, SetId, StreamId};
+use wharf_broker::state::{Event, FdHandle, HeapFailure, HeapRequest, OperationId, PeerId};
+use wharf_core::Errno;
+use wharf_protocol::{BrokerError, Call, SetId, StreamId, TimelineId};
 
 use super::effects::Turn;
 use super::holdings::Held;
+use super::needs::heaps;
+use super::waiting::Waiting;
 use super::world::World;
 
 /// Work that was asked for and not reported yet.
 pub(super) struct Operation {
-    /// Whose call waits for it.
-    pub(super) peer: PeerId,
+    /// Who is not served until it is done, if anybody.
+    pub(super) peer: Option<PeerId>,
     pub(super) call: Option<Call>,
     pub(super) oneway: bool,
+    /// Whether the call is answered when it is done.
+    pub(super) is_waited_for: bool,
     pub(super) work: Work,
 }
 
 pub(super) enum Work {
-    Allocate(u32),
+    Allocate { count: u32, size_bytes: u64 },
+    AskHeap(HeapRequest),
     Seal(SetId, Vec<FdHandle>),
     StatusPage(StreamId),
+    TimelinePage(TimelineId),
 }
 
 impl World {
@@ -30,40 +37,70 @@ impl World {
             .peers
             .get_mut(&peer)
             .expect("work is done for those who are there");
-        assert_eq!(
-            caller.waits_for.replace(id),
-            None,
+        assert!(
+            caller.waits_for.replace(Waiting::Operation(id)).is_none(),
             "one call waits for two operations"
         );
         self.turn.operations += 1;
-        let (call, oneway) = (self.turn.call.clone(), self.turn.oneway);
-        let before = self.operations.insert(
-            id,
-            Operation {
-                peer,
-                call,
-                oneway,
-                work,
-            },
-        );
-        assert!(before.is_none(), "{id:?} was begun twice");
+        let operation = Operation {
+            peer: Some(peer),
+            call: self.turn.call.clone(),
+            oneway: self.turn.oneway,
+            is_waited_for: true,
+            work,
+        };
+        self.note_operation(id, operation);
     }
 
     /// Takes on work that no call waits for.
-    pub(super) fn begin_alone(&mut self, id: OperationId, peer: PeerId, work: Work) {
+    fn begin_alone(&mut self, id: OperationId, work: Work) {
         let alone = Operation {
-            peer,
+            peer: None,
             call: None,
             oneway: false,
+            is_waited_for: false,
             work,
         };
-        assert!(
-            self.operations.insert(id, alone).is_none(),
-            "{id:?} was begun twice"
-        );
+        self.note_operation(id, alone);
     }
 
-    /// The time of a move is up.
+    fn note_operation(&mut self, id: OperationId, operation: Operation) {
+        let before = self.operations.insert(id, operation);
+        assert!(before.is_none(), "{id:?} was begun twice");
+    }
+
+    /// Seals buffers: for a call that waits for it, for one that is answered at once, or for nobody.
+    pub(super) fn seal(&mut self, peer: PeerId, id: OperationId, set: SetId, buffers: Vec<FdHandle>) {
+        for buffer in &buffers {
+            assert!(matches!(self.holdings.get(*buffer), Held::Fresh | Held::Sealed));
+        }
+        let work = Work::Seal(set, buffers);
+        if peer == PeerId(0) {
+            return self.begin_alone(id, work);
+        }
+        assert_eq!(Some(peer), self.turn.peer);
+        self.begin(id, work);
+        if matches!(self.turn.call, Some(Call::ReadyGeneration(_))) {
+            self.turn.operations -= 1;
+            self.turn.seal = Some(id);
+        }
+    }
+
+    /// Asks a heap.
+    pub(super) fn ask_heap(&mut self, id: OperationId, request: HeapRequest) {
+        let heaps = heaps();
+        let heap = heaps.iter().find(|heap| *heap.name == *request.heap);
+        let chunk_bytes = heap
+            .expect("only heaps there are, are asked")
+            .guarantees
+            .chunk_bytes;
+        assert!(request.size_bytes > 0 && request.size_bytes.is_multiple_of(chunk_bytes));
+        assert!((1..=64).contains(&request.count), "{request:?}");
+        self.reached.note(format!("asks {}", request.heap));
+        self.begin_alone(id, Work::AskHeap(request));
+    }
+
+    /// The time of something is up.
     pub(super) fn ring_alarm(&mut self, operation: usize) {
         let waiting: Vec<OperationId> = self.alarms.iter().copied().collect();
         if let Some(index) = operation.checked_rem(waiting.len()) {
@@ -80,23 +117,36 @@ impl World {
         let Some(done) = self.operations.remove(&id) else {
             return;
         };
-        let is_waited_for = match self.peers.get_mut(&done.peer) {
-            Some(peer) => peer.waits_for.take() == Some(id),
-            None => false,
-        };
-        let peer = is_waited_for.then_some(done.peer);
+        let peer = done.peer.filter(|peer| self.is_held_up(*peer, id));
+        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(&peer)) {
+            peer.waits_for = None;
+        }
+        let asker = peer.filter(|_| done.is_waited_for);
         self.turn = Turn {
-            peer,
+            peer: asker,
             call: done.call,
             oneway: done.oneway,
             ..Turn::default()
         };
+        let is_heap = matches!(done.work, Work::AskHeap(_));
+        let before = self.holdings.count();
         let event = self.outcome(id, done.work, succeeds);
         self.tell(event);
-        if let Some(peer) = peer {
+        if is_heap && succeeds && self.holdings.count() <= before {
+            self.reached.note("heap gives too late");
+        }
+        if asker.is_some() {
             self.check_answered();
+        }
+        if let Some(peer) = peer {
             self.serve(peer);
         }
+    }
+
+    /// Whether a peer is not served until an operation is done.
+    fn is_held_up(&self, peer: PeerId, id: OperationId) -> bool {
+        let waits_for = self.peers.get(&peer).and_then(|peer| peer.waits_for.as_ref());
+        matches!(waits_for, Some(Waiting::Operation(operation)) if *operation == id)
     }
 
     fn outcome(&mut self, operation: OperationId, work: Work, succeeds: bool) -> Event {
@@ -105,10 +155,21 @@ impl World {
             reason: "out of memory".to_owned(),
         };
         match work {
-            Work::Allocate(count) => {
-                let buffers = |_| (0..count).map(|_| self.holdings.add(Held::Fresh)).collect();
+            Work::Allocate { count, size_bytes } => {
+                let buffers = |_| self.holdings.add_buffers(count, size_bytes);
                 let outcome = succeeds.then_some(()).map(buffers).ok_or_else(failure);
                 Event::Allocated { operation, outcome }
+            }
+            Work::AskHeap(request) => {
+                self.reached
+                    .note(if succeeds { "heap gives" } else { "heap refuses" });
+                let buffers = |_| self.holdings.add_buffers(request.count, request.size_bytes);
+                let refusal = || HeapFailure {
+                    errno: Errno::ENOMEM,
+                    reason: "out of memory".to_owned(),
+                };
+                let outcome = succeeds.then_some(()).map(buffers).ok_or_else(refusal);
+                Event::HeapAnswered { operation, outcome }
             }
             Work::Seal(set, buffers) => {
                 if succeeds {
@@ -127,6 +188,18 @@ impl World {
                 Event::StatusPageCreated {
                     operation,
                     stream,
+                    outcome,
+                }
+            }
+            Work::TimelinePage(timeline) => {
+                let made = |()| {
+                    self.holdings.add_timeline_page(timeline);
+                    self.holdings.add(Held::Status)
+                };
+                let outcome = succeeds.then_some(()).map(made).ok_or_else(failure);
+                Event::TimelinePageCreated {
+                    operation,
+                    timeline,
                     outcome,
                 }
             }

@@ -1,11 +1,12 @@
 //! Peers: how they come and go, and what they send, through the real codec.
 
-use wharf_broker::state::{Credentials, Event, OperationId, PeerId};
+use wharf_broker::state::{Credentials, Event, PeerId};
 use wharf_protocol::codec::{Decoder, decode_call};
 use wharf_protocol::{BrokerError, Fault, GetState};
 
 use super::effects::Turn;
 use super::script::Page;
+use super::waiting::Waiting;
 use super::world::World;
 
 pub(super) struct Peer {
@@ -13,8 +14,8 @@ pub(super) struct Peer {
     decoder: Decoder<Page>,
     /// The second piece of what it last sent.
     owed: Vec<u8>,
-    /// The operation its current call waits for.
-    pub(super) waits_for: Option<OperationId>,
+    /// What its current call waits for.
+    pub(super) waits_for: Option<Waiting>,
 }
 
 impl World {
@@ -56,6 +57,7 @@ impl World {
         self.peers.remove(&peer);
         self.turn = Turn::default();
         self.tell(Event::Disconnected { peer });
+        self.note_death(peer);
     }
 
     /// Something of a peer that is gone was still on its way.
@@ -167,13 +169,19 @@ impl World {
     }
 
     /// Each call is answered once, unless it waits for an operation or wants no answer.
-    pub(super) fn check_answered(&self) {
+    pub(super) fn check_answered(&mut self) {
         let Turn {
             oneway,
             answers,
-            operations,
+            mut operations,
+            seal,
             ..
         } = self.turn;
+        // The first buffers are sealed before the call is answered, those of moves afterwards.
+        if let Some(operation) = seal.and_then(|seal| self.operations.get_mut(&seal)) {
+            operation.is_waited_for = answers == 0;
+            operations += usize::from(answers == 0);
+        }
         assert!(
             operations <= 1 && answers <= 1,
             "{operations} operations and {answers} answers for one call"

@@ -3,14 +3,12 @@
 //! Numbers are single bytes, taken modulo the number of choices, so that most inputs mean something and a small change of the
 //! input is a small change of what happens.
 
+mod calls;
+mod timelines;
+
 use arbitrary::Unstructured;
+use wharf_protocol::Token;
 use wharf_protocol::codec::{encode_call, encode_oneway_call};
-use wharf_protocol::{
-    AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration, GetInfo,
-    GetInterfaceDescription, GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream,
-    LeaveStream, MoveBuffers, MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration,
-    ReleaseImport, Role, Seat, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
-};
 
 /// Something that happens. Peers and operations are counted among those there are, modulo their number.
 #[derive(Debug)]
@@ -29,8 +27,10 @@ pub(super) enum Action {
     Complete { peer: usize },
     /// The driver reports how an operation went.
     Report { operation: usize, succeeds: bool },
-    /// The time of one of the moves is up.
+    /// The time of something is up.
     Alarm { operation: usize },
+    /// Somebody does what makes sense as things stand; each number chooses something.
+    Apt { choices: [usize; 4] },
     /// Something is heard of a peer that is gone.
     Echo { peer: usize, pages: Vec<Page> },
 }
@@ -42,6 +42,8 @@ pub(super) enum Page {
     Ring,
     /// A consumer page as it should be.
     Consumer,
+    /// A timeline's page or a waiter page as it should be.
+    Timeline,
     /// A memfd of a size that nobody asked for.
     OddSize,
     /// A memfd that its sender could still change.
@@ -50,8 +52,8 @@ pub(super) enum Page {
     File,
 }
 
-/// From this number on, calls are about moves.
-const FIRST_OF_MOVES: usize = 224;
+/// From this number on, somebody does what makes sense.
+const FIRST_OF_APT: usize = 192;
 
 /// From this number on, an action is that time passes.
 const FIRST_OF_ALARMS: usize = 250;
@@ -62,20 +64,8 @@ const PAGES: [Page; 6] = [
     Page::OddSize,
     Page::Unsealed,
     Page::File,
-    Page::Ring,
+    Page::Timeline,
 ];
-
-const LABELS: [&str; 5] = [
-    "camera",
-    "viewer",
-    "",
-    "two\nlines",
-    "a label of more than sixty-three bytes, which is one more than fits",
-];
-
-const SIZES_BYTES: [u64; 8] = [4096, 1, 5000, 1 << 20, 1 << 40, (1 << 40) + 1, u64::MAX, 0];
-
-const INTERFACES: [&str; 3] = ["dev.wharf.Broker", "org.varlink.service", "org.example.Unknown"];
 
 /// Bytes that become actions.
 pub(super) struct Script<'a>(Unstructured<'a>);
@@ -95,6 +85,10 @@ impl<'a> Script<'a> {
             return Some(Action::Alarm {
                 operation: kind - FIRST_OF_ALARMS,
             });
+        }
+        if kind >= FIRST_OF_APT {
+            let choices = std::array::from_fn(|_| self.number(256));
+            return Some(Action::Apt { choices });
         }
         Some(match kind % 10 {
             0 => Action::Connect { user: self.number(3) },
@@ -182,161 +176,5 @@ impl<'a> Script<'a> {
             message[at] ^= self.number(256) as u8;
         }
         message
-    }
-
-    fn call(&mut self, tokens: &[Token]) -> Call {
-        let kind = self.number(256);
-        if kind >= FIRST_OF_MOVES {
-            return self.moving(kind - FIRST_OF_MOVES);
-        }
-        match kind % 14 {
-            0 => Register {
-                label: self.pick(&LABELS).to_owned(),
-            }
-            .into(),
-            1 => {
-                let (name, size_bytes) = (self.name(), self.pick(&SIZES_BYTES));
-                AllocateBuffers {
-                    name,
-                    size_bytes,
-                    count: self.count(),
-                }
-                .into()
-            }
-            2 => FreeBuffers {
-                set: SetId(self.id()),
-            }
-            .into(),
-            3 => {
-                let (set, name) = (SetId(self.id()), self.name());
-                CreateStream {
-                    set,
-                    name,
-                    max_consumers: self.count(),
-                    room_ms: None,
-                }
-                .into()
-            }
-            4 => {
-                let kind = self.pick(&[ObjectKind::Stream, ObjectKind::Set]);
-                IssueToken {
-                    kind,
-                    id: self.id(),
-                    uses: self.count(),
-                }
-                .into()
-            }
-            5 => ImportBuffers {
-                token: self.token(tokens),
-                contract: None,
-            }
-            .into(),
-            6 => self.join(tokens).into(),
-            7 => {
-                let (stream, after) = (StreamId(self.id()), Incarnation(self.id()));
-                TakeChanges { stream, after }.into()
-            }
-            8 => {
-                let (stream, slot) = (StreamId(self.id()), Slot(self.count()));
-                LeaveStream {
-                    stream,
-                    slot,
-                    incarnation: Incarnation(self.id()),
-                }
-                .into()
-            }
-            9 => {
-                let (stream, reasons) = (StreamId(self.id()), [EndReason::Ended, EndReason::ProducerDied]);
-                EndStream {
-                    stream,
-                    reason: self.pick(&reasons),
-                }
-                .into()
-            }
-            10 => GetState {}.into(),
-            11 => GetInfo {}.into(),
-            12 => ReleaseImport {
-                set: SetId(self.id()),
-            }
-            .into(),
-            _ => GetInterfaceDescription {
-                interface: self.pick(&INTERFACES).to_owned(),
-            }
-            .into(),
-        }
-    }
-
-    fn name(&mut self) -> String {
-        self.pick(&["", "frames", "a name of more than thirty-one bytes"])
-            .to_owned()
-    }
-
-    fn token(&mut self, tokens: &[Token]) -> Token {
-        let index = self.number(tokens.len().min(255) + 1);
-        tokens
-            .get(index)
-            .cloned()
-            .unwrap_or_else(|| Token::new("0".repeat(32)))
-    }
-
-    fn join(&mut self, tokens: &[Token]) -> JoinStream {
-        let (token, depth) = (self.token(tokens), self.count());
-        let terms = self.number(256);
-        let policy = [Policy::Block, Policy::Latest][terms % 2];
-        let contract = match terms / 64 {
-            2 => Some(MoveContract::Revocable),
-            3 => Some(MoveContract::Pinned),
-            _ => None,
-        };
-        let stream = self.pick(&[None, None, Some(StreamId(1)), Some(StreamId(2))]);
-        JoinStream {
-            stream,
-            contract,
-            ..JoinStream::new(token, depth, policy)
-        }
-    }
-
-    /// A call about moving a set.
-    fn moving(&mut self, kind: usize) -> Call {
-        let (set, generation) = (SetId(self.id()), self.id());
-        let role = self.pick(&[Role::Owner, Role::Importer, Role::Consumer]);
-        let seat = (role == Role::Consumer).then(|| Seat {
-            slot: Slot(self.count()),
-            incarnation: Incarnation(self.id()),
-        });
-        match kind % 6 {
-            0 => MoveBuffers {
-                set,
-                size_bytes: self.pick(&SIZES_BYTES),
-                count: self.count(),
-                deadline_ms: generation,
-                plan: self.name(),
-            }
-            .into(),
-            1 => GetMove { set, generation }.into(),
-            2 => TakeGeneration {
-                set,
-                generation,
-                role,
-                seat,
-            }
-            .into(),
-            3 => ReadyGeneration {
-                set,
-                generation,
-                role,
-                seat,
-                error: self.pick(&[None, None, None, Some("no room")]).map(str::to_owned),
-            }
-            .into(),
-            4 => ReleaseGeneration {
-                set,
-                generation,
-                role,
-                seat,
-            }
-            .into(),
-            _ => GetGeneration { set, role, seat }.into(),
-        }
     }
 }

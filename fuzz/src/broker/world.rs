@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_broker::state::{Effect, Event, Machine, OperationId, PeerId, Settings};
-use wharf_protocol::{Amounts, GetState, GetStateReply, Reply, Token};
+use wharf_protocol::{Amounts, GetState, GetStateReply, Reply, SetId, StreamId, Token};
 
 use super::effects::Turn;
 use super::holdings::Holdings;
 use super::listing::Listing;
+use super::needs::heaps;
 use super::operations::Operation;
 use super::peers::Peer;
+use super::reached::Reached;
 use super::script::Action;
+use super::waiting::Resumed;
 
 /// Little enough that scripts run into every limit.
 const QUOTA: Amounts = Amounts {
@@ -33,14 +36,29 @@ pub(super) struct World {
     pub(super) last_peer: u64,
     pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) holdings: Holdings,
-    /// The moves whose time will be up.
+    /// The things whose time will be up.
     pub(super) alarms: BTreeSet<OperationId>,
     pub(super) tokens: Vec<Token>,
+    /// The tokens that are for streams.
+    pub(super) tickets: Vec<(StreamId, Token)>,
+    /// The seats of negotiated sets.
+    pub(super) chairs: Vec<Chair>,
     /// How often each token may still be used.
     pub(super) uses: BTreeMap<String, u32>,
     pub(super) turn: Turn,
-    /// The methods that were called with success.
-    pub(super) succeeded: BTreeSet<&'static str>,
+    /// The peers whose calls the broker has gone on with.
+    pub(super) resumed: BTreeMap<PeerId, Resumed>,
+    pub(super) reached: Reached,
+}
+
+/// A seat of a negotiated set.
+#[derive(Debug, Clone)]
+pub(super) struct Chair {
+    pub(super) token: Token,
+    pub(super) set: SetId,
+    pub(super) participant: u64,
+    /// Who took it.
+    pub(super) holder: Option<PeerId>,
 }
 
 impl World {
@@ -54,19 +72,24 @@ impl World {
         let mut last = 0_u128;
         let random = move || {
             last += 1;
-            Ok(last.to_be_bytes())
+            // A changed byte makes no other token of one.
+            let spread = last.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            Ok(spread.to_be_bytes())
         };
         let mut world = Self {
-            machine: Machine::new(settings, Box::new(random)),
+            machine: Machine::new(settings, Box::new(random)).with_heaps(heaps()),
             peers: BTreeMap::new(),
             last_peer: 0,
             operations: BTreeMap::new(),
             holdings: Holdings::default(),
             alarms: BTreeSet::new(),
             tokens: Vec::new(),
+            tickets: Vec::new(),
+            chairs: Vec::new(),
             uses: BTreeMap::new(),
             turn: Turn::default(),
-            succeeded: BTreeSet::new(),
+            resumed: BTreeMap::new(),
+            reached: Reached::default(),
         };
         assert_eq!(world.connect(0), OBSERVER);
         world
@@ -110,20 +133,30 @@ impl World {
                 }
             }
             Action::Alarm { operation } => self.ring_alarm(operation),
+            Action::Apt { choices } => self.act_aptly(choices),
             Action::Echo { peer, pages } => self.echo(PeerId(peer as u64), pages),
         }
+        self.serve_resumed();
     }
 
-    /// Lets everybody go, and checks that nothing is left. Returns the methods that were called with success.
-    pub(super) fn end(mut self) -> BTreeSet<&'static str> {
+    /// Lets everybody go, and checks that nothing is left. Returns what was got to.
+    pub(super) fn end(mut self) -> Reached {
         while let Some(peer) = self.peer(0) {
             self.vanish(peer);
+            self.serve_resumed();
         }
         while let Some(operation) = self.operations.keys().next().copied() {
             self.report(operation, true);
         }
+        assert!(
+            self.alarms.is_empty() || !self.chairs.is_empty(),
+            "nobody is left whose time could be up"
+        );
+        // A negotiated set stays a while for those who are on their way.
+        while !self.alarms.is_empty() {
+            self.ring_alarm(0);
+        }
         self.holdings.assert_empty();
-        assert!(self.alarms.is_empty(), "nobody is left whose time could be up");
         let state = self.look();
         assert!(
             state.sessions.is_empty() && state.sets.is_empty() && state.streams.is_empty(),
@@ -135,7 +168,7 @@ impl World {
             "only the observer is left: {:?}",
             state.users
         );
-        self.succeeded
+        self.reached
     }
 
     /// Delivers an event, executes its effects, and looks whether everything is still right.
@@ -149,12 +182,14 @@ impl World {
         listing.check_pages(&self.holdings);
         listing.check_users(QUOTA);
         if self.operations.is_empty() {
-            listing.check_totals(self.peers.len(), self.holdings.count());
+            let charged = self.holdings.count() - self.kept_by_waiting();
+            listing.check_totals(self.peers.len(), charged, self.holdings.buffer_bytes());
         }
+        self.reached.note_sets(&state);
     }
 
     /// What the observer sees.
-    fn look(&mut self) -> GetStateReply {
+    pub(super) fn look(&mut self) -> GetStateReply {
         let call = Event::Call {
             peer: OBSERVER,
             call: GetState {}.into(),

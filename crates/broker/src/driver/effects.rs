@@ -5,7 +5,7 @@ use std::time::Instant;
 use rustix::event::epoll;
 use wharf_linux::{Memfd, MemfdError};
 use wharf_protocol::codec::{EncodeError, encode_error, encode_reply};
-use wharf_protocol::{BrokerError, Reply, SetId, StreamId};
+use wharf_protocol::{BrokerError, Reply, SetId, StreamId, TimelineId};
 
 use super::accept::{UNKNOWN, forget};
 use super::connection::{Connection, Stage};
@@ -96,6 +96,12 @@ impl Driver {
             Effect::CancelAlarm { operation } => self.alarms.cancel(operation),
             Effect::SetStreamState { stream, state } => self.status_pages.set_stream_state(stream, state),
             Effect::DropStatusPage { stream } => self.status_pages.remove(stream),
+            Effect::CreateTimelinePage { operation, timeline } => {
+                self.create_timeline_page(operation, timeline);
+            }
+            Effect::SetImports { timeline, newest } => self.timeline_pages.set_imports(timeline, newest),
+            Effect::EndTimeline { timeline, end } => self.timeline_pages.set_over(timeline, end),
+            Effect::DropTimelinePage { timeline } => self.timeline_pages.remove(timeline),
             Effect::Drop { handles } => self.release(handles),
         }
     }
@@ -251,6 +257,16 @@ impl Driver {
         self.events.push_back(Event::StatusPageCreated {
             operation,
             stream,
+            outcome,
+        });
+    }
+
+    fn create_timeline_page(&mut self, operation: OperationId, timeline: TimelineId) {
+        let page = self.timeline_pages.create(timeline);
+        let outcome = page.map(|page| self.descriptors.add(page));
+        self.events.push_back(Event::TimelinePageCreated {
+            operation,
+            timeline,
             outcome,
         });
     }

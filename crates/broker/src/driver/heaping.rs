@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
@@ -21,22 +22,23 @@ use crate::state::{HeapFailure, HeapRequest, OperationId};
 const MAX_RUNNING: usize = 2;
 
 /// The heaps of this machine, as they were found first.
-static MACHINE: OnceLock<Heaps> = OnceLock::new();
+static MACHINE: OnceLock<Arc<Heaps>> = OnceLock::new();
 
 /// The heaps of this machine.
-fn heaps() -> &'static Heaps {
-    MACHINE.get_or_init(|| {
+pub(crate) fn heaps_of_this_machine() -> Arc<Heaps> {
+    let heaps = MACHINE.get_or_init(|| {
         let found = Heaps::of_this_machine();
         for absent in &found.absent {
             tracing::debug!(%absent, "a heap does not work on this machine");
         }
-        found.heaps
-    })
+        Arc::new(found.heaps)
+    });
+    Arc::clone(heaps)
 }
 
-/// What the heaps of this machine offer, in the words of participants.
-pub(super) fn offers() -> Vec<HeapOffer> {
-    heaps().iter().map(offer).collect()
+/// What heaps offer, in the words of participants.
+pub(super) fn offers(heaps: &Heaps) -> Vec<HeapOffer> {
+    heaps.iter().map(offer).collect()
 }
 
 fn offer(heap: &dyn Heap) -> HeapOffer {
@@ -76,6 +78,7 @@ pub(super) struct Finished {
 /// The threads that allocate.
 #[derive(Debug)]
 pub(super) struct Heaping {
+    heaps: Arc<Heaps>,
     /// Readable when an allocation is over.
     bell: Arc<OwnedFd>,
     sender: Sender<Finished>,
@@ -85,9 +88,10 @@ pub(super) struct Heaping {
 }
 
 impl Heaping {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(super) fn new(heaps: Arc<Heaps>) -> Result<Self, Errno> {
         let (sender, receiver) = channel();
         Ok(Self {
+            heaps,
             bell: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
             sender,
             receiver,
@@ -116,9 +120,12 @@ impl Heaping {
 
     fn start(&self, job: Job) {
         let (bell, sender) = (Arc::clone(&self.bell), self.sender.clone());
+        let heaps = Arc::clone(&self.heaps);
         let (uid, operation) = (job.request.uid, job.operation);
         let work = move || {
-            let outcome = job.run();
+            // The user's other allocations wait for this one: it has to be over even if the heap breaks. Contract: B5.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&heaps)));
+            let outcome = outcome.unwrap_or_else(|_| Err(broken()));
             // If the broker is gone by now, nobody is interested.
             let _ = sender.send(Finished {
                 uid,
@@ -169,7 +176,7 @@ impl AsFd for Heaping {
 }
 
 impl Job {
-    fn run(&self) -> Result<Vec<HeapMemory>, HeapFailure> {
+    fn run(&self, heaps: &Heaps) -> Result<Vec<HeapMemory>, HeapFailure> {
         let asked = &self.request;
         let request = AllocationRequest {
             min_chunk_bytes: Some(asked.min_chunk_bytes),
@@ -179,7 +186,7 @@ impl Job {
             ..AllocationRequest::new(&asked.name, asked.size_bytes)
         };
         let order = [asked.heap.as_str()];
-        let allocated = heaps().allocate_set(&request, asked.count, &order);
+        let allocated = heaps.allocate_set(&request, asked.count, &order);
         let allocated = allocated.map_err(|refusal| HeapFailure {
             errno: wharf_core::Errno::new(refusal.errno().raw_os_error()),
             reason: match refusal.trail() {
@@ -191,9 +198,18 @@ impl Job {
     }
 }
 
+fn broken() -> HeapFailure {
+    HeapFailure {
+        errno: wharf_core::Errno::EIO,
+        reason: "the heap panicked".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
+
+    use wharf_linux::{HeapGuarantees, HeapRefusal, SystemHeap};
 
     use super::*;
 
@@ -221,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_allocation_ends_even_if_many_wait() {
-        let mut heaping = Heaping::new().unwrap();
+        let mut heaping = Heaping::new(heaps_of_this_machine()).unwrap();
         for number in 0..10 {
             heaping.begin(OperationId(number), request(1000, 2));
         }
@@ -239,7 +255,7 @@ mod tests {
 
     #[test]
     fn heap_that_is_not_there_refuses() {
-        let mut heaping = Heaping::new().unwrap();
+        let mut heaping = Heaping::new(heaps_of_this_machine()).unwrap();
         let request = HeapRequest {
             heap: "carved in stone".to_owned(),
             ..request(1000, 1)
@@ -249,9 +265,46 @@ mod tests {
         assert_eq!(over.outcome.unwrap_err().errno, wharf_core::Errno::EOPNOTSUPP);
     }
 
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Heap for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+
+        fn guarantees(&self) -> HeapGuarantees {
+            SystemHeap.guarantees()
+        }
+
+        fn allocate(&self, _: &AllocationRequest) -> Result<HeapMemory, HeapRefusal> {
+            panic!("this heap is broken")
+        }
+    }
+
+    #[test]
+    fn heap_that_breaks_ends_its_allocation_and_not_those_behind_it() {
+        let mut heaps = Heaps::new();
+        heaps.add(Arc::new(Broken)).unwrap();
+        heaps.add(Arc::new(SystemHeap)).unwrap();
+        let mut heaping = Heaping::new(Arc::new(heaps)).unwrap();
+        let broken = HeapRequest {
+            heap: "broken".to_owned(),
+            ..request(1000, 1)
+        };
+        for number in 0..4 {
+            heaping.begin(OperationId(number), broken.clone());
+        }
+        heaping.begin(OperationId(4), request(1000, 1));
+        let ended = collect(&mut heaping, 5);
+        let whole = ended.iter().filter(|over| over.outcome.is_ok());
+        assert_eq!((ended.len(), whole.count()), (5, 1));
+        assert!(heaping.running.is_empty());
+    }
+
     #[test]
     fn small_pages_are_offered_as_the_least_scarce() {
-        let offers = offers();
+        let offers = offers(&heaps_of_this_machine());
         let cheapest = offers.iter().min_by_key(|offer| offer.cost).unwrap();
         assert_eq!(
             (&*cheapest.name, cheapest.guarantees.chunk_bytes),

@@ -33,12 +33,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::process::{geteuid, getpid};
 use rustix::rand::{GetRandomFlags, getrandom};
+use wharf_linux::Heaps;
 use wharf_protocol::BrokerError;
 
 use crate::config::Config;
@@ -50,8 +52,9 @@ use connection::Connection;
 use descriptors::Descriptors;
 use disposal::Disposal;
 use heaping::Heaping;
+pub(crate) use heaping::heaps_of_this_machine;
 use sealing::Sealing;
-use status_pages::StatusPages;
+use status_pages::{StatusPages, TimelinePages};
 
 /// How many events one wait returns.
 const EVENTS_PER_WAIT: usize = 64;
@@ -117,6 +120,7 @@ pub(crate) struct Driver {
     machine: Machine,
     descriptors: Descriptors,
     status_pages: StatusPages,
+    timeline_pages: TimelinePages,
     sealing: Sealing,
     heaping: Heaping,
     alarms: Alarms,
@@ -138,11 +142,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(listener: UnixListener, config: Config) -> Result<Self, ServeError> {
+    pub(crate) fn new(listener: UnixListener, config: Config, heaps: Arc<Heaps>) -> Result<Self, ServeError> {
         let during = |action| move |errno| ServeError { action, errno };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(during("create the event loop"))?;
         let sealing = Sealing::new().map_err(during("create an event descriptor"))?;
-        let heaping = Heaping::new().map_err(during("create an event descriptor"))?;
+        let offers = heaping::offers(&heaps);
+        let heaping = Heaping::new(heaps).map_err(during("create an event descriptor"))?;
         let watch = during("watch a descriptor");
         epoll::add(&epoll, &listener, Key::Listener.into(), epoll::EventFlags::IN).map_err(watch)?;
         epoll::add(&epoll, &sealing, Key::Sealing.into(), epoll::EventFlags::IN).map_err(watch)?;
@@ -157,9 +162,10 @@ impl Driver {
         Ok(Self {
             epoll,
             entrance: Entrance::new(listener, &foreign),
-            machine: Machine::new(settings, Box::new(random_bits)).with_heaps(heaping::offers()),
+            machine: Machine::new(settings, Box::new(random_bits)).with_heaps(offers),
             descriptors: Descriptors::new(&released),
             status_pages: StatusPages::default(),
+            timeline_pages: TimelinePages::default(),
             sealing,
             heaping,
             alarms: Alarms::default(),

@@ -21,6 +21,7 @@ use wharf_stream::status::{SlotState, StreamState};
 use super::descriptors::{Descriptor, Descriptors};
 use super::disposal::{Disposal, ForeignFd, MAX_CLOSERS, MAX_WAITING};
 use super::effects::encode_shortened;
+use super::heaps_of_this_machine;
 use super::input::{close, inspect, look, take_out, take_out_elsewhere};
 use super::output::Output;
 use super::sealing::{Job, Sealing};
@@ -450,6 +451,7 @@ fn listing_that_is_too_long_is_shortened_and_says_so() {
             sessions: (1..=sessions).map(session).collect(),
             sets: Vec::new(),
             streams: Vec::new(),
+            timelines: Vec::new(),
             users: Vec::new(),
             truncated: false,
         })
@@ -470,7 +472,7 @@ fn listing_that_is_too_long_is_shortened_and_says_so() {
 fn entrance_that_was_shut_is_not_opened_again_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
-    let mut driver = Driver::new(listener, Config::default()).unwrap();
+    let mut driver = Driver::new(listener, Config::default(), heaps_of_this_machine()).unwrap();
     driver.shut_entrance();
     driver.try_again();
     assert!(driver.entrance.is_shut, "at once it would be shut again");

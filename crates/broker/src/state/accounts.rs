@@ -45,6 +45,11 @@ pub(super) const ENDED_STREAM: Amounts = Amounts {
 /// What a consumer page costs its consumer as long as the stream runs.
 pub(super) const CONSUMER_PAGE: Amounts = Amounts { fds: 1, ..NOTHING };
 
+/// What a timeline costs its owner: its page and its status page.
+pub(super) const TIMELINE: Amounts = Amounts { fds: 2, ..NOTHING };
+/// What the waiter page of an import of a timeline costs the importer.
+pub(super) const IMPORT: Amounts = Amounts { fds: 1, ..NOTHING };
+
 /// What a set of `count` buffers of `size_bytes` bytes each costs. A sum above 64 bits is above every quota too.
 pub(super) fn cost_of_buffers(size_bytes: u64, count: u32) -> Amounts {
     let count = u64::from(count);

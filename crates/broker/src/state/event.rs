@@ -2,8 +2,9 @@
 
 use wharf_core::Errno;
 use wharf_linux::SealFlags;
-use wharf_protocol::{BrokerError, Call, Incarnation, Reply, SetId, Slot, StreamId};
+use wharf_protocol::{BrokerError, Call, Incarnation, Reply, SetId, Slot, StreamId, TimelineId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
+use wharf_stream::timeline::End;
 
 /// A connection, numbered by the driver. A number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +154,15 @@ pub enum Event {
         /// A read-only descriptor of the page, or why there is none.
         outcome: Result<FdHandle, BrokerError>,
     },
+    /// [`Effect::CreateTimelinePage`] is done.
+    TimelinePageCreated {
+        /// The operation.
+        operation: OperationId,
+        /// The timeline it was created for.
+        timeline: TimelineId,
+        /// A read-only descriptor of the page, or why there is none.
+        outcome: Result<FdHandle, BrokerError>,
+    },
     /// The time asked for with [`Effect::SetAlarm`] has passed.
     Alarm {
         /// The operation.
@@ -281,6 +291,32 @@ pub enum Effect {
     DropStatusPage {
         /// The stream.
         stream: StreamId,
+    },
+    /// Create the status page of a timeline; report with [`Event::TimelinePageCreated`].
+    CreateTimelinePage {
+        /// The operation to report on.
+        operation: OperationId,
+        /// The timeline.
+        timeline: TimelineId,
+    },
+    /// Tell the owner of a timeline that imports came or went.
+    SetImports {
+        /// The timeline.
+        timeline: TimelineId,
+        /// The number of the newest import there was.
+        newest: u64,
+    },
+    /// Tell everybody that a timeline is over.
+    EndTimeline {
+        /// The timeline.
+        timeline: TimelineId,
+        /// How it ended.
+        end: End,
+    },
+    /// Unmap a timeline's status page. Others keep theirs.
+    DropTimelinePage {
+        /// The timeline.
+        timeline: TimelineId,
     },
     /// Close descriptors. Their handles mean nothing from now on.
     Drop {

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use wharf_protocol::{
     BrokerError, BrokerState, GetInfoReply, GetInterfaceDescriptionReply, GetStateReply, INTERFACE,
     MoveState, OldMemory, Reply, SERVICE_INTERFACE, SessionId, SessionState, SetId, SetState, Slot, StreamId,
-    StreamState, UserState,
+    StreamState, TimelineId, TimelineState, UserState,
 };
 
-use super::accounts::{CONNECTION, CONSUMER_PAGE, RUNNING_STREAM};
+use super::accounts::{CONNECTION, CONSUMER_PAGE, IMPORT, RUNNING_STREAM, TIMELINE};
 use super::generations::Participant;
 use super::peers::Session;
 use super::sets::BufferSet;
 use super::stream::{Member, Stream};
+use super::timelines::Timeline;
 use super::{Answered, Machine, PeerId, done};
 
 /// Who the service is, as `org.varlink.service.GetInfo` answers.
@@ -53,6 +54,10 @@ impl Machine {
             .filter(|(_, session)| visible(session.credentials.uid));
         let sets = self.sets.iter().filter(|(_, set)| visible(set.uid));
         let streams = self.streams.iter().filter(|(_, stream)| visible(stream.uid));
+        let timelines = self
+            .timelines
+            .iter()
+            .filter(|(_, timeline)| visible(timeline.uid));
         let users = self.accounts.users().filter(|(uid, _)| visible(*uid));
         let limit = self.accounts.quota();
         let broker = BrokerState {
@@ -68,6 +73,9 @@ impl Machine {
             sets: self.describe_sets(sets, visible),
             streams: streams
                 .map(|(id, stream)| self.describe_stream(*id, stream))
+                .collect(),
+            timelines: timelines
+                .map(|(id, timeline)| describe_timeline(*id, timeline))
                 .collect(),
             users: users.map(|(uid, used)| UserState { uid, used, limit }).collect(),
             truncated: false,
@@ -110,6 +118,8 @@ impl Machine {
         let running = produced.filter(|stream| stream.is_running()).count() as u64;
         let pages = joined.filter(|member| member.page.is_some()).count() as u64;
         let buffers: u64 = owned.clone().map(|set| set.cost().fds).sum();
+        let timelines = session.timelines.len() as u64 * TIMELINE.fds;
+        let imports = session.waits_for.len() as u64 * IMPORT.fds;
         let mut streams_joined: Vec<_> = session.joined.iter().map(|(stream, _)| *stream).collect();
         streams_joined.dedup();
         SessionState {
@@ -122,7 +132,12 @@ impl Machine {
             streams_produced: session.produced.iter().copied().collect(),
             streams_joined,
             bytes: owned.map(|set| set.cost().bytes).sum(),
-            fds: CONNECTION.fds + buffers + running * RUNNING_STREAM.fds + pages * CONSUMER_PAGE.fds,
+            fds: CONNECTION.fds
+                + buffers
+                + running * RUNNING_STREAM.fds
+                + pages * CONSUMER_PAGE.fds
+                + timelines
+                + imports,
         }
     }
 
@@ -176,5 +191,15 @@ fn describe_set(id: SetId, set: &BufferSet) -> SetState {
         old: Vec::new(),
         stream: set.stream,
         negotiation: None,
+    }
+}
+
+fn describe_timeline(id: TimelineId, timeline: &Timeline) -> TimelineState {
+    TimelineState {
+        timeline: id,
+        name: timeline.name.clone(),
+        owner: timeline.owner,
+        uid: timeline.uid,
+        importers: timeline.imports.values().map(|import| import.session).collect(),
     }
 }

@@ -15,6 +15,7 @@
 //! | `negotiating` | sets whose memory is decided by what everybody needs (Contract: N) |
 //! | `stream` | one stream: its slots, members and the ledger of promised buffers (Contract: S1) |
 //! | `producing`, `consuming` | the calls of producers and consumers, and the end of streams and members (Contract: S4) |
+//! | `timelines` | rows of points that one process signals and others wait for (Contract: F) |
 //! | `tokens` | permissions to share (Contract: P2) |
 //! | `operations` | what the driver is busy with |
 //! | `pages` | which received descriptors are fit to be shared pages (Contract: S3) |
@@ -33,6 +34,7 @@ mod peers;
 mod producing;
 mod sets;
 mod stream;
+mod timelines;
 mod tokens;
 
 #[cfg(test)]
@@ -41,7 +43,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use wharf_core::negotiation::HeapOffer;
-use wharf_protocol::{Amounts, BrokerError, Call, Fault, Reply, SessionId, SetId, StreamId};
+use wharf_protocol::{Amounts, BrokerError, Call, Fault, Reply, SessionId, SetId, StreamId, TimelineId};
 
 use accounts::Accounts;
 pub use accounts::DEFAULT_QUOTA;
@@ -54,6 +56,7 @@ use operations::Operation;
 use peers::{Peer, Session};
 use sets::BufferSet;
 use stream::Stream;
+use timelines::Timeline;
 use tokens::Tokens;
 
 /// What the state machine is told about the world at its start.
@@ -75,7 +78,7 @@ pub type Randomness = Box<dyn FnMut() -> Result<[u8; 16], BrokerError> + Send>;
 /// The state machine.
 ///
 /// # Invariants
-/// * Each user's account is the sum of what its connections, sessions, sets and streams cost.
+/// * Each user's account is the sum of what its connections, sessions, sets, streams and timelines cost.
 /// * A session that ended is referred to by nothing.
 /// * No two members of a stream share a slot, and no incarnation is given twice.
 pub struct Machine {
@@ -86,6 +89,7 @@ pub struct Machine {
     sessions: BTreeMap<SessionId, Session>,
     sets: BTreeMap<SetId, BufferSet>,
     streams: BTreeMap<StreamId, Stream>,
+    timelines: BTreeMap<TimelineId, Timeline>,
     tokens: Tokens,
     operations: BTreeMap<OperationId, Operation>,
     /// The moves in progress, by the number under which the driver knows them.
@@ -101,6 +105,7 @@ struct Counters {
     session: u64,
     set: u64,
     stream: u64,
+    timeline: u64,
     incarnation: u64,
     operation: u64,
 }
@@ -146,6 +151,7 @@ impl Machine {
             sessions: BTreeMap::new(),
             sets: BTreeMap::new(),
             streams: BTreeMap::new(),
+            timelines: BTreeMap::new(),
             tokens: Tokens::default(),
             operations: BTreeMap::new(),
             moves: BTreeMap::new(),
@@ -187,6 +193,13 @@ impl Machine {
                 outcome,
             } => {
                 self.status_page_created(operation, stream, outcome);
+            }
+            Event::TimelinePageCreated {
+                operation,
+                timeline,
+                outcome,
+            } => {
+                self.timeline_page_created(operation, timeline, outcome);
             }
             Event::Alarm { operation } if self.negotiation_alarm(operation) => {}
             Event::Alarm { operation } => self.alarm(operation),
@@ -268,6 +281,11 @@ impl Machine {
             Call::LeaveSeat(call) => self.leave_seat(peer, call),
             Call::ExplainSet(call) => self.explain_set(peer, call),
             Call::CheckSet(call) => self.check_set(peer, call),
+            Call::CreateTimeline(call) => self.create_timeline(request, call),
+            Call::ImportTimeline(call) => self.import_timeline(request, call),
+            Call::TakeImporters(call) => self.take_importers(peer, call),
+            Call::ReleaseTimeline(call) => self.release_timeline(peer, call),
+            Call::DropTimeline(call) => self.drop_timeline(peer, call),
             Call::GetState(_) => self.get_state(peer),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),

@@ -22,6 +22,8 @@ pub(super) enum Work {
     Sealing,
     /// Creating the status page of a new stream.
     StatusPage,
+    /// Creating the status page of a new timeline.
+    TimelinePage,
     /// Allocating the buffers a set is moved to.
     Moving,
     /// What a negotiated set waits for, after which the call is served again.
@@ -88,7 +90,7 @@ impl Machine {
         }
     }
 
-    fn uid_of(&self, peer: PeerId) -> Option<u32> {
+    pub(super) fn uid_of(&self, peer: PeerId) -> Option<u32> {
         self.peers.get(&peer).map(|peer| peer.credentials.uid)
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use wharf_protocol::{
     BrokerError, EndReason, Register, RegisterReply, Reply, Resource, SessionId, SetId, Slot, StreamId,
+    TimelineId,
 };
+use wharf_stream::timeline::End;
 
 use super::accounts::{CONNECTION, SESSION};
 use super::{Answered, Credentials, Effect, Machine, OperationId, PeerId, done, next};
@@ -32,6 +34,10 @@ pub(super) struct Session {
     pub(super) imported: BTreeSet<SetId>,
     pub(super) produced: BTreeSet<StreamId>,
     pub(super) joined: BTreeSet<(StreamId, Slot)>,
+    /// Those it owns.
+    pub(super) timelines: BTreeSet<TimelineId>,
+    /// Its imports of timelines.
+    pub(super) waits_for: BTreeSet<(TimelineId, u64)>,
 }
 
 /// Who makes a call.
@@ -102,6 +108,8 @@ impl Machine {
             imported: BTreeSet::new(),
             produced: BTreeSet::new(),
             joined: BTreeSet::new(),
+            timelines: BTreeSet::new(),
+            waits_for: BTreeSet::new(),
         };
         self.sessions.insert(id, session);
         done(Reply::Register(RegisterReply {
@@ -149,14 +157,21 @@ impl Machine {
             return;
         };
         let uid = session.credentials.uid;
-        // The order matters to survivors: those who wait for frames of a dead producer hear of it first.
+        // The order matters to survivors: those who wait for points or frames of the dead hear of it first.
+        let (timelines, waits_for) = (session.timelines.clone(), session.waits_for.clone());
         let (produced, joined) = (session.produced.clone(), session.joined.clone());
+        for timeline in timelines {
+            self.remove_timeline(timeline, End::OwnerDied);
+        }
         for stream in produced {
             self.finish_stream(stream, EndReason::ProducerDied);
             self.remove_stream(stream);
         }
         for (stream, slot) in joined {
             self.remove_member(stream, slot);
+        }
+        for (timeline, import) in waits_for {
+            self.remove_import(timeline, import);
         }
         // What it has in negotiated sets goes with its seats, or is left to the others.
         self.leave_seats(id);

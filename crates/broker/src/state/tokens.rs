@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use wharf_protocol::{
     BrokerError, EndReason, IssueToken, IssueTokenReply, ObjectKind, Reply, Resource, SetId, StreamId,
-    Target, Token,
+    Target, TimelineId, Token,
 };
 
 use super::{Answered, Machine, Request, done};
@@ -24,6 +24,7 @@ const MAX_REMEMBERED: usize = 1024;
 pub(super) enum Object {
     Set(SetId),
     Stream(StreamId),
+    Timeline(TimelineId),
 }
 
 impl From<Object> for Target {
@@ -36,6 +37,10 @@ impl From<Object> for Target {
             Object::Stream(stream) => Self {
                 kind: ObjectKind::Stream,
                 id: Some(stream.0),
+            },
+            Object::Timeline(timeline) => Self {
+                kind: ObjectKind::Timeline,
+                id: Some(timeline.0),
             },
         }
     }
@@ -130,9 +135,23 @@ impl Tokens {
     pub(super) fn set(&self, token: &Token) -> Result<SetId, BrokerError> {
         match self.find(token)? {
             Object::Set(set) => Ok(set),
-            other @ Object::Stream(_) => Err(BrokerError::TokenForOther {
+            other => Err(BrokerError::TokenForOther {
                 expected: Target {
                     kind: ObjectKind::Set,
+                    id: None,
+                },
+                actual: other.into(),
+            }),
+        }
+    }
+
+    /// The timeline `token` is for.
+    pub(super) fn timeline(&self, token: &Token) -> Result<TimelineId, BrokerError> {
+        match self.find(token)? {
+            Object::Timeline(timeline) => Ok(timeline),
+            other => Err(BrokerError::TokenForOther {
+                expected: Target {
+                    kind: ObjectKind::Timeline,
                     id: None,
                 },
                 actual: other.into(),
@@ -176,7 +195,16 @@ impl Tokens {
 
     /// The set is gone: its tokens are unknown from now on.
     pub(super) fn remove_set(&mut self, set: SetId) {
-        for token in self.revoke(Object::Set(set)) {
+        self.forget(Object::Set(set));
+    }
+
+    /// The timeline is over: its tokens are unknown from now on.
+    pub(super) fn remove_timeline(&mut self, timeline: TimelineId) {
+        self.forget(Object::Timeline(timeline));
+    }
+
+    fn forget(&mut self, object: Object) {
+        for token in self.revoke(object) {
             self.entries.remove(&token);
         }
     }
@@ -232,6 +260,12 @@ impl Machine {
                 self.running_stream_of(caller, stream)?;
                 self.tokens.check(caller.uid, Object::Stream(stream))?;
                 Object::Stream(stream)
+            }
+            ObjectKind::Timeline => {
+                let timeline = TimelineId(call.id);
+                self.owned_timeline(caller, timeline)?;
+                self.tokens.check(caller.uid, Object::Timeline(timeline))?;
+                Object::Timeline(timeline)
             }
         };
         let bits = u128::from_be_bytes((self.randomness)()?);

@@ -257,8 +257,19 @@ impl FromIterator<Size> for Sizes {
     /// Collects sizes, without those that have room in another.
     fn from_iter<I: IntoIterator<Item = Size>>(sizes: I) -> Self {
         let all: BTreeSet<Size> = sizes.into_iter().collect();
-        let has_room = |size: &Size| all.iter().any(|other| other != size && other.has_room_for(*size));
-        Self(all.iter().filter(|size| !has_room(size)).copied().collect())
+        // From the widest on, and of equally wide ones from the highest: what is no higher than all before has room in one of them.
+        let mut highest = None;
+        let mut alone: Vec<Size> = all
+            .into_iter()
+            .rev()
+            .filter(|size| {
+                let is_higher = highest.is_none_or(|height| size.height > height);
+                highest = highest.max(Some(size.height));
+                is_higher
+            })
+            .collect();
+        alone.reverse();
+        Self(alone)
     }
 }
 
@@ -338,6 +349,17 @@ impl Value {
             | ValueType::Rules
             | ValueType::Text => return None,
         })
+    }
+
+    /// Of how many values it consists.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Windows(windows) => windows.as_slice().len(),
+            Self::Names(names) => names.len(),
+            Self::Sizes(sizes) => sizes.as_slice().len(),
+            Self::Rules(rules) => rules.0.len(),
+            _ => 1,
+        }
     }
 
     /// The same value with another number; `None` if it has none.

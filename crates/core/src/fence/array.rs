@@ -143,7 +143,7 @@ impl ArrayBody {
         for fence in &self.fences {
             let watched = array.downgrade();
             let callback = move |fence: &Fence| {
-                if let Some(array) = Fence::upgrade(&watched)
+                if let Some(array) = watched.upgrade()
                     && let Body::Array(body) = &array.inner().body
                 {
                     body.count_down(&array, fence.status());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 // Not the facade's: models may not share it, and nothing is ordered by it.
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::inner::Inner;
-use super::{Fence, FenceOps, UniqueFence};
+use super::inner::{Inner, Signaler};
+use super::{Fence, FenceOps, UniqueFence, WeakFence};
 
 /// The number of a [`FenceContext`], unique in the process.
 ///
@@ -130,12 +130,55 @@ impl FenceContext {
     ///
     /// DIFFERENCE: numbers have 64 bits and are compared as they are; the kernel's older ones have 32 bits and wrap.
     pub fn fence(&self, seqno: u64) -> UniqueFence {
-        UniqueFence::new(Fence::new(Inner::plain(seqno, self.timeline.clone(), None)))
+        let timeline = self.timeline.clone();
+        UniqueFence::new(Fence::new(Inner::plain(seqno, timeline, Signaler::Owner, None)))
     }
 
     /// Makes an unsignaled fence with a driver's ops.
     pub fn fence_with(&self, seqno: u64, ops: Box<dyn FenceOps>) -> UniqueFence {
-        let ops = Some(Arc::from(ops));
-        UniqueFence::new(Fence::new(Inner::plain(seqno, self.timeline.clone(), ops)))
+        let (timeline, ops) = (self.timeline.clone(), Some(Arc::from(ops)));
+        UniqueFence::new(Fence::new(Inner::plain(
+            seqno,
+            timeline,
+            Signaler::OwnerAndOps,
+            ops,
+        )))
+    }
+
+    /// Makes an unsignaled fence that nobody owns: it is signaled when its ops say so, by whoever looks then. It is freed with its last
+    /// handle, unless it has callbacks.
+    ///
+    /// Its ops are for work that is not this process's. When signaling is enabled they see to it that somebody looks when the work is
+    /// over, who needs the fence for that: `ops` is given it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use wharf_core::{Fence, FenceContext, FenceOps, Signaling, WeakFence};
+    ///
+    /// struct Elsewhere(Arc<AtomicBool>);
+    /// impl FenceOps for Elsewhere {
+    ///     fn enable_signaling(&self) -> Signaling {
+    ///         Signaling::Enabled
+    ///     }
+    ///     fn is_signaled(&self) -> bool {
+    ///         self.0.load(Ordering::Acquire)
+    ///     }
+    /// }
+    ///
+    /// let over = Arc::new(AtomicBool::new(false));
+    /// let context = FenceContext::new("elsewhere", "jobs");
+    /// let fence = context.fence_by(1, |_: &WeakFence| Box::new(Elsewhere(over.clone())));
+    /// assert!(!fence.is_signaled());
+    /// over.store(true, Ordering::Release);
+    /// assert!(fence.is_signaled());
+    /// ```
+    pub fn fence_by(&self, seqno: u64, ops: impl FnOnce(&WeakFence) -> Box<dyn FenceOps>) -> Fence {
+        let timeline = self.timeline.clone();
+        Fence::new_cyclic(|fence| {
+            let ops = Some(Arc::from(ops(fence)));
+            Inner::plain(seqno, timeline, Signaler::Ops, ops)
+        })
     }
 }

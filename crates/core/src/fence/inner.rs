@@ -28,7 +28,7 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Attendants {
     pub(super) callbacks: Callbacks,
-    /// The fence itself, if it is a container with callbacks: they run though its other handles are gone. Its fences do not keep it.
+    /// The fence itself, if it has callbacks and no owner, who would keep it: they run though its other handles are gone.
     pub(super) kept: Option<Fence>,
     /// Gone once the fence is signaled.
     ops: Option<Arc<dyn FenceOps>>,
@@ -39,7 +39,7 @@ pub(super) struct Attendants {
 /// What decides when a fence is signaled.
 pub(super) enum Body {
     /// The owner, or the ops that it gave the fence.
-    Plain { timeline: Timeline, has_ops: bool },
+    Plain { timeline: Timeline, signaler: Signaler },
     /// Nothing: it always was.
     Stub,
     /// Its members.
@@ -48,12 +48,27 @@ pub(super) enum Body {
     Chain(ChainBody),
 }
 
+/// Who signals a fence that consists of no others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signaler {
+    /// Its owner.
+    Owner,
+    /// Its owner, or whoever finds that its ops say so.
+    OwnerAndOps,
+    /// Whoever finds that its ops say so.
+    Ops,
+}
+
 impl Inner {
-    pub(super) fn plain(seqno: u64, timeline: Timeline, ops: Option<Arc<dyn FenceOps>>) -> Self {
-        let has_ops = ops.is_some();
+    pub(super) fn plain(
+        seqno: u64,
+        timeline: Timeline,
+        signaler: Signaler,
+        ops: Option<Arc<dyn FenceOps>>,
+    ) -> Self {
         Self {
             // With ops the signaler has to look under the lock, to drop them.
-            state: if has_ops {
+            state: if ops.is_some() {
                 StateWord::attended()
             } else {
                 StateWord::unsignaled()
@@ -65,7 +80,7 @@ impl Inner {
                 ops,
                 ..Attendants::default()
             }),
-            body: Body::Plain { timeline, has_ops },
+            body: Body::Plain { timeline, signaler },
         }
     }
 
@@ -93,9 +108,19 @@ impl Inner {
         }
     }
 
+    /// Whether somebody keeps it who is to signal it.
+    pub(super) fn has_owner(&self) -> bool {
+        matches!(&self.body, Body::Plain { signaler, .. } if *signaler != Signaler::Ops)
+    }
+
     fn ops(&self) -> Option<Arc<dyn FenceOps>> {
         lock(&self.attendants).ops.clone()
     }
+}
+
+/// With which error the work of ops that say that it is over went wrong.
+fn error_of(ops: &dyn FenceOps) -> Option<Errno> {
+    ops.error().filter(|errno| errno.is_error())
 }
 
 impl Fence {
@@ -144,8 +169,12 @@ impl Fence {
     /// Looks whether the fence ought to be signaled, and signals it then.
     pub(super) fn poll(&self) {
         match &self.inner().body {
-            Body::Plain { has_ops: true, .. } => self.poll_ops(),
-            Body::Plain { has_ops: false, .. } | Body::Stub => {}
+            Body::Plain {
+                signaler: Signaler::Owner,
+                ..
+            }
+            | Body::Stub => {}
+            Body::Plain { .. } => self.poll_ops(),
             Body::Array(array) => array.poll(self),
             Body::Chain(chain) => chain.poll(self),
         }
@@ -154,11 +183,11 @@ impl Fence {
     fn poll_ops(&self) {
         let Some(ops) = self.inner().ops() else { return };
         // The ops move in: theirs may be the last reference, and dropping them is foreign code too.
-        match contain(move || ops.is_signaled()) {
-            Ok(true) => {
-                self.settle(None);
+        match contain(move || ops.is_signaled().then(|| error_of(&*ops))) {
+            Ok(Some(error)) => {
+                self.settle(error);
             }
-            Ok(false) => {}
+            Ok(None) => {}
             Err(message) => self.report_panic("is_signaled of its ops", &message),
         }
     }
@@ -166,7 +195,14 @@ impl Fence {
     /// Makes sure that somebody will signal the fence without being polled.
     pub(super) fn enable_signaling(&self) {
         let inner = self.inner();
-        if matches!(inner.body, Body::Plain { has_ops: false, .. } | Body::Stub) || !inner.state.enable() {
+        let is_owners = matches!(
+            inner.body,
+            Body::Plain {
+                signaler: Signaler::Owner,
+                ..
+            } | Body::Stub
+        );
+        if is_owners || !inner.state.enable() {
             return;
         }
         match &inner.body {
@@ -179,11 +215,15 @@ impl Fence {
 
     fn enable_ops(&self) {
         let Some(ops) = self.inner().ops() else { return };
-        match contain(move || ops.enable_signaling()) {
-            Ok(Signaling::AlreadySignaled) => {
-                self.settle(None);
+        let enable = move || match ops.enable_signaling() {
+            Signaling::AlreadySignaled => Some(error_of(&*ops)),
+            Signaling::Enabled => None,
+        };
+        match contain(enable) {
+            Ok(Some(error)) => {
+                self.settle(error);
             }
-            Ok(Signaling::Enabled) => {}
+            Ok(None) => {}
             // Not signaled for that: the work may still be going on, and the owner still has to signal.
             Err(message) => self.report_panic("enable_signaling of its ops", &message),
         }

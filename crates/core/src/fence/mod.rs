@@ -35,6 +35,8 @@
 //! work.signal();
 //! work.signal();
 //! ```
+//! A fence of work that is not this process's has no owner, see [`FenceContext::fence_by`].
+//!
 //! Besides, a fence with ops is signaled by whoever finds, in [`Fence::is_signaled`] or when signaling is enabled, that the ops say so.
 //! Signaling is enabled by the first callback or wait; until then a driver need not switch its interrupt on.
 //!
@@ -94,7 +96,7 @@ pub use context::{ContextId, FenceContext};
 pub use error::{ContainerError, SeqnoError, SignalError, WaitAnyError};
 pub use merge::{dedup, merge};
 pub use ops::{FenceOps, Signaling};
-pub use shared::Fence;
+pub use shared::{Fence, WeakFence};
 pub use state::FenceStatus;
 pub use unique::UniqueFence;
 pub use unwrap::{FenceUnwrap, unwrap};

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::Errno;
+
 /// The answer of [`FenceOps::enable_signaling`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signaling {
@@ -61,6 +63,14 @@ pub trait FenceOps: Send + Sync {
     /// Looks whether the work is over, for example at a word that the device writes; if so, the fence is signaled.
     fn is_signaled(&self) -> bool {
         false
+    }
+
+    /// Says with which error the work went wrong. Asked once, when [`FenceOps::is_signaled`] or [`FenceOps::enable_signaling`] has said
+    /// that it is over. A number that is not from 1 to 4095 counts as no error.
+    ///
+    /// DIFFERENCE: a driver of the kernel calls `dma_fence_set_error` before its ops say that the work is over; ops have no fence here.
+    fn error(&self) -> Option<Errno> {
+        None
     }
 
     /// Hears until when somebody would like the fence to be signaled; a hint, never a time-out.

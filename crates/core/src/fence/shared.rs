@@ -21,9 +21,16 @@ pub struct Fence {
 
 impl Fence {
     pub(super) fn new(inner: Inner) -> Self {
-        let fence = Self {
-            inner: Arc::new(inner),
-        };
+        Self::begin(Arc::new(inner))
+    }
+
+    /// Makes a fence of which parts refer to itself.
+    pub(super) fn new_cyclic(inner: impl FnOnce(&WeakFence) -> Inner) -> Self {
+        Self::begin(Arc::new_cyclic(|weak| inner(&WeakFence(weak.clone()))))
+    }
+
+    fn begin(inner: Arc<Inner>) -> Self {
+        let fence = Self { inner };
         tracing::trace!(target: "wharf_core::fence", %fence, "init");
         fence
     }
@@ -33,12 +40,8 @@ impl Fence {
     }
 
     /// Refers to the fence without keeping it.
-    pub(super) fn downgrade(&self) -> Weak<Inner> {
-        Arc::downgrade(&self.inner)
-    }
-
-    pub(super) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
-        weak.upgrade().map(|inner| Self { inner })
+    pub fn downgrade(&self) -> WeakFence {
+        WeakFence(Arc::downgrade(&self.inner))
     }
 
     /// Takes the fence apart if this was its last handle.
@@ -193,7 +196,7 @@ impl Fence {
             return CallbackOutcome::AlreadySignaled(*callback);
         }
         let id = attendants.callbacks.push(callback);
-        if self.is_container() {
+        if !self.inner.has_owner() {
             attendants.kept.get_or_insert_with(|| self.clone());
         }
         CallbackOutcome::Added(CallbackHandle::new(self.clone(), id))
@@ -221,6 +224,28 @@ impl Fence {
             Body::Array(array) => array.set_deadline(deadline),
             Body::Chain(_) => super::chain::set_deadline(self, deadline),
         }
+    }
+}
+
+/// Refers to a [`Fence`] without keeping it.
+#[derive(Clone)]
+pub struct WeakFence(Weak<Inner>);
+
+impl WeakFence {
+    /// Whether nobody keeps the fence any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Returns the fence, if somebody keeps it.
+    pub fn upgrade(&self) -> Option<Fence> {
+        self.0.upgrade().map(|inner| Fence { inner })
+    }
+}
+
+impl fmt::Debug for WeakFence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakFence").field(&self.upgrade()).finish()
     }
 }
 

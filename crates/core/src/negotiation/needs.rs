@@ -3,8 +3,13 @@
 use std::ops::Range;
 
 use super::{FieldPath, HeapOffer, Participant, Policy};
-use crate::constraints::{Constraints, Extension, Field, FormatKey, ImageConstraints, Record, Value};
+use crate::constraints::{
+    Constraints, Extension, Field, FormatKey, ImageConstraints, MAX_ENTRIES, Record, Value,
+};
 use crate::dma::Translation;
+
+/// How many values are merged in the time of one merge.
+const VALUES_PER_MERGE: usize = 256;
 
 /// Who states something: indices into the participants sorted by number, their functions and the alternatives of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +56,35 @@ pub(crate) struct Needs {
     speakers: Vec<(Speaker, Range<usize>)>,
 }
 
+impl Need {
+    /// What it takes to merge it, in single values. What is said of formats that are not said whole is merged into each of them.
+    pub(crate) fn weight(&self) -> usize {
+        let values = match &self.what {
+            Stated::Formats(list) => {
+                let parts = list.iter().filter(|key| !key.is_concrete()).count();
+                return list.len() + parts.saturating_mul(MAX_ENTRIES);
+            }
+            Stated::Value(value) => value.weight(),
+            Stated::Extension(extension) => extension.value.weight(),
+        };
+        let in_part = self.path.format.as_ref().is_some_and(|key| !key.is_concrete());
+        values.saturating_mul(if in_part { MAX_ENTRIES } else { 1 })
+    }
+}
+
+/// What it takes to merge needs besides the first few, in merges.
+pub(crate) fn work<'n>(needs: impl IntoIterator<Item = &'n Need>) -> u64 {
+    let values = needs.into_iter().map(Need::weight);
+    let values = values.fold(0, usize::saturating_add);
+    u64::try_from(values / VALUES_PER_MERGE).unwrap_or(u64::MAX)
+}
+
 impl Needs {
+    /// Returns all needs of all alternatives.
+    pub(crate) fn all(&self) -> &[Need] {
+        &self.all
+    }
+
     /// Returns the needs of one alternative.
     pub(crate) fn of(&self, who: Speaker) -> &[Need] {
         match self.speakers.binary_search_by_key(&who, |(speaker, _)| *speaker) {

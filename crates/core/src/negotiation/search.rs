@@ -11,10 +11,13 @@ use std::cmp::Reverse;
 
 use super::Presence;
 use super::evaluate::{Asked, Budget, Failure, FailureKind, Merged, points};
-use super::needs::{Needs, Speaker, Surroundings};
+use super::needs::{Needs, Speaker, Surroundings, work};
 
 /// How many combinations that failed are kept for the report.
 const KEPT: usize = 256;
+
+/// How many needs those have together at most: of large sets, fewer combinations are kept.
+const KEPT_NEEDS: usize = 1 << 16;
 
 /// The best combination.
 #[derive(Debug)]
@@ -43,6 +46,10 @@ pub(super) fn search(
         budget,
         failed: Vec::new(),
     };
+    // What is merged anyhow is no search, but takes its time if it is much.
+    if let Err(failure) = search.budget.spend(work(needs.all())) {
+        return Err(vec![(Vec::new(), failure)]);
+    }
     match search.best() {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err(search.failed),
@@ -138,7 +145,10 @@ impl Search<'_, '_> {
         }
         let (mut kept, mut dropped) = (base, Vec::new());
         for &index in optional {
-            self.budget.spend(1)?;
+            let functions = self.surroundings.participants[index].functions.len();
+            let options = (0..functions).flat_map(|function| self.options(index, function));
+            let needs = options.flat_map(|option| self.needs.of(option));
+            self.budget.spend(1 + work(needs))?;
             let mut more = kept.clone();
             if self.add(&mut more, index).is_ok() && self.is_possible(&more)? {
                 kept = more;
@@ -275,7 +285,7 @@ impl Search<'_, '_> {
         option: Speaker,
         least: u64,
     ) -> Result<Option<(Merged, Worth)>, Failure> {
-        self.budget.spend(1)?;
+        self.budget.spend(1 + work(self.needs.of(option)))?;
         tree.chosen.push(option);
         let worth = match merged.add(self.needs.of(option).iter(), self.surroundings) {
             Ok(()) => self.worth(tree, &merged, least),
@@ -327,7 +337,8 @@ impl Search<'_, '_> {
     }
 
     fn note(&mut self, tree: &Tree<'_>, failure: Failure) {
-        if self.failed.len() < KEPT {
+        let most = (KEPT_NEEDS / self.needs.all().len().max(1)).clamp(1, KEPT);
+        if self.failed.len() < most {
             let mut all = tree.base.forced.clone();
             all.extend(&tree.chosen);
             all.sort_unstable();

@@ -118,13 +118,14 @@ pub(crate) fn no_memory(mut trail: Vec<HeapAnswer>, others: Option<ReportKind>) 
     ReportKind::NoMemory { trail }
 }
 
-/// Merges without a choice are not search: they do not count.
+/// Merges without a choice are not search: they do not count, as long as they are not most of the work.
 fn budget(surroundings: &Surroundings<'_>) -> Budget {
     let participants = surroundings.participants.iter();
     let functions: u64 = participants
         .map(|participant| participant.functions.len() as u64)
         .sum();
-    Budget::new(surroundings.policy.max_merges.saturating_add(functions))
+    let most = surroundings.policy.max_merges;
+    Budget::new(most.saturating_add(functions.min(most / 2)))
 }
 
 /// What makes no sense by itself; of several, whoever has the lowest number.

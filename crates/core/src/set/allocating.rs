@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::machine::{Generation, Phase, required};
 use super::node::Standing;
 use super::{AllocationFailure, News, SetError, SetFailure, SetMachine, TokenId};
-use crate::negotiation::{Participant, Plan, Report};
+use crate::negotiation::{Participant, Plan, Presence, Report};
 
 impl SetMachine {
     /// Answers [`Order::Allocate`](super::Order::Allocate). After a failure the next heap that suits is asked, then those of the next plan; an
@@ -61,7 +61,7 @@ impl SetMachine {
             return;
         };
         let outcome = match cause {
-            Some(report) => Err(report),
+            Some(report) => self.order_without_optional(&mut attempt, report),
             None => self.next_order(&mut attempt),
         };
         match outcome {
@@ -84,6 +84,33 @@ impl SetMachine {
             }
             None => Err(attempt.clone().no_memory(None)),
         }
+    }
+
+    /// Orders what those need who have to be there, when the account has not enough for all: whose needs never make the set fail does not
+    /// do so by wanting much.
+    ///
+    /// # Errors
+    /// `report`, if nobody can be left out, or the set has memory and nobody has to be; that of what is needed then otherwise.
+    fn order_without_optional(
+        &mut self,
+        attempt: &mut Attempt,
+        report: Box<Report>,
+    ) -> Result<(), Box<Report>> {
+        let is_optional = |participant: &Participant| participant.presence != Presence::Required;
+        let everybody = self.in_force();
+        let is_first = matches!(self.phase, Phase::Allocating(_));
+        if !is_first || !everybody.iter().any(is_optional) || everybody.iter().all(is_optional) {
+            return Err(report);
+        }
+        for participant in everybody.into_iter().filter(is_optional) {
+            self.do_without(TokenId::from(participant.id));
+        }
+        self.prune();
+        let plan = self
+            .solver
+            .solve(&self.problem(&self.in_force(), &self.config.heaps))?;
+        *attempt = Attempt::new(attempt.generation, plan);
+        self.next_order(attempt)
     }
 
     /// Works out what suits everybody without the heaps that have nothing.
@@ -161,13 +188,20 @@ impl SetMachine {
         let Some(current) = &self.current else { return };
         let dropped: Vec<TokenId> = current.plan.dropped.iter().map(|id| TokenId::from(*id)).collect();
         for token in dropped {
-            let Some(node) = self.nodes.get_mut(&token) else {
-                continue;
-            };
-            if let Some(participant) = node.declared().cloned() {
-                node.standing = Standing::LeftOut(participant);
-                self.tell(token, News::LeftOut);
-            }
+            self.do_without(token);
+        }
+    }
+
+    /// Leaves out whoever has declared, and forgets the needs of whoever has left.
+    fn do_without(&mut self, token: TokenId) {
+        let Some(node) = self.nodes.get_mut(&token) else {
+            return;
+        };
+        if let Some(participant) = node.declared().cloned() {
+            node.standing = Standing::LeftOut(participant);
+            self.tell(token, News::LeftOut);
+        } else if node.in_force().is_some() {
+            node.standing = Standing::Released(None);
         }
     }
 

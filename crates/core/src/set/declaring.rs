@@ -2,9 +2,7 @@
 
 use super::machine::{Moving, Phase, required};
 use super::node::Standing;
-use super::{
-    FailureDomain, FirstMap, Joining, Late, LatePolicy, News, Rights, SetError, SetMachine, TokenId,
-};
+use super::{FirstMap, Joining, Late, LatePolicy, News, Rights, SetError, SetMachine, TokenId};
 use crate::AccessMode;
 use crate::negotiation::{Blocker, Ledger, Participant, Presence};
 
@@ -57,6 +55,16 @@ impl SetMachine {
             return Ok(Declared::Collected);
         }
         self.come_late(token, participant, holders)
+    }
+
+    /// Says whether a token could be turned into a participant now, as far as that can be told without asking what suits everybody. Nothing
+    /// changes.
+    ///
+    /// # Errors
+    /// As [`SetMachine::declare`], but for [`SetError::Refused`].
+    pub fn check_declaration(&self, token: TokenId, participant: &Participant) -> Result<(), SetError> {
+        self.check_settled()?;
+        self.checked(token, participant.clone()).map(drop)
     }
 
     /// Takes a declaration back, so that the token can be used again: before the set is sealed, or for a participant that was left out.
@@ -127,7 +135,7 @@ impl SetMachine {
                 lacks: Rights::WRITE,
             });
         }
-        if node.spec.domain == FailureDomain::Attached && participant.presence == Presence::Required {
+        if self.is_contained(token) && participant.presence == Presence::Required {
             participant.presence = Presence::Optional { priority: 0 };
         }
         Ok(participant)

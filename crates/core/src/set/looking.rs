@@ -25,6 +25,13 @@ impl SetMachine {
         }
     }
 
+    /// Says whether the first memory has to suit what the holder of a token declared: even after it has left in good order, and as long as
+    /// buffers are reserved for it.
+    pub fn is_in_force(&self, token: TokenId) -> bool {
+        let node = self.nodes.get(&token);
+        node.is_some_and(|node| node.in_force().is_some())
+    }
+
     /// Returns for whom the memory is being moved.
     pub fn newcomer(&self) -> Option<TokenId> {
         match &self.phase {

@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempt, report};
 use super::machine::Phase;
-use super::{FailureDomain, Rights, SetError, SetFailure, SetMachine, TokenId};
+use super::{Rights, SetError, SetFailure, SetMachine, TokenId};
 use crate::negotiation::{Report, ReportKind};
 
 impl SetMachine {
@@ -49,8 +49,12 @@ impl SetMachine {
         if !matches!(self.phase, Phase::Open) {
             return Ok(());
         }
-        for node in self.nodes.values_mut() {
-            if node.is_missing() && node.spec.domain == FailureDomain::Attached {
+        let missing = self.nodes.iter().filter(|(_, node)| node.is_missing());
+        let missing: Vec<TokenId> = missing.map(|(token, _)| *token).collect();
+        for token in missing {
+            if self.is_contained(token)
+                && let Some(node) = self.nodes.get_mut(&token)
+            {
                 node.spec.is_expected = false;
             }
         }

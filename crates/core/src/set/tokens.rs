@@ -100,7 +100,12 @@ impl SetMachine {
         };
         match self.failing_root(token) {
             Some(root) => {
-                for token in self.subtree(root) {
+                let lost = self.subtree(root);
+                // Before anybody hears of anything: what they do then may be the last thing that a move was waiting for.
+                if self.newcomer().is_some_and(|newcomer| lost.contains(&newcomer)) {
+                    self.give_up_move();
+                }
+                for token in lost {
                     self.lose(token);
                 }
                 self.after_leaving();
@@ -118,10 +123,23 @@ impl SetMachine {
             let node = self.nodes.get(&at)?;
             let is_outside = is_allocated && at == token && node.member().is_none();
             if is_outside || node.contains_failure(is_allocated) {
-                return Some(at);
+                // With the first token everybody goes, and is to hear why.
+                return node.parent.is_some().then_some(at);
             }
             at = node.parent?;
         }
+    }
+
+    /// Whether the failure of a token harms nobody but it and those around it, from before there is memory on.
+    pub(super) fn is_contained(&self, token: TokenId) -> bool {
+        let mut node = self.nodes.get(&token);
+        while let Some(at) = node {
+            if at.contains_failure(false) {
+                return true;
+            }
+            node = at.parent.and_then(|parent| self.nodes.get(&parent));
+        }
+        false
     }
 
     /// Returns a token and everything issued from it, from the top down.

@@ -9,6 +9,7 @@ mod deadlines;
 mod merging;
 mod model;
 mod ops;
+mod ownerless;
 mod prop;
 mod signaling;
 mod tools;

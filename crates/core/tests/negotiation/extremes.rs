@@ -1,9 +1,10 @@
 //! Bad and extreme input: the right typed error, in bounded work.
 
 use wharf_core::constraints::{
-    Buffers, Bytes, Extension, ExtensionKey, Field, MergeKind, Names, Record, Rows, Value, key,
+    Buffers, Bytes, Extension, ExtensionKey, Field, ImageConstraints, MergeKind, Names, Record, Rows, Size,
+    Sizes, Value, key,
 };
-use wharf_core::layout::Fourcc;
+use wharf_core::layout::{Fourcc, Modifier};
 use wharf_core::negotiation::{
     Function, Guarantees, Participant, ParticipantId, Policy, Presence, Problem, ReportKind, solve,
 };
@@ -115,6 +116,63 @@ fn exponentially_many_combinations_end_with_the_budget() {
         outcome.unwrap_err(),
         (Errno::E2BIG, ReportKind::Budget { limit: 100 })
     );
+}
+
+/// Participants who all need pictures of many sizes in many formats, none of which has room in another; the buffers are too small for one.
+fn many_sizes(participants: u32) -> Vec<Participant> {
+    let party = |number: u32| {
+        let sizes: Vec<(u32, u32)> = (0..64)
+            .map(|size| {
+                let width = 1 + number * 64 + size;
+                (width, 16_000 - width)
+            })
+            .collect();
+        let most = if number == 0 { 1 << 16 } else { 1 << 40 };
+        let mut needs = plain().with(key::MAX_SIZE, Bytes(most));
+        for format in 0..32 {
+            let modifier = Modifier::from_raw(TILED.raw() + format);
+            needs = needs.image(ImageConstraints::new(Fourcc::XRGB8888, modifier).image(room(&sizes)));
+        }
+        who(number.into(), &format!("party {number}"), needs)
+    };
+    (0..participants).map(party).collect()
+}
+
+#[test]
+fn much_to_merge_is_much_of_the_budget_even_without_a_choice() {
+    let heaps = [system()];
+    let report = |participants, max_merges| {
+        let participants = many_sizes(participants);
+        let policy = Policy {
+            max_merges,
+            ..Policy::default()
+        };
+        let problem = Problem {
+            participants: &participants,
+            heaps: &heaps,
+            policy: &policy,
+        };
+        solve(&problem).unwrap_err()
+    };
+    let (few, many) = (report(1, 100_000), report(8, 100_000));
+    assert!(matches!(many.kind, ReportKind::Conflict { .. }), "{many}");
+    assert!(many.merges > 2 * few.merges, "{} and {}", few.merges, many.merges);
+    let ended = report(8, 40);
+    assert!(matches!(ended.kind, ReportKind::Budget { limit: 40 }), "{ended}");
+}
+
+#[test]
+fn sizes_that_have_room_in_others_are_left_out_however_many_there_are() {
+    let sizes = |count: u32| (1..=count).flat_map(move |side| [size(side, count - side + 1), size(side, 1)]);
+    for count in [1, 2, 3, 10, 20_000] {
+        let kept: Sizes = sizes(count).collect();
+        let expected: Vec<Size> = (1..=count).map(|side| size(side, count - side + 1)).collect();
+        assert_eq!(kept.as_slice(), expected);
+    }
+    let same: Sizes = [size(5, 5), size(5, 7), size(5, 5), size(4, 7), size(6, 1)]
+        .into_iter()
+        .collect();
+    assert_eq!(same.as_slice(), [size(5, 7), size(6, 1)]);
 }
 
 #[test]

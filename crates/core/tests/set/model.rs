@@ -133,6 +133,8 @@ impl World {
             is_outside = false;
             at = known.parent?;
         }
+        // With the first one everybody does.
+        self.tokens[&at].parent?;
         let is_below = |mut token: TokenId| loop {
             if token == at {
                 return true;

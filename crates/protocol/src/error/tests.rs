@@ -39,6 +39,7 @@ fn table() -> Vec<(BrokerError, Errno)> {
         (BrokerError::invalid("count", "0 is not in 1..=64"), Errno::INVAL),
         (BrokerError::NoSuchSet { id: SetId(2) }, Errno::NOENT),
         (BrokerError::NoSuchStream { id: StreamId(3) }, Errno::NOENT),
+        (BrokerError::NoSuchTimeline { id: TimelineId(4) }, Errno::NOENT),
         (
             BrokerError::NotOwner {
                 kind: ObjectKind::Set,
@@ -66,6 +67,7 @@ fn table() -> Vec<(BrokerError, Errno)> {
             Errno::ACCESS,
         ),
         (BrokerError::StreamFull { max: 64 }, Errno::USERS),
+        (BrokerError::TimelineFull { max: 128 }, Errno::USERS),
         (
             BrokerError::CountsExhausted {
                 buffers: 4,

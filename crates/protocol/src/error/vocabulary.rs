@@ -38,6 +38,8 @@ pub enum Resource {
     Tokens,
     /// Negotiated sets.
     Sets,
+    /// Timelines.
+    Timelines,
 }
 
 impl fmt::Display for Resource {
@@ -50,6 +52,7 @@ impl fmt::Display for Resource {
             Self::Fds => "file descriptors",
             Self::Tokens => "tokens",
             Self::Sets => "negotiated sets",
+            Self::Timelines => "timelines",
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     Amounts, BrokerError, BrokerState, EndReason, FailureDomain, FirstMap, Hindrance, LatePolicy, Member,
     MoveBlocker, MoveContract, MoveState, NegotiationState, ObjectKind, OldMemory, Policy, Resource, Role,
     Seat, SeatRight, SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus, StreamState,
-    Target, UserState,
+    Target, TimelineImport, TimelineState, UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
@@ -44,6 +44,8 @@ const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     OldMemory::CUSTOM_TYPE,
     StreamState::CUSTOM_TYPE,
     Target::CUSTOM_TYPE,
+    TimelineImport::CUSTOM_TYPE,
+    TimelineState::CUSTOM_TYPE,
     UserState::CUSTOM_TYPE,
 ];
 

@@ -9,6 +9,7 @@ use wharf_protocol::*;
 
 pub(crate) mod negotiation;
 pub(crate) mod replies;
+pub(crate) mod timelines;
 
 prop_compose! {
     pub(crate) fn number()(value in 0..=i64::MAX) -> u64 { value.unsigned_abs() }
@@ -26,7 +27,11 @@ pub(crate) fn token() -> impl Strategy<Value = Token> {
 }
 
 pub(crate) fn kind() -> impl Strategy<Value = ObjectKind> {
-    prop_oneof![Just(ObjectKind::Stream), Just(ObjectKind::Set)]
+    prop_oneof![
+        Just(ObjectKind::Stream),
+        Just(ObjectKind::Set),
+        Just(ObjectKind::Timeline)
+    ]
 }
 
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
@@ -96,6 +101,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         .into()),
         moves(),
         negotiation::call(),
+        timelines::call(),
         Just(GetState {}.into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
@@ -219,7 +225,8 @@ fn resource() -> impl Strategy<Value = Resource> {
         Just(Tokens),
         Just(Sets),
         Just(Streams),
-        Just(Fds)
+        Just(Fds),
+        Just(Timelines)
     ]
 }
 
@@ -276,5 +283,12 @@ pub(crate) fn broker_error() -> impl Strategy<Value = BrokerError> {
         text().prop_map(|method| MethodNotImplemented { method }),
         text().prop_map(|parameter| InvalidParameter { parameter }),
     ];
-    prop_oneof![plain, numbered, worded, move_error(), negotiation::error()]
+    prop_oneof![
+        plain,
+        numbered,
+        worded,
+        move_error(),
+        negotiation::error(),
+        timelines::error()
+    ]
 }

@@ -276,15 +276,17 @@ pub(crate) fn get_state() -> impl Strategy<Value = GetStateReply> {
         vec(session(), 0..3),
         vec(moved_set(), 0..3),
         vec(stream(), 0..3),
+        vec(super::timelines::state(), 0..3),
         vec(user(), 0..3),
         any::<bool>(),
     )
         .prop_map(
-            |(broker, sessions, sets, streams, users, truncated)| GetStateReply {
+            |(broker, sessions, sets, streams, timelines, users, truncated)| GetStateReply {
                 broker,
                 sessions,
                 sets,
                 streams,
+                timelines,
                 users,
                 truncated,
             },

@@ -1,10 +1,10 @@
 //! How a consumer claims frames.
 
 use super::{Claim, ClaimError, Consumer};
-use crate::descriptor::Corrupt;
+use crate::descriptor::{Common, Corrupt};
 use crate::layout::{MAX_CONSUMERS, consumer as own, ring as at};
 use crate::member::Policy;
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_after_update};
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Claims the next frame, if there is one: the following one under `Block`, one of the `depth` newest under `Latest`. There is
@@ -29,14 +29,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if self.held() >= self.depth {
             return Err(ClaimError::HoldsTooMany { depth: self.depth });
         }
-        // ORDERING: Acquire: with the head come the slots and frames up to it.
-        let head = self.ring.load_u64(at::HEAD, Ordering::Acquire);
-        if head <= cursor {
-            return Ok(None);
-        }
         match self.policy {
-            Policy::Block => self.claim_next(cursor).map(Some),
-            Policy::Latest => self.claim_newest(head, cursor),
+            Policy::Block => self.claim_next(cursor),
+            Policy::Latest => self.claim_newest(cursor),
         }
     }
 
@@ -55,34 +50,54 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// How many frames this consumer holds.
     fn held(&self) -> usize {
-        let is_held = |buffer: &usize| self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0;
-        (0..self.reach).filter(is_held).count()
+        // ORDERING: relaxed; this process counts, and a release not seen yet is seen by the next call.
+        let releases = self.page.load_u32(own::RELEASES, Ordering::Relaxed);
+        // CAST: u32 fits usize on Linux.
+        self.claims.wrapping_sub(releases) as usize
     }
 
-    fn claim_next(&mut self, cursor: u64) -> Result<Claim, ClaimError> {
-        let seq = cursor + 1;
-        let held = self.buffer_of(seq).filter(|buffer| self.try_hold(*buffer, seq));
-        self.pass(seq);
-        match held {
-            Some(buffer) => Ok(self.claimed(seq, buffer)),
+    /// Claims the frame after the last. The line of its slot is the only one of the producer's that is looked at.
+    fn claim_next(&mut self, cursor: u64) -> Result<Option<Claim>, ClaimError> {
+        let Some(seq) = cursor.checked_add(1) else {
+            return Ok(None);
+        };
+        let found = match self.buffer_of(seq) {
+            Some(buffer) => Some(buffer),
+            // ORDERING: Acquire: with the head come the slots up to it.
+            None if self.ring.load_u64(at::HEAD, Ordering::Acquire) <= cursor => return Ok(None),
+            // It may have come this moment.
+            None => self.buffer_of(seq),
+        };
+        // An honest producer does not put a frame into a buffer that is held.
+        let found = found.filter(|buffer| !self.is_held(*buffer));
+        let Some(buffer) = found else {
             // The producer may not take a frame back from a blocking consumer.
-            None => {
-                self.skipped += 1;
-                Err(Corrupt::MissingFrame { seq }.into())
-            }
-        }
+            self.pass(seq);
+            self.skipped += 1;
+            return Err(Corrupt::MissingFrame { seq }.into());
+        };
+        let common = Common::copy(&self.ring, at::slot(seq));
+        // Nobody takes the frame back: the hold need not be looked at again, only be there when the cursor moves.
+        // ORDERING: relaxed; the Release store of the cursor publishes it.
+        self.page.store_u64(own::HOLDS + buffer, seq, Ordering::Relaxed);
+        self.pass(seq);
+        Ok(Some(self.claimed(seq, buffer, common)))
     }
 
-    fn claim_newest(&mut self, head: u64, cursor: u64) -> Result<Option<Claim>, ClaimError> {
+    fn claim_newest(&mut self, cursor: u64) -> Result<Option<Claim>, ClaimError> {
+        let head = self.newest(cursor);
+        if head <= cursor {
+            return Ok(None);
+        }
         // CAST: depth is at most MAX_BUFFERS, which also bounds the search whatever the head says.
         let oldest = head.saturating_sub(self.depth as u64 - 1).max(cursor + 1);
         for seq in oldest..=head {
             if let Some(buffer) = self.buffer_of(seq)
-                && self.try_hold(buffer, seq)
+                && let Some(common) = self.try_hold(buffer, seq)
             {
                 self.pass(seq);
                 self.skipped += seq - cursor - 1;
-                return Ok(Some(self.claimed(seq, buffer)));
+                return Ok(Some(self.claimed(seq, buffer, common)));
             }
         }
         // All were taken back: waiting for them would be waiting for ever.
@@ -91,36 +106,63 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         Ok(None)
     }
 
-    fn claimed(&mut self, seq: u64, buffer: usize) -> Claim {
-        self.reach = self.reach.max(buffer + 1);
+    /// The newest frame. When just one is new, as for who keeps up, the slots tell, and the head's line is left where it is.
+    fn newest(&self, cursor: u64) -> u64 {
+        let (first, second) = (cursor.saturating_add(1), cursor.saturating_add(2));
+        // ORDERING: Acquire: frames come in order, so that who sees one sees those before it.
+        let seq_at = |seq: u64| at::seq_of(self.ring.load_u64(at::slot(seq), Ordering::Acquire));
+        if seq_at(first) == first && seq_at(second) < second {
+            return first;
+        }
+        // ORDERING: Acquire: with the head come the slots and frames up to it.
+        self.ring.load_u64(at::HEAD, Ordering::Acquire)
+    }
+
+    fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
+        self.claims = self.claims.wrapping_add(1);
+        self.spinner.done();
         let skipped = std::mem::take(&mut self.skipped);
-        Claim { seq, buffer, skipped }
+        Claim {
+            seq,
+            buffer,
+            skipped,
+            common,
+        }
     }
 
     /// The buffer the ring names for a frame, if it still does and the number makes sense.
     fn buffer_of(&self, seq: u64) -> Option<usize> {
-        let slot = self.ring.load_u64(at::slot(seq), Ordering::Acquire);
-        // CAST: masked to eight bits.
-        let buffer = (slot & 0xff) as usize;
-        (slot >> 8 == seq << 8 >> 8 && buffer < self.buffer_count).then_some(buffer)
+        // ORDERING: Acquire pairs with the Release store at publication: contents and description are there.
+        let word = self.ring.load_u64(at::slot(seq), Ordering::Acquire);
+        // CAST: eight bits are left.
+        let buffer = (word >> at::SEQ_BITS) as usize;
+        (at::seq_of(word) == at::seq_of(seq) && buffer < self.buffer_count).then_some(buffer)
     }
 
-    /// Announces a hold on `buffer` and keeps it only if `seq` is still the valid frame there.
-    fn try_hold(&self, buffer: usize, seq: u64) -> bool {
-        if self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0 {
+    fn is_held(&self, buffer: usize) -> bool {
+        self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0
+    }
+
+    /// Announces a hold on `buffer` and keeps it only if `seq` is still the valid frame there: what its slot says.
+    fn try_hold(&mut self, buffer: usize, seq: u64) -> Option<Common> {
+        if self.is_held(buffer) {
             // An honest producer does not put a frame into a buffer that is held.
-            return false;
+            return None;
         }
-        self.page.store_u64(own::HOLDS + buffer, seq, Ordering::Release);
+        self.page.exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
         // ORDERING: SeqCst fence between announcing the hold and looking at the frame; its counterpart is in
-        // `Producer::take_back`.
-        fence(Ordering::SeqCst);
-        // ORDERING: Acquire pairs with the Release store at publication: contents and descriptor are there.
-        if self.ring.load_u64(at::FRAME_SEQ + buffer, Ordering::Acquire) == seq {
-            return true;
+        // `Producer::revoke`.
+        fence_after_update();
+        let common = Common::copy(&self.ring, at::slot(seq));
+        // ORDERING: Acquire, between copying the slot and looking whether it is still the same; its counterpart is in
+        // `Producer::open_slot`.
+        fence(Ordering::Acquire);
+        if self.buffer_of(seq) == Some(buffer) {
+            return Some(common);
         }
+        self.claims = self.claims.wrapping_add(1);
         self.release(buffer);
-        false
+        None
     }
 
     /// Moves the cursor. Called after the hold is stored, so that the producer never sees a frame as claimed but not held.

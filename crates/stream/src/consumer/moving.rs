@@ -31,9 +31,6 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// In which generation of the buffers a frame lies, as the producer says.
     pub fn generation(&self, claim: &Claim) -> u64 {
-        let first_cell = at::DESCRIPTORS + claim.buffer * at::DESCRIPTOR_CELLS;
-        // ORDERING: relaxed; the claim has published the descriptor.
-        self.ring
-            .load_u64(first_cell + at::DESCRIPTOR_GENERATION, Ordering::Relaxed)
+        claim.common.generation
     }
 }

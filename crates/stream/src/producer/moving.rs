@@ -4,7 +4,8 @@
 //! index, and written into the frame's descriptor. So an index passes from one generation to the next as it passes from one frame to
 //! the next: when no consumer has it any more.
 
-use super::{BufferState, Producer};
+use super::Producer;
+use crate::buffers::Buffers;
 use crate::layout::{MAX_BUFFERS, ring as at};
 use crate::member::{Member, Policy};
 use crate::status::GenerationNews;
@@ -23,52 +24,48 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// The generation of a buffer in hand; `None` for one that is not.
     pub fn generation_in_hand(&self, buffer: usize) -> Option<u64> {
-        let is_in_hand = self.buffers.get(buffer) == Some(&BufferState::InHand);
-        is_in_hand.then(|| self.lies_in[buffer])
+        self.in_hand.contains(buffer).then(|| self.lies_in[buffer])
     }
 
     /// The oldest generation in which a buffer is in hand or a frame lies that some consumer has not given back. Consumers may need
     /// those before it no more.
     pub fn oldest_in_use(&mut self) -> u64 {
+        self.look();
         self.clear_beyond();
-        let is_in_use = |(buffer, seq): &(usize, u64)| {
-            let still_has = |member: &Member<R>| member.still_has(*seq, *buffer);
-            self.members.iter().any(still_has)
-        };
-        let frames = self.published().filter(is_in_use);
-        let frames = frames.map(|(buffer, _)| self.lies_in[buffer]);
-        frames.fold(self.oldest_in_hand(), u64::min)
+        let had = self.members.iter().map(|member| member.has);
+        let had = had.fold(Buffers::NONE, Buffers::or);
+        self.oldest_of(self.in_hand.or(had.and(self.frames.buffers())))
     }
 
     /// Takes back the frames in buffers that are not acquired any more which nobody holds or will claim. No other frame is going to
     /// take their place, and a consumer that claims nothing is not to keep their memory.
     fn clear_beyond(&mut self) {
-        let beyond = self.published().filter(|(buffer, _)| *buffer >= self.usable);
-        let over: Vec<usize> = beyond
-            .filter(|(_, seq)| self.members.iter().all(|member| self.is_over_for(member, *seq)))
-            .map(|(buffer, _)| buffer)
-            .collect();
-        for buffer in over {
-            if self.take_back(buffer, &mut vec![0; self.members.len()]) {
-                self.buffers[buffer] = BufferState::Free;
+        let beyond = self.frames.buffers().without(Buffers::first(self.usable));
+        for buffer in beyond.each() {
+            let seq = self.frames.seq(buffer);
+            let is_over = |member: &Member<R>| self.is_over_for(member, buffer, seq);
+            if self.members.iter().all(is_over) && self.take_back(buffer) {
+                self.frames.remove(buffer);
+                self.free.insert(buffer);
+                self.members
+                    .iter_mut()
+                    .for_each(|member| member.has.remove(buffer));
             }
         }
     }
 
     /// Whether a member will not claim a frame any more: one that takes the newest frames passes over older ones.
-    fn is_over_for(&self, member: &Member<R>, seq: u64) -> bool {
+    fn is_over_for(&self, member: &Member<R>, buffer: usize, seq: u64) -> bool {
         // CAST: usize is at most 64 bits wide on Linux.
         let is_too_old =
             member.policy == Policy::Latest && seq.saturating_add(member.depth as u64) <= self.head;
-        seq < member.first_seq || is_too_old || member.has_passed(seq)
+        !member.has.contains(buffer) || is_too_old || member.has_passed(seq)
     }
 
-    fn oldest_in_hand(&self) -> u64 {
-        let states = self.buffers.iter().zip(&self.lies_in);
-        let in_hand = states.filter(|(state, _)| **state == BufferState::InHand);
-        in_hand
-            .map(|(_, lies_in)| *lies_in)
-            .fold(self.generation, u64::min)
+    /// The oldest generation in which one of these buffers lies; that acquired now if there are none.
+    fn oldest_of(&self, buffers: Buffers) -> u64 {
+        let lies_in = buffers.each().map(|buffer| self.lies_in[buffer]);
+        lies_in.fold(self.generation, u64::min)
     }
 
     /// Acquires buffers of `generation` from now on, of which there are `buffer_count` (1..=[`MAX_BUFFERS`], clamped). Frames
@@ -76,9 +73,10 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// they were acquired in.
     pub fn switch(&mut self, generation: u64, buffer_count: usize) {
         self.usable = buffer_count.clamp(1, MAX_BUFFERS);
-        let known = self.buffers.len().max(self.usable);
-        self.buffers.resize(known, BufferState::Free);
-        self.lies_in.resize(known, generation);
+        let known = self.known.max(self.usable);
+        let new = Buffers::first(known).without(Buffers::first(self.known));
+        self.free = self.free.or(new);
+        self.known = known;
         self.generation = generation;
         self.retire_generations();
     }
@@ -88,7 +86,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         if self.oldest == self.generation {
             return;
         }
-        let oldest = self.oldest_in_hand();
+        let oldest = self.oldest_of(self.in_hand);
         if oldest == self.oldest {
             return;
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wharf_core::layout::{Fourcc, FrameLayout, MAX_PLANES, Modifier};
 use wharf_memory::{Ordering, WriteWords, now_ns};
 use wharf_stream::layout::ring;
-use wharf_stream::{Corrupt, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};
+use wharf_stream::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, Policy, TooMuchUserData, UserData};
 
 use crate::support::{ConsumerOf, Heap, Kind, Mapped, ProducerOf, Stream, claim};
 
@@ -64,13 +64,18 @@ fn assert_travels<K: Kind>(infos: &[FrameInfo]) {
     }
 }
 
-/// Publishes a frame whose descriptor is these cells, and reads it for a buffer of `size_bytes`.
+/// Publishes a frame described by these cells of its slot and, from [`BEYOND`] on, of what else there is to say, and reads it for a
+/// buffer of `size_bytes`.
 fn describe(cells: &[(usize, u64)], size_bytes: u64) -> Result<FrameInfo, Corrupt> {
     let (mut producer, mut consumer) = pair::<Heap>();
     let buffer = producer.try_acquire().unwrap();
-    let write = |words: &<Heap as Kind>::Own, first: usize| {
+    let write = |words: &<Heap as Kind>::Own, places: Places| {
         for (cell, word) in cells {
-            words.store_u64(first + cell, *word, Ordering::Relaxed);
+            let cell = match cell.checked_sub(BEYOND) {
+                Some(more) => places.more + more,
+                None => places.slot + cell,
+            };
+            words.store_u64(cell, *word, Ordering::Relaxed);
         }
     };
     producer.publish_with(buffer, write).unwrap();
@@ -100,7 +105,7 @@ proptest! {
 
     #[test]
     fn what_a_hostile_descriptor_says_is_refused_or_possible(
-        words in prop::collection::vec(words(), ring::DESCRIPTOR_CELLS),
+        words in prop::collection::vec(words(), ring::LINE_CELLS + ring::MORE_CELLS),
         size_bytes in prop_oneof![0..100_000_u64, any::<u64>()],
     ) {
         let cells: Vec<_> = words.into_iter().enumerate().collect();
@@ -117,12 +122,18 @@ proptest! {
 }
 
 // The cells of a descriptor are part of the protocol between processes: they are written out here on purpose.
-const USED_BYTES: usize = 3;
-const FORMAT: usize = 4;
-const SIDES: usize = 6;
-const FIRST_PLANE: usize = 7;
-const USER_LEN: usize = 11;
-const USER: usize = 12;
+const BEYOND: usize = 8;
+const USED_BYTES: usize = 4;
+const MORE: usize = 5;
+const HAS_LAYOUT: u64 = 1;
+const FORMAT: usize = BEYOND;
+const SIDES: usize = BEYOND + 2;
+const FIRST_PLANE: usize = BEYOND + 3;
+const USER: usize = BEYOND + 8;
+
+const fn user_len(len: u64) -> (usize, u64) {
+    (MORE, len << 8)
+}
 
 #[test]
 fn more_used_bytes_than_the_buffer_has_are_refused() {
@@ -140,13 +151,14 @@ fn more_planes_than_there_can_be_are_refused() {
     for planes in [5, u32::MAX] {
         let format = u64::from(Fourcc::YUV420.raw()) | u64::from(planes) << 32;
         let refused = Corrupt::Planes { seq: 1, planes };
-        assert_eq!(describe(&[(FORMAT, format)], 4096), Err(refused));
+        assert_eq!(describe(&[(MORE, HAS_LAYOUT), (FORMAT, format)], 4096), Err(refused));
     }
 }
 
 #[test]
 fn layout_that_does_not_fit_the_buffer_is_refused() {
     let grey = [
+        (MORE, HAS_LAYOUT),
         (FORMAT, u64::from(Fourcc::R8.raw()) | 1 << 32),
         (SIDES, 64 | 64 << 32),
         (FIRST_PLANE, 64 << 32),
@@ -161,16 +173,16 @@ fn layout_that_does_not_fit_the_buffer_is_refused() {
 
 #[test]
 fn more_user_data_than_a_frame_carries_is_refused() {
-    for len_bytes in [65, u64::MAX] {
+    for len_bytes in [65, u64::MAX >> 8] {
         let refused = Corrupt::UserData { seq: 1, len_bytes };
-        assert_eq!(describe(&[(USER_LEN, len_bytes)], 0), Err(refused));
+        assert_eq!(describe(&[user_len(len_bytes)], 0), Err(refused));
     }
     assert_eq!(UserData::new(&[0; 65]), Err(TooMuchUserData { len_bytes: 65 }));
 }
 
 #[test]
 fn user_bytes_beyond_the_length_are_not_seen() {
-    let info = describe(&[(USER_LEN, 3), (USER, u64::MAX), (USER + 7, u64::MAX)], 0).unwrap();
+    let info = describe(&[user_len(3), (USER, u64::MAX), (USER + 7, u64::MAX)], 0).unwrap();
     assert_eq!(info.user, UserData::new(&[0xff; 3]).unwrap());
 }
 

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wharf_memory::{Deadline, Ordering, ReadWords, WriteWords};
-use wharf_stream::layout::{consumer, ring};
+use wharf_memory::{Deadline, Ordering, WriteWords};
+use wharf_stream::layout::consumer;
 use wharf_stream::{Claim, Departure, FrameInfo, MAX_BUFFERS, Policy, leave};
 
-use crate::support::{ConsumerOf, Heap, Kind, Mapped, Place, ProducerOf, Stream, claim, publish};
+use crate::support::{
+    ConsumerOf, Heap, Kind, Mapped, NARROW, Place, ProducerOf, Stream, claim, frame_in, publish,
+};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -91,7 +93,7 @@ impl Scene {
     }
 
     fn store(&self, cell: usize, word: u64) {
-        if [consumer::RELEASES, consumer::LEFT, consumer::WAITING].contains(&cell) {
+        if NARROW.contains(&cell) {
             self.hostile.store_u32(cell, word as u32, Ordering::Release);
         } else {
             self.hostile.store_u64(cell, word, Ordering::Release);
@@ -113,7 +115,7 @@ impl Scene {
             Step::Store { cell, word } => self.store(cell, word),
             Step::HoldWhatIsThere { buffers } => {
                 for buffer in (0..8).filter(|buffer| buffers & 1 << buffer != 0) {
-                    let seq = self.ring.load_u64(ring::FRAME_SEQ + buffer, Ordering::Acquire);
+                    let seq = frame_in(&self.ring, buffer);
                     self.store(consumer::HOLDS + buffer, seq);
                 }
             }
@@ -255,7 +257,7 @@ fn restless_consumer_does_not_bring_the_producer_to_a_halt() {
         scope.spawn(|| {
             for round in 0_usize.. {
                 for buffer in 0..4 {
-                    let seq = ring.load_u64(ring::FRAME_SEQ + buffer, Ordering::Acquire);
+                    let seq = frame_in(&ring, buffer);
                     let word = if (round + buffer) % 7 == 0 { 0 } else { seq };
                     hostile.store_u64(consumer::HOLDS + buffer, word, Ordering::Release);
                 }

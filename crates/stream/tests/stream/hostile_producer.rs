@@ -43,18 +43,16 @@ fn words() -> impl Strategy<Value = u64> {
         near(0),
         near(1 << 63),
         any::<u64>(),
-        (0..80_u64, 0..256_u64).prop_map(|(seq, buffer)| seq << 8 | buffer),
+        (0..80_u64, 0..256_u64).prop_map(|(seq, buffer)| ring::word(seq, buffer)),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
     let cells = prop_oneof![
         Just(ring::HEAD),
-        Just(ring::BELL),
         Just(ring::WAITING),
         Just(ring::ADMISSIONS + 2 * SLOT),
-        ring::SLOTS..ring::SLOTS + MAX_BUFFERS,
-        ring::FRAME_SEQ..ring::FRAME_SEQ + MAX_BUFFERS,
+        (0..80_u64).prop_map(ring::slot),
         0..RING_PAGE_CELLS,
     ];
     prop_oneof![
@@ -90,7 +88,7 @@ impl Victim {
     }
 
     fn store(&self, cell: usize, word: u64) {
-        if [ring::BELL, ring::WAITING].contains(&cell) {
+        if cell == ring::WAITING {
             self.ring.store_u32(cell, word as u32, Ordering::Release);
         } else {
             self.ring.store_u64(cell, word, Ordering::Release);
@@ -101,8 +99,7 @@ impl Victim {
         match *step {
             Step::Store { cell, word } => self.store(cell, word),
             Step::Pretend { seq, buffer } => {
-                self.store(ring::slot(seq), seq << 8 | buffer as u64);
-                self.store(ring::FRAME_SEQ + buffer, seq);
+                self.store(ring::slot(seq), ring::word(seq, buffer as u64));
                 self.store(ring::HEAD, seq);
             }
             Step::Admit { first } => {
@@ -133,9 +130,8 @@ impl Victim {
                     "held twice"
                 );
                 assert_eq!(
-                    self.ring
-                        .load_u64(ring::FRAME_SEQ + claim.buffer, Ordering::Acquire),
-                    claim.seq
+                    self.ring.load_u64(ring::slot(claim.seq), Ordering::Acquire),
+                    ring::word(claim.seq, claim.buffer as u64)
                 );
                 // Refused or not: it must not panic.
                 let _ = self.consumer.describe(&claim, 4096);

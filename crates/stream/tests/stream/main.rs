@@ -12,4 +12,5 @@ mod model;
 mod moving;
 mod stress;
 mod support;
+mod timelines;
 mod waiting;

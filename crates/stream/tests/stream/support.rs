@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use wharf_memory::{
-    Access, CELL_BYTES, HeapWords, Mapping, OwnedWords, ReadOnlyWords, ReadWords, WriteWords,
+    Access, CELL_BYTES, HeapWords, Mapping, Ordering, OwnedWords, ReadOnlyWords, ReadWords, WriteWords,
 };
 use wharf_stream::layout::{consumer, ring, status};
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
 use wharf_stream::{
-    CONSUMER_PAGE_CELLS, Claim, Consumer, FrameInfo, Member, Policy, Producer, RING_PAGE_CELLS,
+    CONSUMER_PAGE_CELLS, Claim, Consumer, FrameInfo, MAX_BUFFERS, Member, Policy, Producer, RING_PAGE_CELLS,
     STATUS_PAGE_CELLS,
 };
 
@@ -82,6 +82,14 @@ impl Kind for Mapped {
     }
 }
 
+/// The cells of a consumer's page that hold 32-bit words.
+pub(crate) const NARROW: [usize; 4] = [
+    consumer::RELEASES,
+    consumer::LEFT,
+    consumer::WAITING,
+    consumer::SLEEPLESS,
+];
+
 pub(crate) type ProducerOf<K> = Producer<<K as Kind>::Own, <K as Kind>::Other>;
 pub(crate) type ConsumerOf<K> = Consumer<<K as Kind>::Own, <K as Kind>::Other>;
 pub(crate) type MemberOf<K> = Member<<K as Kind>::Other>;
@@ -106,7 +114,7 @@ impl<K: Kind> Stream<K> {
     pub(crate) fn new(buffers: usize) -> Self {
         let status = K::page(STATUS_PAGE_CELLS, &[status::VERSION, status::STREAM]);
         Self {
-            ring: K::page(RING_PAGE_CELLS, &[ring::BELL, ring::WAITING]),
+            ring: K::page(RING_PAGE_CELLS, &[ring::WAITING]),
             broker: StatusWriter::new(K::own(&status)),
             status,
             buffers,
@@ -123,8 +131,7 @@ impl<K: Kind> Stream<K> {
         let incarnation = self.incarnations.get() + 1;
         self.incarnations.set(incarnation);
         self.broker.set_slot(slot, incarnation, SlotState::Live);
-        let narrow = [consumer::RELEASES, consumer::LEFT, consumer::WAITING];
-        let page = K::page(CONSUMER_PAGE_CELLS, &narrow);
+        let page = K::page(CONSUMER_PAGE_CELLS, &NARROW);
         let consumer = Consumer::new(
             K::own(&page),
             (K::other(&self.ring), K::other(&self.status)),
@@ -204,3 +211,10 @@ macro_rules! on_both_kinds_of_page {
     };
 }
 pub(crate) use on_both_kinds_of_page;
+
+/// The frame that the ring page says is in a buffer; 0 if none.
+pub(crate) fn frame_in(ring: &impl ReadWords, buffer: usize) -> u64 {
+    let words = (0..MAX_BUFFERS as u64).map(|seq| ring.load_u64(ring::slot(seq), Ordering::Acquire));
+    let mut here = words.filter(|word| *word != 0 && word >> ring::SEQ_BITS == buffer as u64);
+    here.next().map_or(0, ring::seq_of)
+}

@@ -21,6 +21,8 @@ const LIFETIME: Duration = Duration::from_secs(200);
 pub enum Role {
     /// Serves this socket.
     Broker(PathBuf),
+    /// Serves the first path, with a [`GatedHeap`](crate::GatedHeap) behind the second one.
+    GatedBroker(PathBuf, PathBuf),
     /// Has a stream.
     Producer,
     /// Takes part in one.
@@ -269,7 +271,7 @@ impl Role {
     /// What the program calls it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Broker(_) => "broker",
+            Self::Broker(_) | Self::GatedBroker(..) => "broker",
             Self::Producer => "producer",
             Self::Consumer => "consumer",
             Self::Intruder => "intruder",
@@ -277,10 +279,12 @@ impl Role {
     }
 
     fn arguments(&self) -> Vec<&OsStr> {
-        let socket = match self {
-            Self::Broker(socket) => Some(socket.as_os_str()),
-            _ => None,
+        let paths: &[&PathBuf] = match self {
+            Self::Broker(socket) => &[socket],
+            Self::GatedBroker(socket, gate) => &[socket, gate],
+            _ => &[],
         };
-        [OsStr::new(self.name())].into_iter().chain(socket).collect()
+        let paths = paths.iter().map(|path| path.as_os_str());
+        [OsStr::new(self.name())].into_iter().chain(paths).collect()
     }
 }

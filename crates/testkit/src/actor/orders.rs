@@ -4,7 +4,7 @@ use crate::pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use wharf_core::negotiation::Participant;
-use wharf_protocol::{Policy, Token};
+use wharf_protocol::{FailureDomain, Policy, Token};
 
 /// An order, and the report that answers it when all is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,11 @@ pub enum Order {
     Feed,
     /// Producer: allocates buffers and starts a stream. `Done` or `Refused`.
     Open(ProducerTerms),
+    /// Producer: makes a negotiated set and keeps it, and issues a seat for each of these. `Seats` or `Refused`.
+    CreateSet {
+        /// Whom it waits for.
+        seats: Vec<SeatTerms>,
+    },
     /// Producer or consumer: takes a seat of a negotiated set. `Done` or `Refused`.
     TakeSeat {
         /// What stands for the seat.
@@ -145,6 +150,17 @@ pub struct ProducerTerms {
     pub room_ms: Option<u64>,
     /// What to fill frames with.
     pub pattern: Pattern,
+}
+
+/// A seat that is issued to somebody who is expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatTerms {
+    /// What its holder is called until it comes.
+    pub label: String,
+    /// Whether its holder may write.
+    pub writes: bool,
+    /// Whom it harms when its holder dies.
+    pub domain: FailureDomain,
 }
 
 /// How a consumer takes part.

@@ -1,7 +1,7 @@
 //! What an actor answers.
 
 use serde::{Deserialize, Serialize};
-use wharf_protocol::Token;
+use wharf_protocol::{SetId, Token};
 
 /// The answer to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,13 @@ pub enum Report {
     },
     /// The token asked for.
     Token(Token),
+    /// A set, and a token for each seat asked for, in order.
+    Seats {
+        /// The set's number.
+        set: SetId,
+        /// What stands for the seats.
+        tokens: Vec<Token>,
+    },
     /// How many frames are published.
     Published {
         /// Number of the last one.

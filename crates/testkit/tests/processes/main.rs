@@ -12,6 +12,7 @@ mod few_descriptors;
 mod late_joiners;
 mod moves;
 mod negotiation;
+mod negotiation_kills;
 mod no_copies;
 mod producer_kills;
 mod random_lives;

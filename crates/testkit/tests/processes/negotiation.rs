@@ -22,7 +22,7 @@ const DOMAINS: [FailureDomain; 3] = [
     FailureDomain::Attached,
 ];
 
-fn needs(label: &str, min_bytes: u64, camping: u64) -> Box<Participant> {
+pub(crate) fn needs(label: &str, min_bytes: u64, camping: u64) -> Box<Participant> {
     let constraints = Constraints::builder()
         .with(key::MIN_SIZE, Bytes(min_bytes))
         .with(key::MAX_SIZE, Bytes(1 << 24))
@@ -35,7 +35,7 @@ fn needs(label: &str, min_bytes: u64, camping: u64) -> Box<Participant> {
     Box::new(participant)
 }
 
-fn writes(camping: u64) -> Box<Participant> {
+pub(crate) fn writes(camping: u64) -> Box<Participant> {
     Box::new(needs("camera", FRAME_BYTES, camping).access(AccessMode::ReadWrite))
 }
 
@@ -83,12 +83,12 @@ impl Recorder {
     }
 }
 
-fn sit(idle: &mut Idle, token: &Token, needs: Box<Participant>) {
+pub(crate) fn sit(idle: &mut Idle, token: &Token, needs: Box<Participant>) {
     let token = token.clone();
     idle.actor.tell(&Order::TakeSeat { token, needs }).unwrap();
 }
 
-const TAKE_BUFFERS: Order = Order::TakeBuffers {
+pub(crate) const TAKE_BUFFERS: Order = Order::TakeBuffers {
     patience_ms: PATIENCE_MS,
 };
 

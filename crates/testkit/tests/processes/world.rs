@@ -15,6 +15,8 @@ use wharf_testkit::{Pattern, Snapshot, eventually};
 /// How long anything may take that happens at once unless something is wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const FRAME_BYTES: u64 = 64 << 10;
+/// The file that keeps the gate closed.
+const GATE: &str = "gate";
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_actor");
 
 /// A broker, and what it looked like before anybody came.
@@ -44,8 +46,29 @@ pub(crate) fn spawn_through(wrapper: &[&std::ffi::OsStr], role: &Role) -> Actor 
 impl World {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let broker = spawn(Role::Broker(directory.path().join("wharf")));
+        Self::around(broker, directory)
+    }
+
+    /// A world where memory for negotiated sets is to be had while the gate is open.
+    pub(crate) fn with_gate() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [socket, gate] = ["wharf", GATE].map(|name| directory.path().join(name));
+        let broker = spawn(Role::GatedBroker(socket, gate));
+        Self::around(broker, directory)
+    }
+
+    /// Has allocations wait.
+    pub(crate) fn close_gate(&self) {
+        std::fs::write(self.directory.path().join(GATE), "").unwrap();
+    }
+
+    pub(crate) fn open_gate(&self) {
+        std::fs::remove_file(self.directory.path().join(GATE)).unwrap();
+    }
+
+    fn around(mut broker: Idle, directory: TempDir) -> Self {
         let socket = directory.path().join("wharf");
-        let mut broker = spawn(Role::Broker(socket.clone()));
         let observer = Session::connect_to(&socket, "observer").unwrap();
         broker.before = Snapshot::of(broker.actor.pid()).unwrap();
         Self {

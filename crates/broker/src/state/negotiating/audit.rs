@@ -47,11 +47,12 @@ impl Negotiating {
 
     /// What was charged for memory that is not in use yet.
     pub(in crate::state) fn debts(&self) -> impl Iterator<Item = (u32, Amounts)> {
-        self.sets.values().flat_map(|set| {
+        let wanted = self.sets.values().flat_map(|set| {
             let asked = set.allocation.as_ref().map(|allocation| allocation.cost);
             let unused = set.memory.as_ref().map(|memory| memory.cost);
             asked.into_iter().chain(unused).map(|cost| (set.uid, cost))
-        })
+        });
+        wanted.chain(self.unwanted.values().copied())
     }
 
     /// All sets, by ascending number.
@@ -79,6 +80,7 @@ impl Negotiating {
         assert!(self.tokens.is_empty());
         assert!(self.holders.is_empty());
         assert!(self.purposes.is_empty());
+        assert!(self.unwanted.is_empty());
         assert!(self.active.is_empty());
     }
 

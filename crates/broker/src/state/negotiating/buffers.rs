@@ -4,10 +4,10 @@ use wharf_core::attachment::Contract;
 use wharf_core::set::TokenId;
 use wharf_protocol::{
     AwaitBuffers, AwaitBuffersReply, BrokerError, Done, MoveContract, Object, ReadyGeneration, Reply, Role,
-    SetId,
+    SessionId, SetId,
 };
 
-use super::errors::{broker_error, settling};
+use super::errors::{broker_error, settling, shortened_plan};
 use super::{NegotiatedSet, Place};
 use crate::state::generations::Participant as Capacity;
 use crate::state::{Answer, Answered, FdRef, Machine, PeerId, Request, done};
@@ -62,7 +62,8 @@ impl Machine {
             (true, true) => return Err(BrokerError::SetSealed { set: call.set }),
             _ => {}
         }
-        let plan = set.machine.plan().cloned().map(Box::new);
+        let plan = set.machine.plan();
+        let plan = plan.map(|plan| shortened_plan(plan, Some(token.participant())));
         let reply = AwaitBuffersReply {
             name: memory.name.clone(),
             generation,
@@ -82,23 +83,39 @@ impl Machine {
     /// Makes the holder of a seat somebody who has the buffers for reading.
     fn add_importer(&mut self, id: SetId, token: TokenId) -> Result<(), BrokerError> {
         let contract = self.contract_of(id, token);
-        let memory = self.sets.get_mut(&id).ok_or(BrokerError::NoSuchSet { id })?;
+        let unknown = BrokerError::NoSuchSet { id };
+        let memory = self.sets.get_mut(&id).ok_or(unknown.clone())?;
         memory
             .check_joining(id, contract)
             .map_err(|_| settling(id, "moved"))?;
         let set = self.negotiating.set_mut(id)?;
-        let Some(seat) = set.seats.get_mut(&token) else {
-            return Err(BrokerError::NoSuchSet { id });
-        };
+        let seat = set.seats.get_mut(&token).ok_or(unknown)?;
         if let Place::Member(..) = seat.place {
             return Ok(());
         }
         seat.place = Place::Importer;
-        memory.importers.insert(seat.session, contract);
-        if let Some(session) = self.sessions.get_mut(&seat.session) {
+        let session = seat.session;
+        let strictest = self.importer_contract(id, session).unwrap_or(contract);
+        if let Some(memory) = self.sets.get_mut(&id) {
+            memory.importers.insert(session, strictest);
+        }
+        if let Some(session) = self.sessions.get_mut(&session) {
             session.imported.insert(id);
         }
         Ok(())
+    }
+
+    /// What becomes of a session that has the buffers for reading, in one seat or several, when they move: what the strictest of its seats
+    /// says. `None` if it has them in none.
+    pub(super) fn importer_contract(&self, id: SetId, session: SessionId) -> Option<MoveContract> {
+        let seats = self.negotiating.sets.get(&id)?.seats.iter();
+        let importing = seats.filter(|(_, seat)| seat.session == session && seat.place == Place::Importer);
+        let contracts = importing.map(|(token, _)| self.contract_of(id, *token));
+        contracts.max_by_key(|contract| match contract {
+            MoveContract::Revocable => 0,
+            MoveContract::Movable => 1,
+            MoveContract::Pinned => 2,
+        })
     }
 
     /// What becomes of a participant when the buffers move.

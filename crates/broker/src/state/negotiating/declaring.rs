@@ -15,6 +15,9 @@ use super::seats::full;
 use crate::state::Machine;
 use crate::state::peers::Caller;
 
+/// What an alternative takes in memory that says nothing.
+const ALTERNATIVE_BYTES: usize = 384;
+
 impl Machine {
     /// Makes a participant of whoever has or takes a seat.
     pub(super) fn declare(
@@ -26,7 +29,7 @@ impl Machine {
     ) -> Result<(), BrokerError> {
         self.settle_move(id);
         let participant = self.known(caller, participant);
-        let declared_bytes = size_bytes(&participant);
+        let declared_bytes = kept_bytes(&participant);
         let writes = writes(&participant);
         self.check_declaration(id, token, &participant, declared_bytes)?;
         let set = self.negotiating.set_mut(id)?;
@@ -79,13 +82,18 @@ impl Machine {
         let invalid = |error: InvalidParticipant| BrokerError::invalid("participant", error.to_string());
         participant.clone().checked().map_err(invalid)?;
         let set = self.negotiating.set(id)?;
-        if set.declared_bytes.saturating_add(declared_bytes) > MAX_DECLARED_BYTES {
+        let left_bytes: usize = set.left_bytes.values().sum();
+        let bytes = set.declared_bytes.saturating_add(left_bytes);
+        if bytes.saturating_add(declared_bytes) > MAX_DECLARED_BYTES {
             return Err(full("bytes of declarations", MAX_DECLARED_BYTES));
         }
         let declared = set.seats.values().filter(|seat| seat.declared_bytes > 0);
-        if declared.count() >= MAX_PARTICIPANTS {
+        if declared.count() + set.left_bytes.len() >= MAX_PARTICIPANTS {
             return Err(full("participants", MAX_PARTICIPANTS));
         }
+        // The solver takes its time: it is not for those who may not take part, or have to come again anyhow.
+        let may_declare = set.machine.check_declaration(token, participant);
+        may_declare.map_err(|error| broker_error(id, error))?;
         if writes(participant) {
             check_writer(set, token, participant)?;
         }
@@ -107,6 +115,13 @@ impl Machine {
             _ => Ok(()),
         }
     }
+}
+
+/// What it takes to keep a declaration, about: it is short as JSON if it has many alternatives that say little.
+fn kept_bytes(participant: &Participant) -> usize {
+    let functions = participant.functions.iter();
+    let alternatives: usize = functions.map(|function| function.alternatives.len()).sum();
+    size_bytes(participant).saturating_add(alternatives.saturating_mul(ALTERNATIVE_BYTES))
 }
 
 /// Whether somebody will write the buffers.

@@ -1,11 +1,17 @@
 //! What a set says, in the protocol's words.
 
-use wharf_core::negotiation::{Blame, Blocker, Report};
+use wharf_core::negotiation::{Blame, Blocker, ParticipantId, Plan, Report, ReportKind};
 use wharf_core::set::{MoveFailure, SetError, SetFailure};
 use wharf_protocol::{BrokerError, MoveBlocker, Object, SeatRight, SetId};
 
 /// The longest report that is sent whole, in bytes of JSON; of a longer one only what matters most is.
 const MAX_REPORT_BYTES: usize = 256 << 10;
+
+/// How many of those who contradict each other are named in a report that would be longer.
+const MAX_MEMBERS: usize = 8;
+
+/// The longest plan that is sent whole, in bytes of JSON.
+const MAX_PLAN_JSON_BYTES: usize = 256 << 10;
 
 /// A report as an error.
 pub(super) fn refused(report: Box<Report>, late: bool) -> BrokerError {
@@ -15,7 +21,7 @@ pub(super) fn refused(report: Box<Report>, late: bool) -> BrokerError {
     }
 }
 
-/// As much of a report as a reply has room for.
+/// As much of a report as a reply has room for: what a stranger declares at length must not cut off those it is reported to.
 pub(super) fn shortened(mut report: Box<Report>) -> Box<Report> {
     if size_bytes(&report) > MAX_REPORT_BYTES {
         report.eliminated.clear();
@@ -23,7 +29,36 @@ pub(super) fn shortened(mut report: Box<Report>) -> Box<Report> {
     if size_bytes(&report) > MAX_REPORT_BYTES {
         report.relaxations.clear();
     }
+    if size_bytes(&report) > MAX_REPORT_BYTES
+        && let ReportKind::Conflict { conflicts, .. } = &mut report.kind
+    {
+        conflicts.truncate(1);
+        for conflict in conflicts {
+            conflict.members.truncate(MAX_MEMBERS);
+        }
+    }
     report
+}
+
+/// As much of a plan as a reply has room for. What is left out first is what explains it, and what concerns others than `whom`.
+pub(super) fn shortened_plan(plan: &Plan, whom: Option<ParticipantId>) -> Box<Plan> {
+    let mut plan = Box::new(plan.clone());
+    let cuts: [fn(&mut Plan, Option<ParticipantId>); 4] = [
+        |plan, _| plan.eliminated.clear(),
+        |plan, _| plan.reasons.clear(),
+        |plan, whom| plan.choices.retain(|choice| Some(choice.participant) == whom),
+        |plan, _| {
+            plan.participants.clear();
+            plan.sync.clear();
+        },
+    ];
+    for cut in cuts {
+        if size_bytes(&plan) <= MAX_PLAN_JSON_BYTES {
+            break;
+        }
+        cut(&mut plan, whom);
+    }
+    plan
 }
 
 /// How long something is as JSON.
@@ -114,5 +149,58 @@ fn held(blocker: &MoveBlocker) -> Blocker {
             source: None,
         },
         reason: blocker.reason.to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_core::AccessMode;
+    use wharf_core::constraints::{Buffers, Bytes, Constraints, key};
+    use wharf_core::negotiation::{
+        Choice, Function, Guarantees, HeapOffer, Participant, Policy, Problem, solve,
+    };
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let needs = Constraints::builder()
+            .with(key::MIN_SIZE, Bytes(4096))
+            .with(key::CAMPING, Buffers(1));
+        let one = Participant::new(ParticipantId(1), "one")
+            .access(AccessMode::ReadOnly)
+            .function(Function::new("use", needs.build().unwrap()));
+        let heap = HeapOffer {
+            name: "memfd".into(),
+            guarantees: Guarantees::default(),
+            cost: 0,
+            capacity_bytes: None,
+        };
+        let problem = Problem {
+            participants: &[one],
+            heaps: &[heap],
+            policy: &Policy::default(),
+        };
+        solve(&problem).unwrap()
+    }
+
+    #[test]
+    fn of_a_long_plan_everybody_is_told_its_own_part() {
+        let short = plan();
+        assert_eq!(*shortened_plan(&short, None), short);
+        let mut long = short.clone();
+        let choice = |participant: u64| Choice {
+            participant: ParticipantId(participant),
+            function: "f".repeat(200).into(),
+            alternative: "only".into(),
+        };
+        long.choices.extend((2..3000).map(choice));
+        let told = shortened_plan(&long, Some(ParticipantId(7)));
+        assert_eq!(told.choices, [choice(7)]);
+        assert!(told.eliminated.is_empty() && told.reasons.is_empty());
+        assert_eq!(
+            (&told.participants, &told.memories),
+            (&short.participants, &short.memories)
+        );
+        assert!(shortened_plan(&long, None).choices.is_empty());
     }
 }

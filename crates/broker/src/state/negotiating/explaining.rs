@@ -7,7 +7,7 @@ use wharf_protocol::{
 };
 
 use super::NegotiatedSet;
-use super::errors::{broker_error, shortened, size_bytes};
+use super::errors::{broker_error, shortened, shortened_plan};
 use crate::state::peers::Caller;
 use crate::state::{Answered, Machine, PeerId, done};
 
@@ -48,9 +48,9 @@ impl Machine {
         let caller = self.caller(peer)?;
         let set = self.visible_set(caller, call.set)?;
         let state = set.state();
-        let plan = set.machine.plan().cloned().map(|plan| Object(Box::new(plan)));
+        let plan = set.machine.plan().map(|plan| Object(shortened_plan(plan, None)));
         let report = set.machine.last_report().cloned();
-        let mut reply = ExplainSetReply {
+        let reply = ExplainSetReply {
             name: set.name.clone(),
             status: state.status,
             generation: set.machine.generation().unwrap_or(0),
@@ -61,12 +61,6 @@ impl Machine {
             report: report.map(|report| Object(shortened(Box::new(report)))),
             over: set.machine.failure().map(ToString::to_string),
         };
-        if size_bytes(&reply) > wharf_protocol::limits::MAX_REPLY_BYTES / 2
-            && let Some(plan) = &mut reply.plan
-        {
-            plan.0.eliminated.clear();
-            plan.0.reasons.clear();
-        }
         done(Reply::ExplainSet(reply))
     }
 
@@ -79,7 +73,7 @@ impl Machine {
             Prospect::Late(Joining::Fits { .. }) => (false, None),
             Prospect::Late(Joining::Move { plan, .. }) => (true, Some(plan)),
         };
-        let plan = plan.map(Object);
+        let plan = plan.map(|plan| Object(shortened_plan(&plan, None)));
         done(Reply::CheckSet(CheckSetReply { moves, plan }))
     }
 

@@ -28,6 +28,8 @@ impl Machine {
     /// Takes note that the holder of a seat has died.
     pub(super) fn fail_seat(&mut self, id: SetId, token: TokenId) {
         self.lose_place(id, token);
+        // A move may have waited for this one only. It is over then, whoever else goes.
+        self.settle_move(id);
         if let Ok(set) = self.negotiating.set_mut(id) {
             // One that is over, or has no such token any more, has nothing to note.
             let _ = set.machine.fail(token);
@@ -45,6 +47,7 @@ impl Machine {
     /// Gives a seat up in good order.
     pub(super) fn release_seat(&mut self, id: SetId, token: TokenId) {
         self.lose_place(id, token);
+        self.settle_move(id);
         if let Ok(set) = self.negotiating.set_mut(id) {
             // One that is over has nothing to note.
             let _ = set.machine.release(token);
@@ -64,12 +67,7 @@ impl Machine {
         match place {
             Place::Nowhere => {}
             Place::Owner => self.disown(id, session),
-            Place::Importer => {
-                if let Some(session) = self.sessions.get_mut(&session) {
-                    session.imported.remove(&id);
-                }
-                self.remove_importer(id, session);
-            }
+            Place::Importer => self.lose_import(id, session),
             Place::Member(stream, slot, incarnation) => {
                 let member = self
                     .streams
@@ -80,6 +78,21 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Takes the buffers from an importer, unless it has them in another seat too.
+    fn lose_import(&mut self, id: SetId, session: SessionId) {
+        if let Some(contract) = self.importer_contract(id, session) {
+            let memory = self.sets.get_mut(&id);
+            if let Some(before) = memory.and_then(|memory| memory.importers.get_mut(&session)) {
+                *before = contract;
+            }
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.imported.remove(&id);
+        }
+        self.remove_importer(id, session);
     }
 
     /// Leaves the buffers to those who read them.
@@ -121,7 +134,11 @@ impl Machine {
         let is_empty = set.seats.is_empty();
         if let Some(seat) = &seat {
             set.declared_bytes = set.declared_bytes.saturating_sub(seat.declared_bytes);
+            set.left_bytes.insert(token, seat.declared_bytes);
         }
+        // Of those who left, only what still has to suit is kept.
+        let machine = &set.machine;
+        set.left_bytes.retain(|token, _| machine.is_in_force(*token));
         if let Some(text) = text {
             self.negotiating.tokens.remove(&text);
         }
@@ -131,7 +148,10 @@ impl Machine {
             }
             self.negotiating.holders.retain(|_, held| !held.is_empty());
             if is_empty {
-                self.set_purpose(id, Purpose::Abandoned, ABANDONED_AFTER_MS);
+                let alarm = self.set_purpose(id, Purpose::Abandoned, ABANDONED_AFTER_MS);
+                if let Ok(set) = self.negotiating.set_mut(id) {
+                    set.abandoned = Some(alarm);
+                }
             }
         }
     }

@@ -126,6 +126,9 @@ impl Machine {
         operation: OperationId,
         outcome: Result<Vec<FdHandle>, HeapFailure>,
     ) {
+        if let Some((uid, cost)) = self.negotiating.unwanted.remove(&operation) {
+            self.accounts.release(uid, cost);
+        }
         let Some((id, _)) = self.negotiating.purposes.remove(&operation) else {
             return self.drop_handles(outcome.unwrap_or_default());
         };
@@ -265,8 +268,10 @@ impl Machine {
         };
         let uid = set.uid;
         if let Some(allocation) = set.allocation.take_if(|asked| asked.generation == generation) {
-            self.accounts.release(uid, allocation.cost);
-            self.negotiating.purposes.remove(&allocation.operation);
+            // The heap goes on, and what it takes is charged as long: who asks and leaves does not get more than the quota.
+            let (operation, cost) = (allocation.operation, allocation.cost);
+            self.negotiating.purposes.remove(&operation);
+            self.negotiating.unwanted.insert(operation, (uid, cost));
         }
         let memory = self.negotiating.set_mut(id).ok();
         let memory = memory.and_then(|set| set.memory.take_if(|memory| memory.generation == generation));

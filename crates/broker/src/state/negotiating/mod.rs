@@ -34,7 +34,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wharf_core::negotiation::{HeapOffer, Policy};
 use wharf_core::set::{Negotiator, SetMachine, Solver, TokenId};
-use wharf_protocol::{BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token};
+use wharf_protocol::{
+    Amounts, BrokerError, Incarnation, JoinStream, SessionId, SetId, Slot, StreamId, Token,
+};
 
 use super::OperationId;
 #[cfg(test)]
@@ -43,6 +45,10 @@ use memory::{Allocation, Memory};
 
 /// How many negotiated sets one user has at most.
 pub(super) const MAX_SETS_PER_USER: usize = 64;
+
+/// How hard is looked for what suits everybody, in merges. One takes up to some 20 µs, and the broker serves nobody else meanwhile.
+/// Contract: P1.
+pub(super) const MAX_MERGES: u64 = 2000;
 
 /// After how long a set is reported that waits for somebody, in milliseconds from its beginning.
 const STALLED_AFTER_MS: [u64; 2] = [5_000, 30_000];
@@ -74,6 +80,8 @@ pub(super) struct Negotiating {
     holders: BTreeMap<SessionId, BTreeSet<(SetId, TokenId)>>,
     /// What the driver was asked to do or to tell later.
     purposes: BTreeMap<OperationId, (SetId, Purpose)>,
+    /// What heaps are asked for that nobody wants any more, with who pays for it until they have answered.
+    unwanted: BTreeMap<OperationId, (u32, Amounts)>,
     /// Sets with somebody who waits, or with something under way.
     active: BTreeSet<SetId>,
 }
@@ -111,8 +119,12 @@ struct NegotiatedSet {
     seats: BTreeMap<TokenId, Seat>,
     /// Who writes.
     writer: Option<TokenId>,
-    /// How much all participants have declared, in bytes of JSON.
+    /// How much all participants have declared, as `declaring` counts it.
     declared_bytes: usize,
+    /// The same of those who left in good order, and whose needs are in force all the same.
+    left_bytes: BTreeMap<TokenId, usize>,
+    /// Tells that nobody has had a seat for a while, as long as nobody has.
+    abandoned: Option<OperationId>,
     /// Memory a heap was asked for.
     allocation: Option<Allocation>,
     /// Memory that is not in use yet.
@@ -132,7 +144,7 @@ struct NegotiatedSet {
 struct Seat {
     session: SessionId,
     place: Place,
-    /// What was declared, in bytes of JSON.
+    /// How much was declared.
     declared_bytes: usize,
     /// What was asked for by somebody who came with a stream and leaves with it.
     join: Option<Box<Join>>,
@@ -162,11 +174,15 @@ impl Negotiating {
         Self {
             heaps,
             make_solver,
-            policy: Policy::default(),
+            policy: Policy {
+                max_merges: MAX_MERGES,
+                ..Policy::default()
+            },
             sets: BTreeMap::new(),
             tokens: HashMap::new(),
             holders: BTreeMap::new(),
             purposes: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             active: BTreeSet::new(),
         }
     }

@@ -44,6 +44,8 @@ impl Machine {
             seats: BTreeMap::new(),
             writer: None,
             declared_bytes: 0,
+            left_bytes: BTreeMap::new(),
+            abandoned: None,
             allocation: None,
             memory: None,
             moving_to: None,
@@ -113,6 +115,9 @@ impl Machine {
             join: None,
         };
         set.seats.insert(token, seat);
+        if let Some(alarm) = set.abandoned.take() {
+            self.cancel_purpose(alarm);
+        }
         let holders = self.negotiating.holders.entry(caller.session);
         holders.or_default().insert((id, token));
     }

@@ -200,6 +200,7 @@ impl Machine {
                 }
             }
             Purpose::Abandoned => {
+                set.abandoned = None;
                 if set.seats.is_empty() {
                     self.remove_negotiated(id);
                 }

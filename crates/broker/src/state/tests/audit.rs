@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_protocol::Amounts;
+use wharf_protocol::limits::MAX_IMPORTS;
 use wharf_stream::status::SlotState;
 
 use super::world::World;
 use crate::state::accounts::{
-    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, NOTHING, RUNNING_STREAM, SESSION, sum,
+    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, IMPORT, NOTHING, RUNNING_STREAM, SESSION, TIMELINE, sum,
 };
 use crate::state::moving::Phase;
 use crate::state::negotiating::NOBODY;
@@ -23,6 +24,7 @@ impl World {
         self.machine.audit_peers();
         self.machine.audit_sets();
         self.machine.audit_streams();
+        self.audit_timelines();
         self.machine.audit_negotiated();
         self.audit_times();
         self.audit_waiting();
@@ -64,6 +66,9 @@ impl World {
                 } => buffers.clone(),
                 crate::state::Event::StatusPageCreated {
                     outcome: Ok(page), ..
+                }
+                | crate::state::Event::TimelinePageCreated {
+                    outcome: Ok(page), ..
                 } => vec![*page],
                 _ => Vec::new(),
             })
@@ -80,6 +85,37 @@ impl World {
         let awaited: BTreeSet<_> = times.into_iter().chain(moves).collect();
         let set: BTreeSet<_> = self.alarms.keys().copied().collect();
         assert_eq!(set, awaited, "alarms");
+    }
+
+    /// Timelines belong to living sessions, imports too, sessions know of both, and the page says how many imports there were.
+    fn audit_timelines(&self) {
+        let machine = &self.machine;
+        for (id, timeline) in &machine.timelines {
+            assert!(machine.sessions[&timeline.owner].timelines.contains(id));
+            assert!(timeline.imports.len() <= MAX_IMPORTS);
+            for (number, import) in &timeline.imports {
+                assert!(
+                    machine.sessions[&import.session]
+                        .waits_for
+                        .contains(&(*id, *number))
+                );
+            }
+            let page = &self.timeline_pages[id];
+            let newest = timeline.imports.last_key_value();
+            assert!(newest.is_none_or(|(number, _)| page.newest >= *number));
+            assert_eq!(page.over, None, "{id} is over and still there");
+        }
+        for (id, session) in &machine.sessions {
+            let owner = |timeline| machine.timelines[timeline].owner;
+            assert!(session.timelines.iter().all(|timeline| owner(timeline) == *id));
+            let importer = |timeline, number| machine.timelines[timeline].imports[number].session;
+            let waits = &session.waits_for;
+            assert!(
+                waits
+                    .iter()
+                    .all(|(timeline, number)| importer(timeline, number) == *id)
+            );
+        }
     }
 
     fn audit_status_pages(&self) {
@@ -119,6 +155,8 @@ impl World {
         assert!(self.machine.sessions.is_empty());
         assert!(self.machine.sets.is_empty());
         assert!(self.machine.streams.is_empty());
+        assert!(self.machine.timelines.is_empty());
+        assert!(self.timeline_pages.is_empty());
         assert!(self.machine.operations.is_empty());
         assert!(self.machine.moves.is_empty());
         self.machine.negotiating.assert_empty();
@@ -147,6 +185,11 @@ impl Machine {
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
         let waiting = members.filter_map(|member| member.page);
+        let timelines = self.timelines.values();
+        let timelines = timelines.flat_map(|timeline| {
+            let imports = timeline.imports.values().map(|import| import.page);
+            [timeline.page, timeline.status].into_iter().chain(imports)
+        });
         let requests = self
             .operations
             .values()
@@ -155,6 +198,7 @@ impl Machine {
             .chain(self.negotiating.handles())
             .chain(pages)
             .chain(waiting)
+            .chain(timelines)
             .chain(requests.map(|page| page.handle))
             .collect()
     }
@@ -185,6 +229,11 @@ impl Machine {
             );
             let waiting = stream.members.values().filter(|member| member.page.is_some());
             waiting.for_each(|member| owe(member.uid, CONSUMER_PAGE));
+        }
+        for timeline in self.timelines.values() {
+            owe(timeline.uid, TIMELINE);
+            let imports = timeline.imports.values();
+            imports.for_each(|import| owe(import.uid, IMPORT));
         }
         for operation in self.operations.values() {
             owe(
@@ -256,6 +305,7 @@ impl Machine {
             match object {
                 Object::Set(set) => assert!(self.sets[&set].sealed),
                 Object::Stream(stream) => assert!(self.streams[&stream].is_running()),
+                Object::Timeline(timeline) => assert!(self.timelines.contains_key(&timeline)),
             }
             assert!((1..=MAX_TOKENS_PER_OBJECT).contains(&count));
         }

@@ -14,5 +14,6 @@ mod pages;
 mod play;
 mod sessions;
 mod streams;
+mod timelines;
 mod tokens;
 mod world;

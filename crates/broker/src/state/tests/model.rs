@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use wharf_protocol::{Amounts, BrokerError, EndReason, MoveContract};
 
-use super::play::{Action, Page, Player, SetAction, Step, StreamAction, Which};
+use super::play::{Action, Page, Player, SetAction, Step, StreamAction, TimelineAction, Which};
 use crate::state::Effect;
 
 /// So small that every limit is met.
@@ -78,6 +78,21 @@ fn stream_action() -> impl Strategy<Value = StreamAction> {
     ]
 }
 
+fn timeline_action() -> impl Strategy<Value = Action> {
+    let nth = || 0_usize..4;
+    let of = prop_oneof![
+        3 => (0_u64..4).prop_map(|after| TimelineAction::Take { after }),
+        6 => (0_u32..9).prop_map(|uses| TimelineAction::Share { uses }),
+        1 => Just(TimelineAction::Drop),
+    ];
+    prop_oneof![
+        2 => page().prop_map(|page| Action::CreateTimeline { page }),
+        6 => (nth(), 6_u32..520, page()).prop_map(|(token, cell, page)| Action::ImportTimeline { token, cell, page }),
+        5 => (0_usize..3, of).prop_map(|(timeline, action)| Action::OfTimeline(timeline, action)),
+        2 => (nth(), 0_u64..2).prop_map(|(import, off)| Action::ReleaseTimeline { import, off }),
+    ]
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let nth = || 0_usize..4;
     let stream = prop::option::weighted(0.1, 0_u64..9);
@@ -92,6 +107,7 @@ fn action() -> impl Strategy<Value = Action> {
         18 => (nth(), prop_oneof![5 => 0_u32..3, 1 => 3_u32..8], page(), stream, contract())
             .prop_map(|(token, depth, page, stream, contract)| Action::Join { token, depth, page, stream, contract }),
         4 => (nth(), 0_u64..2).prop_map(|(member, off)| Action::Leave { member, off }),
+        9 => timeline_action(),
         1 => Just(Action::Look),
     ]
 }
@@ -161,11 +177,11 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
         kinds.extend(play(&steps).iter().map(kind));
     }
     let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CancelAlarm CountsExhausted CreateStatusPage CreateStream \
-        Disconnect Drop DropStatusPage EndStream FreeBuffers GetGeneration GetMove GetState ImportBuffers InvalidArgument \
+        CreateTimeline CreateTimelinePage Disconnect Drop DropStatusPage DropTimeline DropTimelinePage EndStream EndTimeline FreeBuffers GetGeneration GetMove GetState ImportBuffers ImportTimeline InvalidArgument \
         IssueToken JoinStream LeaveStream MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
-        NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
-        ReleaseImport Resume Seal SetAlarm SetGenerations SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
-        TakeChanges TakeGeneration TokenForOther TokenUnknown TokenUsedUp Wait";
+        NoSuchTimeline NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
+        ReleaseImport ReleaseTimeline Resume Seal SetAlarm SetGenerations SetImports SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
+        TakeChanges TakeGeneration TakeImporters TokenForOther TokenUnknown TokenUsedUp Wait";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
 }

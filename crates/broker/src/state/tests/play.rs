@@ -2,11 +2,13 @@
 
 use wharf_linux::SealFlags;
 use wharf_protocol::{
-    AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetGeneration,
-    GetMove, GetState, ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, MoveBuffers,
-    MoveContract, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration, ReleaseImport, Reply,
-    Role, Seat, SessionId, SetId, Slot, StreamId, TakeChanges, TakeGeneration, Token,
+    AllocateBuffers, BrokerError, Call, CreateStream, CreateTimeline, DropTimeline, EndReason, EndStream,
+    FreeBuffers, GetGeneration, GetMove, GetState, ImportBuffers, ImportTimeline, Incarnation, IssueToken,
+    JoinStream, LeaveStream, MoveBuffers, MoveContract, ObjectKind, Policy, ReadyGeneration, Register,
+    ReleaseGeneration, ReleaseImport, ReleaseTimeline, Reply, Role, Seat, SessionId, SetId, Slot, StreamId,
+    TakeChanges, TakeGeneration, TakeImporters, TimelineId, Token,
 };
+use wharf_stream::timeline::layout::PAGE_BYTES;
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
 use super::clients::good_seals;
@@ -72,7 +74,27 @@ pub(super) enum Action {
         member: usize,
         off: u64,
     },
+    CreateTimeline {
+        page: Page,
+    },
+    ImportTimeline {
+        token: usize,
+        cell: u32,
+        page: Page,
+    },
+    OfTimeline(usize, TimelineAction),
+    ReleaseTimeline {
+        import: usize,
+        off: u64,
+    },
     Look,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum TimelineAction {
+    Take { after: u64 },
+    Share { uses: u32 },
+    Drop,
 }
 
 #[derive(Clone, Debug)]
@@ -297,6 +319,13 @@ impl Player {
                     None,
                 )
             }
+            Action::CreateTimeline { page } => (CreateTimeline { name }.into(), Some(page), None),
+            Action::ImportTimeline { token, cell, page } => {
+                let token = self.token(token);
+                (ImportTimeline { token, cell }.into(), Some(page), None)
+            }
+            Action::OfTimeline(index, action) => self.of_timeline(index, action),
+            Action::ReleaseTimeline { import, off } => self.release_timeline(import, off),
             Action::Leave { member, off } => self.leave(member, off),
             Action::Take { participant, which } => self.of_participant(participant, |share| {
                 let (set, role, seat) = (share.set, share.role, share.seat);
@@ -444,6 +473,36 @@ impl Player {
         (call, None, owner)
     }
 
+    fn of_timeline(&self, index: usize, action: TimelineAction) -> Understood {
+        let found = nth(self.world.machine.timelines.iter(), index);
+        let (timeline, owner) = found.map_or((TimelineId(99), None), |(id, timeline)| {
+            (*id, Some(timeline.owner))
+        });
+        let call = match action {
+            TimelineAction::Take { after } => TakeImporters { timeline, after }.into(),
+            TimelineAction::Drop => DropTimeline { timeline }.into(),
+            TimelineAction::Share { uses } => IssueToken {
+                kind: ObjectKind::Timeline,
+                id: timeline.0,
+                uses,
+            }
+            .into(),
+        };
+        (call, None, owner)
+    }
+
+    fn release_timeline(&self, index: usize, off: u64) -> Understood {
+        let timelines = self.world.machine.timelines.iter();
+        let imports =
+            timelines.flat_map(|(id, timeline)| timeline.imports.iter().map(|import| (*id, import)));
+        let (timeline, import, owner) = match nth(imports, index) {
+            Some((id, (number, import))) => (id, *number, Some(import.session)),
+            None => (TimelineId(99), 0, None),
+        };
+        let import = import + off;
+        (ReleaseTimeline { timeline, import }.into(), None, owner)
+    }
+
     fn leave(&self, member: usize, off: u64) -> Understood {
         let streams = self.world.machine.streams.iter();
         let members = streams.flat_map(|(id, stream)| stream.members.iter().map(|member| (*id, member)));
@@ -465,10 +524,10 @@ impl Player {
     }
 
     fn send(&mut self, page: Page, call: &Call) -> Vec<ReceivedFd> {
-        let size = if matches!(call, Call::CreateStream(_)) {
-            RING_PAGE_BYTES
-        } else {
-            CONSUMER_PAGE_BYTES
+        let size = match call {
+            Call::CreateStream(_) => RING_PAGE_BYTES,
+            Call::CreateTimeline(_) | Call::ImportTimeline(_) => PAGE_BYTES,
+            _ => CONSUMER_PAGE_BYTES,
         };
         let memfd = |size: usize, seals| Inspection::Memfd {
             size_bytes: size as u64,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wharf_core::negotiation::{Guarantees, HeapOffer};
-use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId};
+use wharf_protocol::{Amounts, BrokerError, Incarnation, Reply, Slot, StreamId, TimelineId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
+use wharf_stream::timeline::End;
 
 use crate::state::{
     DEFAULT_QUOTA, Effect, Event, FdHandle, FdRef, HeapFailure, HeapRequest, Machine, OperationId, PeerId,
@@ -37,6 +38,15 @@ pub(super) struct StatusPage {
     pub(super) generations: Generations,
 }
 
+/// What a page shows to those who have a timeline.
+#[derive(Debug, Default)]
+pub(super) struct TimelinePage {
+    pub(super) newest: u64,
+    /// How often it was changed.
+    pub(super) version: u64,
+    pub(super) over: Option<End>,
+}
+
 pub(super) type Outcome = Result<(Reply, Vec<FdRef>), BrokerError>;
 
 /// A broker and the world around it.
@@ -47,6 +57,9 @@ pub(super) struct World {
     pub(super) status_pages: BTreeMap<StreamId, StatusPage>,
     /// How streams ended whose page is gone.
     pub(super) endings: BTreeMap<StreamId, StreamState>,
+    pub(super) timeline_pages: BTreeMap<TimelineId, TimelinePage>,
+    /// How timelines ended.
+    pub(super) over: BTreeMap<TimelineId, End>,
     pub(super) connected: BTreeSet<PeerId>,
     pub(super) answers: BTreeMap<PeerId, VecDeque<Outcome>>,
     /// What the driver has done but not reported.
@@ -99,6 +112,8 @@ impl World {
             fds: BTreeSet::new(),
             status_pages: BTreeMap::new(),
             endings: BTreeMap::new(),
+            timeline_pages: BTreeMap::new(),
+            over: BTreeMap::new(),
             connected: BTreeSet::new(),
             answers: BTreeMap::new(),
             reports: VecDeque::new(),
@@ -171,6 +186,22 @@ impl World {
                 }
             }
             Effect::DropStatusPage { stream } => self.drop_page(stream),
+            Effect::DropTimelinePage { timeline } => {
+                let page = self
+                    .timeline_pages
+                    .remove(&timeline)
+                    .expect("dropped page exists");
+                self.over.extend(page.over.map(|end| (timeline, end)));
+            }
+            Effect::SetImports { timeline, newest } => {
+                let page = self.timeline_page(timeline);
+                assert!(page.newest <= newest, "back to the past");
+                (page.newest, page.version) = (newest, page.version + 1);
+            }
+            Effect::EndTimeline { timeline, end } => {
+                let before = self.timeline_page(timeline).over.replace(end);
+                assert_eq!(before, None, "{timeline} ended twice");
+            }
             Effect::SetStreamState { stream, state } => {
                 let page = self
                     .status_pages
@@ -293,6 +324,14 @@ impl World {
                     outcome,
                 }
             }
+            Effect::CreateTimelinePage { operation, timeline } => {
+                let outcome = failure.map_or_else(|| Ok(self.new_timeline_page(timeline)), Err);
+                Event::TimelinePageCreated {
+                    operation,
+                    timeline,
+                    outcome,
+                }
+            }
             other => panic!("{other:?} is not work"),
         };
         self.reports.push_back(report);
@@ -320,6 +359,17 @@ impl World {
         let before = self.status_pages.insert(stream, StatusPage::default());
         assert!(before.is_none(), "{stream} has two pages");
         self.new_fd()
+    }
+
+    fn new_timeline_page(&mut self, timeline: TimelineId) -> FdHandle {
+        let before = self.timeline_pages.insert(timeline, TimelinePage::default());
+        assert!(before.is_none(), "{timeline} has two pages");
+        self.new_fd()
+    }
+
+    fn timeline_page(&mut self, timeline: TimelineId) -> &mut TimelinePage {
+        let page = self.timeline_pages.get_mut(&timeline);
+        page.expect("page of the timeline exists")
     }
 
     fn drop_page(&mut self, stream: StreamId) {

@@ -19,6 +19,7 @@ fn empty() -> GetStateReply {
         sessions: Vec::new(),
         sets: Vec::new(),
         streams: Vec::new(),
+        timelines: Vec::new(),
         users: Vec::new(),
         truncated: false,
     }

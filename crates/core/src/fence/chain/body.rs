@@ -79,7 +79,7 @@ impl ChainBody {
         for fence in walk(link) {
             let watched = link.downgrade();
             let callback = move |_: &Fence| {
-                if let Some(link) = Fence::upgrade(&watched)
+                if let Some(link) = watched.upgrade()
                     && let Some(body) = body(&link)
                 {
                     body.watch(&link);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Failure;
 use super::merged::join;
-use crate::constraints::{FormatKey, Record, Scope, Value};
+use crate::constraints::{Field, FormatKey, Record, Scope, Value};
 use crate::negotiation::FieldPath;
 use crate::negotiation::needs::Need;
 
@@ -48,6 +48,11 @@ impl Candidate {
             format: Some(self.key.clone()),
             ..need.path.clone()
         })
+    }
+
+    /// How many sizes pictures have to have room for.
+    pub(super) fn sizes(&self) -> usize {
+        self.image.get(Field::RequiredSizes).map_or(0, Value::weight)
     }
 
     /// What is needed of one plane altogether.

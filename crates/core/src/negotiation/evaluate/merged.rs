@@ -13,6 +13,12 @@ use crate::dma::{Coherency, DmaLimits, Translation, Window};
 use crate::negotiation::FieldPath;
 use crate::negotiation::needs::{Need, Speaker, Stated, Surroundings};
 
+/// How many formats are laid out in the time of one merge.
+const FORMATS_PER_MERGE: usize = 64;
+
+/// How many sizes are laid out in the time that one takes with everything around it.
+const SIZES_PER_FORMAT: usize = 8;
+
 /// What a participant has to do with caches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Role {
@@ -76,8 +82,9 @@ impl Merged {
 
     /// What it takes to work out its points, in merges.
     pub(crate) fn work(&self) -> u64 {
-        let formats = self.formats.as_ref().map_or(0, Vec::len);
-        u64::try_from(formats / 64).unwrap_or(u64::MAX)
+        let formats = self.formats.iter().flatten();
+        let layouts: usize = formats.map(|format| 1 + format.sizes() / SIZES_PER_FORMAT).sum();
+        u64::try_from(layouts / FORMATS_PER_MERGE).unwrap_or(u64::MAX)
     }
 
     /// Adds everything else, in the order of speakers.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use self::counts::Counts;
 pub(crate) use self::fixed::{Asked, Fixed, points};
 pub(crate) use self::merged::Merged;
-use super::needs::{Need, Speaker, Stated, Surroundings};
+use super::needs::{Need, Speaker, Stated, Surroundings, work};
 use super::{FieldPath, HeapMisfit, ImagePlan, Ledger, LedgerEntry, MemoryPlan, SyncStep};
 use crate::constraints::{ExtensionKey, Field, FormatKey};
 
@@ -86,13 +86,14 @@ impl Budget {
 /// Works out what needs come to. More needs never satisfy what fewer do not, but for
 /// [`FailureKind::Underconstrained`].
 ///
-/// Costs one merge, one more for every 64 formats, and one for every step of maintenance that a success has.
+/// Costs one merge, one more for every 256 values that are merged, one for every 64 formats or 512 sizes that are laid out, and one for
+/// every step of maintenance that a success has.
 pub(crate) fn evaluate(
     needs: &[&Need],
     surroundings: &Surroundings<'_>,
     budget: &mut Budget,
 ) -> Result<Point, Failure> {
-    budget.spend(1)?;
+    budget.spend(1 + work(needs.iter().copied()))?;
     let merged = merged(needs, surroundings)?;
     budget.spend(merged.work())?;
     let points = points(&merged, surroundings, Asked::Best)?;

@@ -28,10 +28,11 @@ fn play() -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments.iter().map(|word| word.to_str()).collect::<Vec<_>>()[..] {
-        [Some("broker"), _] => broker::play(arguments[1].as_ref()),
+        [Some("broker"), _] => broker::play(arguments[1].as_ref(), None),
+        [Some("broker"), _, _] => broker::play(arguments[1].as_ref(), Some(arguments[2].as_ref())),
         [Some("producer")] => producer::play(),
         [Some("consumer")] => consumer::play(),
         [Some("intruder")] => intruder::play(),
-        _ => Err("usage: actor broker SOCKET | producer | consumer | intruder".into()),
+        _ => Err("usage: actor broker SOCKET [GATE] | producer | consumer | intruder".into()),
     }
 }

@@ -56,6 +56,7 @@ impl Part for Cast {
     fn obey(&mut self, order: Order, session: &Session) -> Result<Report, Failure> {
         match order {
             Order::Open(terms) => self.open(session, &terms),
+            Order::CreateSet { seats } => Ok(self.chair.create(session, &seats)),
             Order::TakeSeat { token, needs } => Ok(self.chair.take(session, &token, *needs)),
             Order::TakeBuffers { patience_ms } => self.chair.keep_buffers(patience_ms),
             Order::OpenSeated { patience_ms, pattern } => self.open_seated(session, patience_ms, pattern),

@@ -8,8 +8,11 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 use wharf::core::negotiation::Participant;
-use wharf::{BufferSet, MoveStep, NegotiationError, Session, SessionError, Token};
-use wharf_testkit::actor::{MoveStage, Order, Report};
+use wharf::core::set::{LatePolicy, Rights};
+use wharf::{
+    BufferSet, MoveStep, NegotiatedSet, NegotiationError, SeatSpec, Session, SessionError, SetOptions, Token,
+};
+use wharf_testkit::actor::{MoveStage, Order, Report, SeatTerms};
 
 /// Whatever is wrong: it ends the actor.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -123,9 +126,33 @@ pub(crate) fn refused_set(error: &NegotiationError) -> Report {
 pub(crate) struct Chair {
     pub(crate) seat: Option<wharf::Seat>,
     buffers: Option<BufferSet>,
+    /// The set it made.
+    set: Option<NegotiatedSet>,
 }
 
 impl Chair {
+    /// Makes a set, and issues its seats.
+    pub(crate) fn create(&mut self, session: &Session, seats: &[SeatTerms]) -> Report {
+        let options = SetOptions::new("preview").late(LatePolicy::Reallocate);
+        let created = session.create_set(&options).and_then(|set| {
+            let issue = |seat: &SeatTerms| {
+                let rights = if seat.writes { Rights::WRITE } else { Rights::NONE };
+                let spec = SeatSpec::expected(&seat.label).rights(rights);
+                set.issue(&spec.domain(seat.domain.into()))
+            };
+            let tokens: Result<Vec<Token>, _> = seats.iter().map(issue).collect();
+            Ok((tokens?, set))
+        });
+        match created {
+            Ok((tokens, set)) => {
+                let id = set.id();
+                self.set = Some(set);
+                Report::Seats { set: id, tokens }
+            }
+            Err(error) => refused_set(&error),
+        }
+    }
+
     pub(crate) fn take(&mut self, session: &Session, token: &Token, needs: Participant) -> Report {
         match session.take_seat(token, needs) {
             Ok(seat) => {

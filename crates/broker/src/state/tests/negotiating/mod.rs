@@ -1,5 +1,6 @@
 //! Negotiated sets: who gets what and when, and that nobody's death or nonsense harms those it should not. Contract: N, P5.
 
+mod attacks;
 mod deaths;
 mod limits;
 mod memory;

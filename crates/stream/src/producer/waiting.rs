@@ -1,0 +1,98 @@
+//! How the producer waits for a buffer.
+
+use super::Producer;
+use crate::layout::{MAX_CONSUMERS, ring as at};
+use crate::member::Member;
+use crate::waiting::{Looked, SHORT_SLEEP};
+use wharf_memory::{
+    Deadline, FutexWord, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wait_one,
+};
+
+impl<O: WriteWords, R: ReadWords> Producer<O, R> {
+    /// Waits until a consumer that was in the way at the last search for a buffer releases a frame or leaves, or the status page differs from
+    /// what [`Producer::take_status_change`] last saw. If nobody was in the way it waits for any consumer.
+    ///
+    /// `try_again` is called once after the producer has announced that it sleeps; when it returns `Some` the producer does
+    /// not sleep. Returns that value, or `None` when the caller is to look again itself.
+    ///
+    /// # Blocking
+    ///
+    /// Until a release, a departure, a change by the broker, a signal or `deadline`: looking at first, if [`Producer::set_waiting`] says so,
+    /// then asleep. A change by the broker alone may be noticed 2 ms late. Consumers that wish harm can hinder the
+    /// wake-up (see [`Consumer::wait`](crate::Consumer::wait)): sleep in slices.
+    pub fn wait<T>(
+        &mut self,
+        deadline: Option<Deadline>,
+        try_again: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> (Option<T>, WaitOutcome) {
+        match self.look_for_releases(deadline) {
+            Looked::Found => return (None, WaitOutcome::Retry),
+            Looked::TimedOut => return (None, WaitOutcome::TimedOut),
+            Looked::InVain => {}
+        }
+        let version = self.seen_version;
+        for member in &mut self.members {
+            member.seen_releases = member.release_word().load(Ordering::Acquire);
+            member.kept = 0;
+        }
+        self.ring.store_u32(at::WAITING, 1, Ordering::Relaxed);
+        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
+        // `notify_release` of the consumer.
+        fence(Ordering::SeqCst);
+        let found = try_again(self);
+        // One that left before its releases were looked at will not count another; it is for the caller to drop it.
+        let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
+        let outcome = if may_sleep {
+            self.sleep(version, deadline)
+        } else {
+            WaitOutcome::Retry
+        };
+        self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
+        (found, outcome)
+    }
+
+    /// Looks whether somebody in the way releases something.
+    fn look_for_releases(&mut self, deadline: Option<Deadline>) -> Looked {
+        let (members, status, version) = (&self.members, &self.status, self.seen_version);
+        if members.iter().all(|member| member.kept == 0) {
+            return Looked::InVain;
+        }
+        let has_news = |member: &Member<R>| member.kept > 0 && member.has_news();
+        self.spinner.look(deadline, || {
+            members.iter().any(has_news) || status.version() != version
+        })
+    }
+
+    fn sleep(&self, version: u32, deadline: Option<Deadline>) -> WaitOutcome {
+        let status = (self.status.version_word(), version);
+        let mut words = [status; MAX_CONSUMERS + 1];
+        let in_the_way = |member: &&Member<R>| member.kept > 0;
+        let nobody = !self.members.iter().any(|member| in_the_way(&member));
+        let waited_for = self.members.iter().filter(|member| nobody || in_the_way(member));
+        let mut count = 1;
+        for (word, member) in words[1..].iter_mut().zip(waited_for) {
+            *word = (member.release_word(), member.seen_releases);
+            count += 1;
+        }
+        sleep_on(&words[..count], deadline)
+    }
+}
+
+/// Sleeps on the first word, which changes seldom, and the others. If there is one other, on that alone at first: a sleep on one word is
+/// cheaper, and the first word may be overlooked for a short while.
+pub(crate) fn sleep_on(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+    if let [(seldom, seen), (often, expected)] = *words {
+        // A change that is there already is not overlooked.
+        if seldom.load(Ordering::Acquire) != seen {
+            return WaitOutcome::Retry;
+        }
+        let short = Deadline::after(SHORT_SLEEP);
+        let until = deadline.map_or(short, |deadline| deadline.min(short));
+        match wait_one(often, expected, Some(until)) {
+            WaitOutcome::Retry => return WaitOutcome::Retry,
+            WaitOutcome::TimedOut if deadline == Some(until) => return WaitOutcome::TimedOut,
+            WaitOutcome::TimedOut => {}
+        }
+    }
+    wait_any(words, deadline)
+}

@@ -1,0 +1,142 @@
+//! How somebody waits: looking for a while, then asleep.
+
+use std::time::Duration;
+use wharf_memory::{Deadline, now_ns};
+
+/// How a producer that has no buffer, or a consumer that has no frame, waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Looks without a pause and never sleeps: as fast as it gets, at the price of a processor. Nobody has to ask whether it sleeps.
+    Spin,
+    /// Looks for up to this long, then sleeps. Who is always kept waiting much longer stops looking, until what it waits for comes
+    /// quickly again. On a machine with one processor it sleeps at once.
+    Adaptive {
+        /// How long to look.
+        spin: Duration,
+    },
+    /// Sleeps at once.
+    Sleep,
+}
+
+impl Default for Waiting {
+    /// [`Waiting::Adaptive`], 20 µs: half of what it costs to be woken.
+    fn default() -> Self {
+        Self::Adaptive {
+            spin: Duration::from_micros(20),
+        }
+    }
+}
+
+/// How long somebody who sleeps on one word may overlook the broker's.
+pub(crate) const SHORT_SLEEP: Duration = Duration::from_millis(2);
+
+/// What the processor is asked to do so many times between two looks at the clock.
+const LOOKS: u32 = 64;
+/// A wait of this many times the looking is long.
+const LONG: u64 = 4;
+/// After so many long waits in a row looking is no use.
+const PATIENCE: u32 = 8;
+
+/// Looks for somebody who waits, and learns whether that is any use.
+#[derive(Debug)]
+pub(crate) struct Spinner {
+    spin_ns: u64,
+    /// Long waits in a row.
+    long_waits: u32,
+    /// When the wait began, if it still goes on.
+    since_ns: Option<u64>,
+}
+
+/// How looking ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// There was something.
+    Found,
+    /// The deadline passed.
+    TimedOut,
+    /// It is time to sleep.
+    InVain,
+}
+
+impl Spinner {
+    pub(crate) fn new(waiting: Waiting) -> Self {
+        let spin_ns = match waiting {
+            Waiting::Spin => u64::MAX,
+            Waiting::Adaptive { spin } if processors() > 1 => u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX),
+            Waiting::Adaptive { .. } | Waiting::Sleep => 0,
+        };
+        Self {
+            spin_ns,
+            long_waits: 0,
+            since_ns: None,
+        }
+    }
+
+    /// Looks until `found`, or `deadline`, or for as long as it may.
+    pub(crate) fn look(&mut self, deadline: Option<Deadline>, found: impl Fn() -> bool) -> Looked {
+        if self.spin_ns == 0 {
+            return Looked::InVain;
+        }
+        let may_look = self.long_waits < PATIENCE;
+        if may_look && look_often(&found) {
+            return Looked::Found;
+        }
+        let since_ns = *self.since_ns.get_or_insert_with(now_ns);
+        if !may_look {
+            return Looked::InVain;
+        }
+        let until = since_ns.saturating_add(self.spin_ns);
+        loop {
+            let now = now_ns();
+            if deadline.is_some_and(|deadline| deadline.is_reached_at(now)) {
+                return Looked::TimedOut;
+            }
+            if now >= until {
+                return Looked::InVain;
+            }
+            if look_often(&found) {
+                return Looked::Found;
+            }
+        }
+    }
+
+    /// Notes that the wait is over: what was waited for is there.
+    pub(crate) fn done(&mut self) {
+        if let Some(since_ns) = self.since_ns.take() {
+            let waited_ns = now_ns().saturating_sub(since_ns);
+            let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
+            self.long_waits = if is_long { self.long_waits.saturating_add(1) } else { 0 };
+        }
+    }
+}
+
+fn look_often(found: impl Fn() -> bool) -> bool {
+    (0..LOOKS).any(|_| {
+        let is_found = found();
+        if !is_found {
+            std::hint::spin_loop();
+        }
+        is_found
+    })
+}
+
+/// How many processors the machine has at work. Not those this process may use: its peer may use others.
+fn processors() -> usize {
+    static COUNT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let online = std::fs::read_to_string("/sys/devices/system/cpu/online").ok();
+        let counted = online.as_deref().and_then(count_listed);
+        counted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    })
+}
+
+/// How many numbers a list like `0-3,5` names.
+fn count_listed(list: &str) -> Option<usize> {
+    let mut count = 0;
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        count += last.checked_sub(first)? + 1;
+    }
+    Some(count)
+}
