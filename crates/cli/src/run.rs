@@ -21,5 +21,10 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
 
 /// Is one of the other processes of a run.
 pub(crate) fn play(args: &RunPartArgs) -> Result<u8, Failure> {
-    Ok(wharf_standin::play(&args.part, args.fd, &args.orders, &args.program)?)
+    Ok(wharf_standin::play(
+        &args.part,
+        args.fd,
+        &args.orders,
+        &args.program,
+    )?)
 }

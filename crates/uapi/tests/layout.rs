@@ -13,8 +13,16 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("DMA_BUF_IOCTL_SYNC", dma_buf::SYNC, 0x4008_6200),
     ("DMA_BUF_SET_NAME_A", dma_buf::SET_NAME_A, 0x4004_6201),
     ("DMA_BUF_SET_NAME_B", dma_buf::SET_NAME_B, 0x4008_6201),
-    ("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", dma_buf::EXPORT_SYNC_FILE, 0xc008_6202),
-    ("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", dma_buf::IMPORT_SYNC_FILE, 0x4008_6203),
+    (
+        "DMA_BUF_IOCTL_EXPORT_SYNC_FILE",
+        dma_buf::EXPORT_SYNC_FILE,
+        0xc008_6202,
+    ),
+    (
+        "DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
+        dma_buf::IMPORT_SYNC_FILE,
+        0x4008_6203,
+    ),
     ("SYNC_IOC_MERGE", sync_file::MERGE, 0xc030_3e03),
     ("SYNC_IOC_FILE_INFO", sync_file::FILE_INFO, 0xc038_3e04),
     ("SYNC_IOC_SET_DEADLINE", sync_file::SET_DEADLINE, 0x4010_3e05),
@@ -55,7 +63,12 @@ fn numbers_are_those_of_the_kernel() {
 
 #[test]
 fn bytes_are_in_the_order_of_the_fields() {
-    let asked = dma_heap::AllocationData { len: 1, fd: 2, fd_flags: 3, heap_flags: 4 };
+    let asked = dma_heap::AllocationData {
+        len: 1,
+        fd: 2,
+        fd_flags: 3,
+        heap_flags: 4,
+    };
     let bytes = asked.to_bytes();
     for (value, at, length) in [(1, 0, 8), (2, 8, 4), (3, 12, 4), (4, 16, 8)] {
         let mut field = [0; 8];
@@ -67,9 +80,23 @@ fn bytes_are_in_the_order_of_the_fields() {
 
 #[test]
 fn missing_bytes_are_zeros() {
-    let bytes = dma_heap::AllocationData { len: 1, fd: 2, fd_flags: 3, heap_flags: 4 }.to_bytes();
+    let bytes = dma_heap::AllocationData {
+        len: 1,
+        fd: 2,
+        fd_flags: 3,
+        heap_flags: 4,
+    }
+    .to_bytes();
     let read = dma_heap::AllocationData::from_bytes(&bytes[..14]);
-    assert_eq!(read, dma_heap::AllocationData { len: 1, fd: 2, fd_flags: 3, heap_flags: 0 });
+    assert_eq!(
+        read,
+        dma_heap::AllocationData {
+            len: 1,
+            fd: 2,
+            fd_flags: 3,
+            heap_flags: 0
+        }
+    );
 }
 
 /// A C program prints what the headers say of each number, size and offset; kernel headers older than a name leave it out.
@@ -80,7 +107,11 @@ fn layouts_are_those_of_this_machines_headers() {
     std::fs::write(&source, c_program()).unwrap();
     let compiled = Command::new("cc").arg(&source).arg("-o").arg(&program).output();
     match compiled {
-        Err(error) => return skip(&format!("no C compiler to read the system's headers with: {error}")),
+        Err(error) => {
+            return skip(&format!(
+                "no C compiler to read the system's headers with: {error}"
+            ));
+        }
         Ok(output) if !output.status.success() => {
             return skip(&format!(
                 "the system's headers lack dma-bufs: {}",
@@ -98,14 +129,22 @@ fn layouts_are_those_of_this_machines_headers() {
         assert_eq!(ours, value.parse::<u64>().unwrap(), "{what}");
         compared += 1;
     }
-    assert!(compared >= fields().len(), "only {compared} were compared:\n{said}");
+    assert!(
+        compared >= fields().len(),
+        "only {compared} were compared:\n{said}"
+    );
 }
 
 fn ours(what: &str) -> Option<u64> {
-    let number = NUMBERS.iter().find(|(name, ..)| *name == what).map(|(_, ours, _)| u64::from(ours.raw()));
+    let number = NUMBERS
+        .iter()
+        .find(|(name, ..)| *name == what)
+        .map(|(_, ours, _)| u64::from(ours.raw()));
     let offset = || {
         let (structure, field) = what.split_once('.')?;
-        let found = fields().into_iter().find(|(c, name, _)| *c == structure && *name == field);
+        let found = fields()
+            .into_iter()
+            .find(|(c, name, _)| *c == structure && *name == field);
         found.map(|(.., offset)| offset as u64)
     };
     number.or_else(offset)
@@ -115,7 +154,9 @@ fn c_program() -> String {
     let numbers: String = NUMBERS
         .iter()
         .map(|(name, ..)| {
-            format!("#ifdef {name}\nprintf(\"{name}=%lu\\n\", (unsigned long)(unsigned int){name});\n#endif\n")
+            format!(
+                "#ifdef {name}\nprintf(\"{name}=%lu\\n\", (unsigned long)(unsigned int){name});\n#endif\n"
+            )
         })
         .collect();
     let offsets: String = fields()

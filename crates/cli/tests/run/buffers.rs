@@ -64,19 +64,27 @@ fn state(broker: &Broker) -> Value {
 
 #[test]
 fn buffers_are_the_programs_own() {
-    let Some(mut holding) = Holding::start(&[]) else { return };
+    let Some(mut holding) = Holding::start(&[]) else {
+        return;
+    };
     holding.order("allocate");
     let state = state(&holding.broker);
     let session = &state["sessions"][0];
     assert_eq!(session["pid"].as_u64(), Some(holding.pid), "{state}");
     assert_eq!(session["bytes"].as_u64(), Some(65536), "{state}");
     assert!(session["label"].as_str().unwrap().starts_with("hold"), "{state}");
-    assert_eq!(state["sets"][0]["name"].as_str(), Some("dma_heap:system"), "{state}");
+    assert_eq!(
+        state["sets"][0]["name"].as_str(),
+        Some("dma_heap:system"),
+        "{state}"
+    );
 }
 
 #[test]
 fn closed_buffers_are_given_back() {
-    let Some(mut holding) = Holding::start(&[]) else { return };
+    let Some(mut holding) = Holding::start(&[]) else {
+        return;
+    };
     for _ in 0..2 {
         holding.order("allocate");
         holding.expect_bytes(65536);
@@ -93,7 +101,9 @@ fn closed_buffers_are_given_back() {
 
 #[test]
 fn mapped_buffers_are_kept() {
-    let Some(mut holding) = Holding::start(&[]) else { return };
+    let Some(mut holding) = Holding::start(&[]) else {
+        return;
+    };
     holding.order("allocate");
     holding.order("map");
     holding.order("close");
@@ -105,7 +115,9 @@ fn mapped_buffers_are_kept() {
 
 #[test]
 fn death_frees_everything_at_once() {
-    let Some(mut holding) = Holding::start(&[]) else { return };
+    let Some(mut holding) = Holding::start(&[]) else {
+        return;
+    };
     for _ in 0..20 {
         holding.order("allocate");
     }
@@ -116,7 +128,9 @@ fn death_frees_everything_at_once() {
 
 #[test]
 fn quota_is_the_brokers() {
-    let Some(mut holding) = Holding::start(&["--quota-bytes", "150000"]) else { return };
+    let Some(mut holding) = Holding::start(&["--quota-bytes", "150000"]) else {
+        return;
+    };
     holding.order("allocate");
     holding.order("allocate");
     holding.ask("allocate", "ENOMEM");
@@ -128,7 +142,12 @@ fn quota_is_the_brokers() {
 
 #[test]
 fn broker_that_dies_is_replaced() {
-    let Some(Holding { broker, mut process, .. }) = Holding::start(&[]) else { return };
+    let Some(Holding {
+        broker, mut process, ..
+    }) = Holding::start(&[])
+    else {
+        return;
+    };
     let mut order = |order: &str, answer: &str| {
         process.say(order).unwrap();
         assert_eq!(process.hear(PATIENCE).unwrap(), format!("{order}: {answer}"));

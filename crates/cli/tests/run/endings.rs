@@ -25,7 +25,13 @@ fn exit_codes_are_the_programs() {
 
 #[test]
 fn signals_that_kill_the_program_kill_the_run() {
-    for signal in [Signal::SEGV, Signal::KILL, Signal::TERM, Signal::ABORT, Signal::PIPE] {
+    for signal in [
+        Signal::SEGV,
+        Signal::KILL,
+        Signal::TERM,
+        Signal::ABORT,
+        Signal::PIPE,
+    ] {
         let ended = run(shell(&format!("kill -{} $$", signal.as_raw())));
         assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{ended:?}");
         assert_eq!(ended.stderr, "");
@@ -36,15 +42,26 @@ fn signals_that_kill_the_program_kill_the_run() {
 fn programs_that_are_none_are_told_apart() {
     let missing = run(wharf(&["run", "--", "/nowhere/program"]));
     assert_eq!(missing.status.code(), Some(127));
-    assert_eq!(missing.stderr, "wharf: cannot run /nowhere/program: there is no such program\n");
+    assert_eq!(
+        missing.stderr,
+        "wharf: cannot run /nowhere/program: there is no such program\n"
+    );
     let directory = run(wharf(&["run", "--", "/"]));
     assert_eq!(directory.status.code(), Some(126));
-    assert!(directory.stderr.starts_with("wharf: cannot run /: "), "{directory:?}");
+    assert!(
+        directory.stderr.starts_with("wharf: cannot run /: "),
+        "{directory:?}"
+    );
     let nothing = run(wharf(&["run"]));
     assert_eq!(nothing.status.code(), Some(2));
     let no_broker = run(wharf(&["run", "--socket", "/nowhere/wharf-0", "--", "true"]));
     assert_eq!(no_broker.status.code(), Some(125));
-    assert!(no_broker.stderr.starts_with("wharf: no broker at /nowhere/wharf-0"), "{no_broker:?}");
+    assert!(
+        no_broker
+            .stderr
+            .starts_with("wharf: no broker at /nowhere/wharf-0"),
+        "{no_broker:?}"
+    );
 }
 
 #[test]
@@ -61,7 +78,16 @@ fn input_and_output_pass_through() {
 
 #[test]
 fn arguments_and_environment_pass_through() {
-    let mut command = wharf(&["run", "--heap", "system", "--", "sh", "-c", "printf '%s,' \"$@\"; printf %s \"$COLOUR\"", "sh"]);
+    let mut command = wharf(&[
+        "run",
+        "--heap",
+        "system",
+        "--",
+        "sh",
+        "-c",
+        "printf '%s,' \"$@\"; printf %s \"$COLOUR\"",
+        "sh",
+    ]);
     command.args(["--heap", "", "a b", "--"]).env("COLOUR", "green");
     assert_eq!(run(command).stdout, "--heap,,a b,--,green\n");
 }

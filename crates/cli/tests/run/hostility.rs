@@ -7,7 +7,11 @@ use crate::support::{run, wharf};
 fn signals_lose_nothing() {
     for mode in ["restart", "interrupt"] {
         if let Some(ended) = outcome(&[], "storm", Linked::Dynamically, &[mode]) {
-            assert_eq!(ended.output(), "failed: 0 lost: 0 leaked: 0 signals: 1\n", "{mode}");
+            assert_eq!(
+                ended.output(),
+                "failed: 0 lost: 0 leaked: 0 signals: 1\n",
+                "{mode}"
+            );
         }
     }
 }
@@ -15,7 +19,10 @@ fn signals_lose_nothing() {
 #[test]
 fn races_harm_nobody_else() {
     if let Some(ended) = outcome(&[], "hostile", Linked::Dynamically, &[]) {
-        assert_eq!(ended.stdout, "odd answers: 0, some good ones: 1\nafterwards: ok\n", "{ended:?}");
+        assert_eq!(
+            ended.stdout, "odd answers: 0, some good ones: 1\nafterwards: ok\n",
+            "{ended:?}"
+        );
     }
 }
 
@@ -23,7 +30,10 @@ fn races_harm_nobody_else() {
 fn random_calls_are_answered() {
     for seed in ["3", "0x9e3779b97f4a7c15", "77777"] {
         if let Some(ended) = outcome(&["--sw-sync"], "fuzz", Linked::Statically, &[seed, "8000"]) {
-            assert!(ended.stdout.ends_with("afterwards: ok\n") && ended.status.success(), "{seed}: {ended:?}");
+            assert!(
+                ended.stdout.ends_with("afterwards: ok\n") && ended.status.success(),
+                "{seed}: {ended:?}"
+            );
         }
     }
 }
@@ -61,5 +71,8 @@ fn run_within_a_run_says_why_not() {
     let within = wharf(&["run", "--", env!("CARGO_BIN_EXE_wharf"), "run", "--", "true"]);
     let ended = run(within);
     assert_eq!(ended.status.code(), Some(125), "{ended:?}");
-    assert!(ended.stderr.contains("supervised by another one already"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("supervised by another one already"),
+        "{ended:?}"
+    );
 }

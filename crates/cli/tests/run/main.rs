@@ -5,8 +5,8 @@ mod endings;
 mod guardian;
 mod hostility;
 mod programs;
-mod surface;
 #[path = "../support/mod.rs"]
 mod support;
+mod surface;
 mod terminal;
 mod timelines;

@@ -39,14 +39,20 @@ pub(crate) fn program(name: &str, linked: Linked) -> Option<PathBuf> {
 
 fn compile(name: &str, linked: Linked) -> Result<PathBuf, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/run/programs/{name}.c"));
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{linked:?}-{}", std::process::id()));
+    let output =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{linked:?}-{}", std::process::id()));
     let mut command = Command::new("cc");
     command.args(["-O1", "-w", "-pthread"]);
     if linked == Linked::Statically {
         // Low addresses, for calls that enter the kernel the 32-bit way.
         command.args(["-static", "-no-pie"]);
     }
-    let made = command.arg("-o").arg(&output).arg(source).output().map_err(|error| error.to_string())?;
+    let made = command
+        .arg("-o")
+        .arg(&output)
+        .arg(source)
+        .output()
+        .map_err(|error| error.to_string())?;
     if made.status.success() {
         Ok(output)
     } else {

@@ -32,14 +32,22 @@ impl Terminal {
         let path = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
         let end = || File::options().read(true).write(true).open(&path).unwrap();
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(env!("CARGO_BIN_EXE_wharf")).args(["run", "--", "sh", "-c", script]);
+        command
+            .arg("--ctty")
+            .arg(env!("CARGO_BIN_EXE_wharf"))
+            .args(["run", "--", "sh", "-c", script]);
         crate::support::without_environment(&mut command);
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let keys = File::from(OwnedFd::from(keys));
         let shown = read(keys.try_clone().unwrap());
         // CAST: process numbers are positive ints.
         let pid = Pid::from_raw(child.id() as i32).unwrap();
-        Some(Self { keys, shown, text: String::new(), pid })
+        Some(Self {
+            keys,
+            shown,
+            text: String::new(),
+            pid,
+        })
     }
 
     fn press(&mut self, key: u8) {
@@ -80,7 +88,9 @@ const STOP: u8 = 26;
 
 #[test]
 fn interrupt_is_for_the_program() {
-    let Some(mut terminal) = Terminal::start("trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.01; done") else {
+    let Some(mut terminal) =
+        Terminal::start("trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.01; done")
+    else {
         return;
     };
     terminal.expect("ready");
@@ -91,7 +101,9 @@ fn interrupt_is_for_the_program() {
 
 #[test]
 fn interrupt_ends_a_program_that_does_not_mind() {
-    let Some(mut terminal) = Terminal::start("echo ready; exec sleep 1000") else { return };
+    let Some(mut terminal) = Terminal::start("echo ready; exec sleep 1000") else {
+        return;
+    };
     terminal.expect("ready");
     terminal.press(INTERRUPT);
     assert_eq!(terminal.wait().terminating_signal(), Some(2));
@@ -99,7 +111,9 @@ fn interrupt_ends_a_program_that_does_not_mind() {
 
 #[test]
 fn stopping_stops_both_and_both_go_on() {
-    let Some(mut terminal) = Terminal::start("echo ready; kill -STOP $$; echo on; test -t 0 && echo terminal; exit 4") else {
+    let Some(mut terminal) =
+        Terminal::start("echo ready; kill -STOP $$; echo on; test -t 0 && echo terminal; exit 4")
+    else {
         return;
     };
     terminal.expect("ready");
@@ -108,7 +122,9 @@ fn stopping_stops_both_and_both_go_on() {
     terminal.expect("on");
     terminal.expect("terminal");
     assert_eq!(terminal.wait().exit_status(), Some(4));
-    let Some(mut terminal) = Terminal::start("echo ready; cat") else { return };
+    let Some(mut terminal) = Terminal::start("echo ready; cat") else {
+        return;
+    };
     terminal.expect("ready");
     terminal.press(STOP);
     // Nobody in this session could have it go on: the kernel then does not stop a whole group for a key.

@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use std::os::fd::AsFd;
 use wharf_core::fence::{Fence, merge, unwrap};
 use wharf_core::{PAGE_BYTES, Usage, Wait};
+use wharf_uapi::Ioctl;
 use wharf_uapi::dma_buf::{
     EXPORT_SYNC_FILE, ExportSyncFile, IMPORT_SYNC_FILE, ImportSyncFile, NAME_LEN, SET_NAME_A, SET_NAME_B,
     SYNC, SYNC_END, SYNC_RW, SYNC_VALID_FLAGS, SYNC_WRITE, Sync,
 };
-use wharf_uapi::Ioctl;
 
 use super::sync_file::SyncFile;
 use super::{Answer, Buffer, Caller, DONE, Objects, argument, install_and_tell};
@@ -86,7 +86,11 @@ fn sync(caller: &dyn Caller, buffer: &Buffer, address: u64) -> Result<Outcome, E
 
 /// Whom an access with these flags waits for: a writer for everybody, a reader for writers.
 fn usage_before(flags: u32) -> Usage {
-    if flags & SYNC_WRITE != 0 { Usage::Read } else { Usage::Write }
+    if flags & SYNC_WRITE != 0 {
+        Usage::Read
+    } else {
+        Usage::Write
+    }
 }
 
 /// One fence for all that are pending now; a signaled one if none is.
@@ -120,25 +124,54 @@ fn access(flags: u32) -> Result<u32, Errno> {
     good.then_some(flags).ok_or(Errno::INVAL)
 }
 
-fn export(caller: &dyn Caller, (objects, buffer): (&Objects, &Buffer), address: u64) -> Result<Answer, Errno> {
+fn export(
+    caller: &dyn Caller,
+    (objects, buffer): (&Objects, &Buffer),
+    address: u64,
+) -> Result<Answer, Errno> {
     let unchanged = argument::<{ ExportSyncFile::SIZE_BYTES }>(caller, address)?;
     let asked = ExportSyncFile::from_bytes(&unchanged);
     let fence = pending(buffer, usage_before(access(asked.flags)?));
     let reader = SyncFile::create(objects, fence, None)?;
     // CAST: descriptors are ints.
-    let answered = |fd: u32| ExportSyncFile { fd: fd as i32, ..asked }.to_bytes();
-    install_and_tell(caller, (reader.as_fd(), OFlags::CLOEXEC), address, &unchanged, answered)
+    let answered = |fd: u32| {
+        ExportSyncFile {
+            fd: fd as i32,
+            ..asked
+        }
+        .to_bytes()
+    };
+    install_and_tell(
+        caller,
+        (reader.as_fd(), OFlags::CLOEXEC),
+        address,
+        &unchanged,
+        answered,
+    )
 }
 
-fn import(caller: &dyn Caller, (objects, buffer): (&Objects, &Buffer), address: u64) -> Result<Answer, Errno> {
+fn import(
+    caller: &dyn Caller,
+    (objects, buffer): (&Objects, &Buffer),
+    address: u64,
+) -> Result<Answer, Errno> {
     let asked = ImportSyncFile::from_bytes(&argument::<{ ImportSyncFile::SIZE_BYTES }>(caller, address)?);
     let flags = access(asked.flags)?;
     let file = SyncFile::of(caller, objects, asked.fd).ok_or(Errno::INVAL)?;
-    let usage = if flags & SYNC_WRITE != 0 { Usage::Write } else { Usage::Read };
+    let usage = if flags & SYNC_WRITE != 0 {
+        Usage::Write
+    } else {
+        Usage::Read
+    };
     let fences: Vec<Fence> = unwrap(file.fence()).collect();
     // Nobody waits while holding it.
-    let guard = buffer.reservation.lock(&Wait::forever()).map_err(|_| Errno::INTR)?;
-    guard.reserve_fences(fences.len().max(1)).map_err(|_| Errno::NOMEM)?;
+    let guard = buffer
+        .reservation
+        .lock(&Wait::forever())
+        .map_err(|_| Errno::INTR)?;
+    guard
+        .reserve_fences(fences.len().max(1))
+        .map_err(|_| Errno::NOMEM)?;
     for fence in &fences {
         guard.add_fence(fence, usage).map_err(|_| Errno::NOMEM)?;
     }

@@ -69,13 +69,21 @@ mod tests {
         check(&caller, ALLOC, 0)
     }
 
-    const GOOD: AllocationData = AllocationData { len: 5000, fd: 0, fd_flags: 0, heap_flags: 0 };
+    const GOOD: AllocationData = AllocationData {
+        len: 5000,
+        fd: 0,
+        fd_flags: 0,
+        heap_flags: 0,
+    };
 
     #[test]
     fn sizes_are_whole_pages() {
         assert_eq!(ask(GOOD).unwrap().size_bytes, 8192);
         assert_eq!(ask(AllocationData { len: 1, ..GOOD }).unwrap().size_bytes, 4096);
-        assert_eq!(ask(AllocationData { len: 8192, ..GOOD }).unwrap().size_bytes, 8192);
+        assert_eq!(
+            ask(AllocationData { len: 8192, ..GOOD }).unwrap().size_bytes,
+            8192
+        );
     }
 
     #[test]
@@ -89,13 +97,25 @@ mod tests {
     fn fields_out_of_range_are_refused() {
         for data in [
             AllocationData { fd: 1, ..GOOD },
-            AllocationData { fd_flags: 0o4000, ..GOOD },
-            AllocationData { heap_flags: 1, ..GOOD },
-            AllocationData { heap_flags: 1 << 63, ..GOOD },
+            AllocationData {
+                fd_flags: 0o4000,
+                ..GOOD
+            },
+            AllocationData {
+                heap_flags: 1,
+                ..GOOD
+            },
+            AllocationData {
+                heap_flags: 1 << 63,
+                ..GOOD
+            },
         ] {
             assert_eq!(ask(data), Err(Errno::INVAL), "{data:?}");
         }
-        let all = AllocationData { fd_flags: VALID_FD_FLAGS, ..GOOD };
+        let all = AllocationData {
+            fd_flags: VALID_FD_FLAGS,
+            ..GOOD
+        };
         assert_eq!(ask(all).unwrap().flags.bits(), VALID_FD_FLAGS);
     }
 
@@ -105,10 +125,18 @@ mod tests {
         let mut memory = GOOD.to_bytes();
         memory.extend([0xff; 40]);
         let caller = TestCaller::with_memory(&memory);
-        assert_eq!(check(&caller, sized(64), 0).unwrap().argument.len(), 24, "what is beyond is left alone");
+        assert_eq!(
+            check(&caller, sized(64), 0).unwrap().argument.len(),
+            24,
+            "what is beyond is left alone"
+        );
         let older = check(&caller, sized(16), 0).unwrap();
         assert_eq!((older.size_bytes, older.argument.len()), (8192, 16));
         assert_eq!(check(&caller, sized(0), 0), Err(Errno::INVAL), "no length");
-        assert_eq!(check(&caller, sized(65), 0), Err(Errno::FAULT), "beyond the program's memory");
+        assert_eq!(
+            check(&caller, sized(65), 0),
+            Err(Errno::FAULT),
+            "beyond the program's memory"
+        );
     }
 }

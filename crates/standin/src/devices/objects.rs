@@ -95,7 +95,12 @@ impl Objects {
     }
 
     /// Adds what lasts until all descriptors of the other end of the pipe `bell` are closed.
-    pub(crate) fn insert_until_closed(&self, id: FileId, object: Object, bell: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub(crate) fn insert_until_closed(
+        &self,
+        id: FileId,
+        object: Object,
+        bell: BorrowedFd<'_>,
+    ) -> Result<(), Errno> {
         self.insert(id, object);
         // Hang-ups and errors are always told of.
         let data = epoll::EventData::new_u64(id.inode);
@@ -115,8 +120,12 @@ impl Objects {
     pub(crate) fn forget_closed(&self, pipes: u64) {
         let now = rustix::time::Timespec::default();
         let mut events = Vec::with_capacity(64);
-        while epoll::wait(&self.closings, rustix::buffer::spare_capacity(&mut events), Some(&now))
-            .is_ok_and(|count| count > 0)
+        while epoll::wait(
+            &self.closings,
+            rustix::buffer::spare_capacity(&mut events),
+            Some(&now),
+        )
+        .is_ok_and(|count| count > 0)
         {
             for event in events.drain(..) {
                 let id = FileId {

@@ -148,8 +148,20 @@ fn create_fence(
     let asked = CreateFenceData::from_bytes(&unchanged);
     let reader = SyncFile::create(objects, timeline.point(asked.value), None)?;
     // CAST: descriptors are ints.
-    let answered = |fd: u32| CreateFenceData { fence: fd as i32, ..asked }.to_bytes();
-    install_and_tell(caller, (reader.as_fd(), OFlags::CLOEXEC), address, &unchanged, answered)
+    let answered = |fd: u32| {
+        CreateFenceData {
+            fence: fd as i32,
+            ..asked
+        }
+        .to_bytes()
+    };
+    install_and_tell(
+        caller,
+        (reader.as_fd(), OFlags::CLOEXEC),
+        address,
+        &unchanged,
+        answered,
+    )
 }
 
 fn get_deadline(caller: &dyn Caller, objects: &Objects, address: u64) -> Result<Answer, Errno> {

@@ -18,9 +18,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::{ClockId, clock_gettime};
 use wharf_core::fence::{CallbackOutcome, Fence, FenceStatus, merge, unwrap};
 use wharf_uapi::Ioctl;
-use wharf_uapi::sync_file::{
-    FILE_INFO, FenceInfo, FileInfo, MERGE, MergeData, SET_DEADLINE, SetDeadline,
-};
+use wharf_uapi::sync_file::{FILE_INFO, FenceInfo, FileInfo, MERGE, MergeData, SET_DEADLINE, SetDeadline};
 
 use super::{Answer, Caller, DONE, FileId, Object, Objects, argument, install_and_tell};
 
@@ -54,7 +52,11 @@ impl SyncFile {
             ring(&fence);
         }
         let file = Arc::new(Self { fence, name, bell });
-        objects.insert_until_closed(FileId::of(&reader)?, Object::SyncFile(Arc::clone(&file)), file.bell.as_fd())?;
+        objects.insert_until_closed(
+            FileId::of(&reader)?,
+            Object::SyncFile(Arc::clone(&file)),
+            file.bell.as_fd(),
+        )?;
         Ok(reader)
     }
 
@@ -76,7 +78,11 @@ impl SyncFile {
         self.name.unwrap_or_else(|| {
             let fence = &self.fence;
             let (driver, timeline) = names(fence);
-            padded(&format!("{driver}-{timeline}{}-{}", fence.context().raw(), fence.seqno()))
+            padded(&format!(
+                "{driver}-{timeline}{}-{}",
+                fence.context().raw(),
+                fence.seqno()
+            ))
         })
     }
 }
@@ -112,7 +118,11 @@ pub(crate) fn call(
     }
 }
 
-fn merge_two(caller: &dyn Caller, (objects, file): (&Objects, &SyncFile), address: u64) -> Result<Answer, Errno> {
+fn merge_two(
+    caller: &dyn Caller,
+    (objects, file): (&Objects, &SyncFile),
+    address: u64,
+) -> Result<Answer, Errno> {
     let unchanged = argument::<{ MergeData::SIZE_BYTES }>(caller, address)?;
     let mut asked = MergeData::from_bytes(&unchanged);
     if asked.flags != 0 || asked.pad != 0 {
@@ -123,8 +133,20 @@ fn merge_two(caller: &dyn Caller, (objects, file): (&Objects, &SyncFile), addres
     asked.name[31] = 0;
     let reader = SyncFile::create(objects, merged, Some(asked.name))?;
     // CAST: descriptors are ints.
-    let answered = |fd: u32| MergeData { fence: fd as i32, ..asked }.to_bytes();
-    install_and_tell(caller, (reader.as_fd(), OFlags::CLOEXEC), address, &unchanged, answered)
+    let answered = |fd: u32| {
+        MergeData {
+            fence: fd as i32,
+            ..asked
+        }
+        .to_bytes()
+    };
+    install_and_tell(
+        caller,
+        (reader.as_fd(), OFlags::CLOEXEC),
+        address,
+        &unchanged,
+        answered,
+    )
 }
 
 fn tell(caller: &dyn Caller, file: &SyncFile, address: u64) -> Result<Answer, Errno> {
@@ -141,7 +163,8 @@ fn tell(caller: &dyn Caller, file: &SyncFile, address: u64) -> Result<Answer, Er
         return Err(Errno::INVAL);
     } else {
         let told: Vec<FenceInfo> = fences.iter().map(fence_info).collect();
-        let failed_or_pending = |status: i32, info: &FenceInfo| if status <= 0 { status } else { info.status };
+        let failed_or_pending =
+            |status: i32, info: &FenceInfo| if status <= 0 { status } else { info.status };
         info.status = told.iter().fold(1, failed_or_pending);
         let bytes: Vec<u8> = told.iter().flat_map(FenceInfo::to_bytes).collect();
         caller.write(info.sync_fence_info, &bytes)?;

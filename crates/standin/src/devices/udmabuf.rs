@@ -41,7 +41,11 @@ pub(crate) fn check(caller: &dyn Caller, address: u64) -> Result<Request, Errno>
     Ok(Request {
         memory,
         id,
-        flags: if close_on_exec { OFlags::CLOEXEC } else { OFlags::empty() },
+        flags: if close_on_exec {
+            OFlags::CLOEXEC
+        } else {
+            OFlags::empty()
+        },
     })
 }
 
@@ -72,7 +76,12 @@ mod tests {
         let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
         ftruncate(&memory, size).unwrap();
         fcntl_add_seals(&memory, seals).unwrap();
-        let mut asked = Create { memfd: 0, flags: 0, offset: 0, size };
+        let mut asked = Create {
+            memfd: 0,
+            flags: 0,
+            offset: 0,
+            size,
+        };
         change(&mut asked);
         let caller = TestCaller::with_memory(&asked.to_bytes());
         caller.installed.borrow_mut().push(memory);
@@ -98,7 +107,11 @@ mod tests {
             |asked| asked.offset = 4096,
         ];
         for (index, change) in changes.into_iter().enumerate() {
-            assert_eq!(ask(8192, SealFlags::SHRINK, change).unwrap_err(), Errno::INVAL, "{index}");
+            assert_eq!(
+                ask(8192, SealFlags::SHRINK, change).unwrap_err(),
+                Errno::INVAL,
+                "{index}"
+            );
         }
     }
 
@@ -117,9 +130,17 @@ mod tests {
     fn other_files_and_nothing_are_no_memory() {
         let none = ask(8192, SealFlags::SHRINK, |asked| asked.memfd = 9);
         assert_eq!(none.unwrap_err(), Errno::BADFD);
-        let asked = Create { memfd: 0, flags: 0, offset: 0, size: 4096 };
+        let asked = Create {
+            memfd: 0,
+            flags: 0,
+            offset: 0,
+            size: 4096,
+        };
         let caller = TestCaller::with_memory(&asked.to_bytes());
-        caller.installed.borrow_mut().push(std::fs::File::open("/dev/null").unwrap().into());
+        caller
+            .installed
+            .borrow_mut()
+            .push(std::fs::File::open("/dev/null").unwrap().into());
         assert_eq!(check(&caller, 0).unwrap_err(), Errno::BADFD);
     }
 }

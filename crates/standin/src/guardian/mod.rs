@@ -70,7 +70,12 @@ pub fn run(program: &[OsString], options: &Options) -> Result<Ending, RunError> 
         blocked: signals.blocked(),
         in_flight: Some(std::os::fd::AsRawFd::as_raw_fd(in_flight.file())),
     };
-    let child = start(Part::Supervisor, &orders, program, (&its_end, &[in_flight.file()]))?;
+    let child = start(
+        Part::Supervisor,
+        &orders,
+        program,
+        (&its_end, &[in_flight.file()]),
+    )?;
     drop(its_end);
     Guardian {
         signals,
@@ -113,7 +118,8 @@ impl Guardian {
                 }
             }
             if signaled {
-                self.signals.pass_on(self.program.as_ref().map(|program| program.pid));
+                self.signals
+                    .pass_on(self.program.as_ref().map(|program| program.pid));
                 self.bury_strangers();
             }
         }
@@ -124,7 +130,11 @@ impl Guardian {
             Report::Started { pid, devices } => {
                 if let Some(listener) = fds.pop() {
                     let pid = Pid::from_raw(pid);
-                    self.program = Some(Program { pid, listener, devices });
+                    self.program = Some(Program {
+                        pid,
+                        listener,
+                        devices,
+                    });
                 }
                 Ok(None)
             }

@@ -24,7 +24,14 @@ impl Signals {
     pub(super) fn take_over() -> Result<Self, Errno> {
         let mut all = SigSet::all();
         // Faults of our own end us as they should.
-        for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGABRT] {
+        for fault in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGTRAP,
+            Signal::SIGABRT,
+        ] {
             all.remove(fault);
         }
         let failed = |errno: nix::Error| Errno::from_raw_os_error(errno as i32);
@@ -72,16 +79,18 @@ pub(super) fn stop() {
 
 /// Ends this process by a signal, without another core file. Returns what a shell would say if the signal is ignored.
 pub(super) fn die_by(signal: i32) -> u8 {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     let _ = setrlimit(Resource::Core, none);
     if let Ok(signal) = Signal::try_from(signal) {
         let mut mask = SigSet::empty();
         mask.add(signal);
+        // The standard library ignores some and handles others.
+        crate::listener::sys::restore_default(signal as i32);
+        let _ = raise(signal);
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None);
-        // Twice: for some signals the standard library has a handler, which gives way to the default when it is run.
-        for _ in 0..2 {
-            let _ = raise(signal);
-        }
     }
     // CAST: signals are below 128.
     128 + (signal as u8 & 0x7f)

@@ -41,7 +41,9 @@ pub(super) fn take_over(
     };
     let broker = Broker::find(&orders);
     // Without a broker allocations fail, and all else works.
-    let socket = broker.as_ref().map_or_else(|_| PathBuf::new(), |broker| broker.socket.clone());
+    let socket = broker
+        .as_ref()
+        .map_or_else(|_| PathBuf::new(), |broker| broker.socket.clone());
     let source = Source::new(socket, label(command), None);
     let parts = (program.listener, InFlight::create().map_err(failed)?);
     let listener = Arc::new(listener(parts, program.devices, source, true).map_err(failed)?);

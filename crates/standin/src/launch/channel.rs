@@ -25,7 +25,12 @@ pub(crate) struct Channel {
 impl Channel {
     /// A connection within this process, to be passed on.
     pub(crate) fn pair() -> Result<(Self, Self), Errno> {
-        let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (a, b) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
         Ok((Self { fd: a }, Self { fd: b }))
     }
 

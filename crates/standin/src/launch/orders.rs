@@ -28,7 +28,9 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let errno = error.errno().raw_os_error();
         match error {
-            RunError::NoProgram { program } | RunError::Program { program, .. } => Self::Program { program, errno },
+            RunError::NoProgram { program } | RunError::Program { program, .. } => {
+                Self::Program { program, errno }
+            }
             other => Self::Setup {
                 reason: other.to_string(),
                 errno,
@@ -40,7 +42,9 @@ impl From<RunError> for Failure {
 impl From<Failure> for RunError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Program { program, errno } if errno == Errno::NOENT.raw_os_error() => Self::NoProgram { program },
+            Failure::Program { program, errno } if errno == Errno::NOENT.raw_os_error() => {
+                Self::NoProgram { program }
+            }
             Failure::Program { program, errno } => Self::Program {
                 program,
                 errno: Errno::from_raw_os_error(errno),
@@ -67,7 +71,10 @@ pub(crate) enum StageReport {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
     /// The program runs. The descriptor is the listener.
-    Started { pid: i32, devices: Vec<(FileId, Device)> },
+    Started {
+        pid: i32,
+        devices: Vec<(FileId, Device)>,
+    },
     /// It was stopped by a signal.
     Stopped { signal: i32 },
     /// It has exited.

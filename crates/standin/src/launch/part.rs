@@ -95,4 +95,3 @@ fn inherited(fd: i32) -> Option<OwnedFd> {
     }
     crate::listener::sys::own(fd)
 }
-

@@ -11,8 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
 };
 use rustix::process::{getegid, geteuid};
 
@@ -30,7 +30,12 @@ pub(super) fn enter(options: &Options) -> Result<Vec<(FileId, Device)>, RunError
     enter_namespaces()?;
     let failed = |errno| RunError::setup("make a private /dev", errno);
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(failed)?;
-    let old = rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let old = rustix::fs::open(
+        "/dev",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(failed)?;
     let new = small_file_system().map_err(failed)?;
     copy_entries(old.as_fd(), new.as_fd()).map_err(failed)?;
     let mut devices = add_devices(new.as_fd(), options).map_err(failed)?;
@@ -66,7 +71,6 @@ fn enter_namespaces() -> Result<(), RunError> {
     Ok(())
 }
 
-
 fn apart(from: CloneFlags) -> Result<(), Errno> {
     unshare(from).map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
@@ -76,7 +80,11 @@ fn small_file_system() -> Result<OwnedFd, Errno> {
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;
     fsconfig_set_string(context.as_fd(), "source", "wharf")?;
     fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID)
+    fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID,
+    )
 }
 
 /// Puts the mount in place of what is at `path`.
@@ -85,7 +93,12 @@ fn put(mount: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
 }
 
 fn copy_entries(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
-    for entry in Dir::read_from(rustix::fs::openat(old, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)? {
+    for entry in Dir::read_from(rustix::fs::openat(
+        old,
+        ".",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)? {
         let entry = entry?;
         let name = entry.file_name();
         let ours: &[&[u8]] = &[b".", b"..", b"dma_heap", b"udmabuf", b"sw_sync"];
@@ -108,16 +121,33 @@ fn copy(old: BorrowedFd<'_>, new: BorrowedFd<'_>, name: &CStr) -> Result<(), Err
             return rustix::fs::symlinkat(target.as_c_str(), new, name);
         }
         FileType::Directory => rustix::fs::mkdirat(new, name, DIRECTORY)?,
-        _ => drop(rustix::fs::openat(new, name, OFlags::CREATE | OFlags::CLOEXEC, FOR_ALL)?),
+        _ => drop(rustix::fs::openat(
+            new,
+            name,
+            OFlags::CREATE | OFlags::CLOEXEC,
+            FOR_ALL,
+        )?),
     }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(old, name, flags)?;
-    move_mount(tree.as_fd(), "", new, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    move_mount(
+        tree.as_fd(),
+        "",
+        new,
+        name,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
 }
 
 fn add_devices(new: BorrowedFd<'_>, options: &Options) -> Result<Vec<(FileId, Device)>, Errno> {
     rustix::fs::mkdirat(new, "dma_heap", DIRECTORY)?;
-    let heaps = rustix::fs::openat(new, "dma_heap", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let heaps = rustix::fs::openat(
+        new,
+        "dma_heap",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let mut devices = Vec::new();
     for name in &options.heaps {
         devices.push((placeholder(heaps.as_fd(), name)?, Device::Heap(name.clone())));

@@ -34,7 +34,9 @@ fn become_program(
     let connection = connect(orders);
     let devices = private_dev::enter(&orders.options)?;
     let listener = install_filter(orders)?;
-    let fds: Vec<_> = std::iter::once(listener.as_fd()).chain(connection.as_ref().map(AsFd::as_fd)).collect();
+    let fds: Vec<_> = std::iter::once(listener.as_fd())
+        .chain(connection.as_ref().map(AsFd::as_fd))
+        .collect();
     let told = channel.send(&StageReport::Ready { devices }, &fds);
     told.map_err(|errno| RunError::setup("talk to the supervisor", errno))?;
     drop((listener, connection));
@@ -51,8 +53,10 @@ fn connect(orders: &Orders) -> Option<BlockingClient> {
 }
 
 fn install_filter(orders: &Orders) -> Result<OwnedFd, RunError> {
-    let mut program = filter::program(orders.options.sw_sync)
-        .map_err(|error| RunError::Setup { reason: error.to_string(), errno: Errno::NOSYS })?;
+    let mut program = filter::program(orders.options.sw_sync).map_err(|error| RunError::Setup {
+        reason: error.to_string(),
+        errno: Errno::NOSYS,
+    })?;
     let installed = match sys::install_filter(&mut program) {
         // Who may not change the rules for programs with more privileges can give up getting any.
         Err(Errno::ACCESS) => {

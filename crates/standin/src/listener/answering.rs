@@ -96,7 +96,6 @@ impl Listener {
             Next::Wait(fence) => self.wait(notification, &fence),
             Next::Nothing => {}
         }
-        self.in_flight.end();
     }
 
     fn reply(&self, id: u64, reply: Reply) {
@@ -117,7 +116,11 @@ impl Listener {
         let Ok((file, id)) = task.file(fd) else {
             return Next::Reply(Reply::Native);
         };
-        let Some(object) = self.objects.get(id).or_else(|| self.inherited(&file, id, request)) else {
+        let Some(object) = self
+            .objects
+            .get(id)
+            .or_else(|| self.inherited(&file, id, request))
+        else {
             return Next::Reply(Reply::Native);
         };
         drop(file);
@@ -144,7 +147,13 @@ impl Listener {
         }
     }
 
-    fn allocate(&self, task: &Task<'_>, heap: &Arc<str>, request: Ioctl, address: u64) -> Result<Answer, Errno> {
+    fn allocate(
+        &self,
+        task: &Task<'_>,
+        heap: &Arc<str>,
+        request: Ioctl,
+        address: u64,
+    ) -> Result<Answer, Errno> {
         if request.selector() != wharf_uapi::dma_heap::ALLOC.selector() {
             return Ok(Answer::Native);
         }
@@ -154,11 +163,16 @@ impl Listener {
             // Perhaps the program has closed what we do not know yet.
             self.releases.look(&self.objects, std::time::Duration::ZERO);
             self.depot.drop_stale(std::time::Duration::ZERO);
-            if errno == Errno::NOMEM { self.depot.take(heap, size_bytes) } else { Err(errno) }
+            if errno == Errno::NOMEM {
+                self.depot.take(heap, size_bytes)
+            } else {
+                Err(errno)
+            }
         })?;
         let id = piece.id;
         let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
-        self.objects.insert(id, Object::Buffer(Arc::new(Buffer::of_heap(piece))));
+        self.objects
+            .insert(id, Object::Buffer(Arc::new(Buffer::of_heap(piece))));
         let told = install_and_tell(
             task,
             (given.as_fd(), asked.flags),
@@ -224,7 +238,12 @@ impl Listener {
 
     /// Ends the waits that a signal interrupts; tells whether some go on.
     pub(crate) fn interrupt_waits(&self) -> bool {
-        let waiting: Vec<(u64, u32)> = self.waiting.lock().iter().map(|(id, thread)| (*id, *thread)).collect();
+        let waiting: Vec<(u64, u32)> = self
+            .waiting
+            .lock()
+            .iter()
+            .map(|(id, thread)| (*id, *thread))
+            .collect();
         for (id, thread) in &waiting {
             if is_interrupted(*thread) && self.waiting.lock().remove(id).is_some() {
                 self.reply(*id, Reply::Error(Errno::INTR));
@@ -247,4 +266,3 @@ pub(crate) fn is_deserted(listener: BorrowedFd<'_>) -> bool {
     let now = rustix::time::Timespec::default();
     poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
 }
-

@@ -29,9 +29,15 @@ const ENTRIES: &[(u32, u32)] = if cfg!(target_arch = "x86_64") {
         (AUDIT_LITTLE_ENDIAN | 3, 54),
     ]
 } else if cfg!(target_arch = "aarch64") {
-    &[(AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 183, 29), (AUDIT_LITTLE_ENDIAN | 40, 54)]
+    &[
+        (AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 183, 29),
+        (AUDIT_LITTLE_ENDIAN | 40, 54),
+    ]
 } else if cfg!(target_arch = "riscv64") {
-    &[(AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 243, 29), (AUDIT_LITTLE_ENDIAN | 243, 29)]
+    &[
+        (AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 243, 29),
+        (AUDIT_LITTLE_ENDIAN | 243, 29),
+    ]
 } else {
     &[]
 };
@@ -55,7 +61,9 @@ const SW_SYNC: &[Ioctl] = &[sw_sync::CREATE_FENCE, sw_sync::INC, sw_sync::GET_DE
 
 /// Why there is no filter for this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("programs of this machine's architecture cannot be supervised: only x86-64, 64-bit Arm and RISC-V can")]
+#[error(
+    "programs of this machine's architecture cannot be supervised: only x86-64, 64-bit Arm and RISC-V can"
+)]
 pub(crate) struct UnknownArchitecture;
 
 const fn load(at: u32) -> Instruction {
@@ -64,7 +72,12 @@ const fn load(at: u32) -> Instruction {
 }
 
 const fn statement(code: u16, k: u32) -> Instruction {
-    Instruction { code, jt: 0, jf: 0, k }
+    Instruction {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 /// Goes `then` instructions further if the loaded value is `k`, and to the next one otherwise.
@@ -98,7 +111,12 @@ pub(crate) fn program(with_sw_sync: bool) -> Result<Vec<Instruction>, UnknownArc
         program.push(load(ARCHITECTURE_AT));
         program.push(if_equal(*architecture, 1));
         // Not this one: past the two that look at the number.
-        program.push(Instruction { code: (libc::BPF_JMP | libc::BPF_JA) as u16, jt: 0, jf: 0, k: 2 });
+        program.push(Instruction {
+            code: (libc::BPF_JMP | libc::BPF_JA) as u16,
+            jt: 0,
+            jf: 0,
+            k: 2,
+        });
         program.push(load(NUMBER_AT));
         // CAST: three entries at most.
         program.push(if_equal(*number, to_request as u8 - 1));
@@ -111,7 +129,11 @@ pub(crate) fn program(with_sw_sync: bool) -> Result<Vec<Instruction>, UnknownArc
 /// Looks at the number of the `ioctl`.
 fn requests(with_sw_sync: bool) -> Vec<Instruction> {
     let more = if with_sw_sync { SW_SYNC } else { &[] };
-    let trapped: Vec<u32> = ALWAYS.iter().chain(more).map(|ioctl| u32::from(ioctl.selector())).collect();
+    let trapped: Vec<u32> = ALWAYS
+        .iter()
+        .chain(more)
+        .map(|ioctl| u32::from(ioctl.selector()))
+        .collect();
     // CAST: three small flags.
     let lower_half = statement((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, 0xffff);
     let mut program = vec![load(REQUEST_AT), lower_half];
@@ -160,15 +182,25 @@ mod tests {
         for (architecture, number) in ENTRIES {
             for request in ALWAYS {
                 let answer = verdict(&program, *architecture, *number, request.raw().into());
-                assert_eq!(answer, libc::SECCOMP_RET_USER_NOTIF, "{request:?} at {architecture:x} {number}");
+                assert_eq!(
+                    answer,
+                    libc::SECCOMP_RET_USER_NOTIF,
+                    "{request:?} at {architecture:x} {number}"
+                );
             }
             for request in [0x5401, 0xc018_4801, 0x0000_3e02, 0x5700] {
                 let answer = verdict(&program, *architecture, *number, request);
                 assert_eq!(answer, libc::SECCOMP_RET_ALLOW, "{request:x}");
             }
-            assert_eq!(verdict(&program, *architecture, number + 1, dma_buf::SYNC.raw().into()), libc::SECCOMP_RET_ALLOW);
+            assert_eq!(
+                verdict(&program, *architecture, number + 1, dma_buf::SYNC.raw().into()),
+                libc::SECCOMP_RET_ALLOW
+            );
         }
-        assert_eq!(verdict(&program, 1234, ENTRIES[0].1, dma_buf::SYNC.raw().into()), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(
+            verdict(&program, 1234, ENTRIES[0].1, dma_buf::SYNC.raw().into()),
+            libc::SECCOMP_RET_ALLOW
+        );
     }
 
     #[test]
@@ -176,14 +208,24 @@ mod tests {
         let program = program(false).unwrap();
         let (architecture, number) = ENTRIES[0];
         let longer = u64::from(dma_heap::ALLOC.raw()) + (8 << 16);
-        assert_eq!(verdict(&program, architecture, number, longer), libc::SECCOMP_RET_USER_NOTIF);
+        assert_eq!(
+            verdict(&program, architecture, number, longer),
+            libc::SECCOMP_RET_USER_NOTIF
+        );
     }
 
     #[test]
     fn timelines_are_trapped_where_they_were_asked_for() {
         let (architecture, number) = ENTRIES[0];
         for request in SW_SYNC {
-            let verdict = |with| verdict(&program(with).unwrap(), architecture, number, request.raw().into());
+            let verdict = |with| {
+                verdict(
+                    &program(with).unwrap(),
+                    architecture,
+                    number,
+                    request.raw().into(),
+                )
+            };
             assert_eq!(verdict(true), libc::SECCOMP_RET_USER_NOTIF);
             assert_eq!(verdict(false), libc::SECCOMP_RET_ALLOW);
         }

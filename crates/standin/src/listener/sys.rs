@@ -58,8 +58,13 @@ pub(crate) fn install_filter(instructions: &mut [Instruction]) -> Result<OwnedFd
 pub(crate) fn wake_synchronously(listener: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY:
     // * This request takes its argument by value.
-    let result =
-        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+            SYNC_WAKE_UP,
+        )
+    };
     checked(result.into()).map(drop)
 }
 
@@ -113,7 +118,12 @@ pub(crate) fn reply(listener: BorrowedFd<'_>, id: u64, reply: Reply) -> Result<(
         // CAST: the flag is 1.
         Reply::Native => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
     };
-    let mut response = libc::seccomp_notif_resp { id, val, error, flags };
+    let mut response = libc::seccomp_notif_resp {
+        id,
+        val,
+        error,
+        flags,
+    };
     // SAFETY:
     // * The request's number has the size of this structure in it, which the kernel reads.
     let result = unsafe {
@@ -208,4 +218,11 @@ pub(crate) fn own(fd: i32) -> Option<OwnedFd> {
     // * It is open, as the call before has shown.
     // * Nobody else has it: it was passed to this process for this purpose, and is taken over once, before anything is opened.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has a signal do what it does by default.
+pub(crate) fn restore_default(signal: i32) {
+    // SAFETY:
+    // * The default is a disposition of the kernel's and no function of ours, so nothing can run in a place where it must not.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
 }

@@ -66,7 +66,10 @@ fn open_thread(thread: u32) -> Result<OwnedFd, Errno> {
 }
 
 fn pid(thread: u32) -> Result<Pid, Errno> {
-    i32::try_from(thread).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
+    i32::try_from(thread)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(Errno::SRCH)
 }
 
 /// Another description of the same file, without opening the file itself: enough to know which one it is.
@@ -152,7 +155,13 @@ impl Caller for Task<'_> {
 
     fn install(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<u32, Errno> {
         let id = self.notification.id;
-        sys::add_fd(self.listener, id, fd, Place::Lowest, (flags & OFlags::CLOEXEC).bits())
+        sys::add_fd(
+            self.listener,
+            id,
+            fd,
+            Place::Lowest,
+            (flags & OFlags::CLOEXEC).bits(),
+        )
     }
 
     fn replace(&self, number: i32, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
@@ -168,7 +177,10 @@ impl Caller for Task<'_> {
 
     fn name(&self) -> String {
         let path = format!("/proc/{}/comm", self.notification.pid);
-        std::fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
     }
 }
 

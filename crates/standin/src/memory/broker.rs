@@ -29,7 +29,11 @@ impl Source {
             register(&mut client, &label).ok()?;
             Some(client)
         });
-        Self { socket, label, client }
+        Self {
+            socket,
+            label,
+            client,
+        }
     }
 
     /// The connection; a new one if there is none.
@@ -53,7 +57,12 @@ impl Source {
     /// # Errors
     /// `ENOMEM`: the broker has no more, or not for this user, or is gone. What a heap says in that case; the reason is in the log of
     /// the broker.
-    pub(crate) fn allocate(&mut self, name: &str, size_bytes: u64, count: u32) -> Result<(SetId, Vec<OwnedFd>), Errno> {
+    pub(crate) fn allocate(
+        &mut self,
+        name: &str,
+        size_bytes: u64,
+        count: u32,
+    ) -> Result<(SetId, Vec<OwnedFd>), Errno> {
         for _ in 0..2 {
             let request = AllocateBuffers {
                 name: name.to_owned(),
@@ -74,7 +83,10 @@ impl Source {
     /// Gives a set back. If that fails, the set's session has ended and the set with it.
     pub(crate) fn free(&mut self, set: SetId) {
         if let Some(client) = &mut self.client {
-            if matches!(client.call(FreeBuffers { set }, &[], PATIENCE), Err(CallError::BrokerGone { .. })) {
+            if matches!(
+                client.call(FreeBuffers { set }, &[], PATIENCE),
+                Err(CallError::BrokerGone { .. })
+            ) {
                 self.client = None;
             }
         }
@@ -85,5 +97,8 @@ fn register(client: &mut BlockingClient, label: &str) -> Result<(), Errno> {
     let request = Register {
         label: label.to_owned(),
     };
-    client.call(request, &[], PATIENCE).map(drop).map_err(|error| error.errno())
+    client
+        .call(request, &[], PATIENCE)
+        .map(drop)
+        .map_err(|error| error.errno())
 }

@@ -132,7 +132,10 @@ impl Releases {
         let mut books = self.books.lock();
         self.read_closings(&mut books);
         let now = Instant::now();
-        let due: Vec<Young> = books.young.extract_if(.., |young| now - young.since >= youth).collect();
+        let due: Vec<Young> = books
+            .young
+            .extract_if(.., |young| now - young.since >= youth)
+            .collect();
         for young in due {
             books.young_bytes = books.young_bytes.saturating_sub(young.size_bytes);
             if self.is_released(&mut books, objects, young.id) {
@@ -155,7 +158,11 @@ impl Releases {
         let Some(Object::Buffer(buffer)) = objects.get(id) else {
             return false;
         };
-        let Some(probe) = buffer.piece.as_ref().and_then(|piece| open_again(&piece.file, OFlags::RDWR).ok()) else {
+        let Some(probe) = buffer
+            .piece
+            .as_ref()
+            .and_then(|piece| open_again(&piece.file, OFlags::RDWR).ok())
+        else {
             return false;
         };
         match ask(probe.as_fd()) {

@@ -25,7 +25,9 @@ pub(crate) fn keep(listener: &Listener, others: &[BorrowedFd<'_>], mut on_ready:
             PollFd::from_borrowed_fd(listener.releases.bell(), PollFlags::IN),
             PollFd::from_borrowed_fd(listener.objects.closings(), PollFlags::IN),
         ];
-        let others = others.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+        let others = others
+            .iter()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
         let mut fds: Vec<PollFd<'_>> = own.into_iter().chain(others).collect();
         let timeout = match (is_busy, has_stock) {
             (true, _) => Some(timespec(TICK)),
@@ -66,5 +68,6 @@ fn timespec(duration: Duration) -> Timespec {
 /// The file system that pipes are in.
 fn device_of_pipes() -> u64 {
     let pipe = rustix::pipe::pipe().ok();
-    pipe.and_then(|(reader, _)| FileId::of(reader.as_fd()).ok()).map_or(0, |id| id.device)
+    pipe.and_then(|(reader, _)| FileId::of(reader.as_fd()).ok())
+        .map_or(0, |id| id.device)
 }

@@ -56,14 +56,20 @@ impl Broker {
         if let Some(socket) = &orders.options.socket {
             let patience = std::time::Duration::from_secs(5);
             return match wharf_protocol::transport::BlockingClient::connect(socket, patience) {
-                Ok(_) => Ok(Self { socket: socket.clone(), _own: None }),
-                Err(error) => Err(RunError::Setup { errno: error.errno(), reason: error.to_string() }),
+                Ok(_) => Ok(Self {
+                    socket: socket.clone(),
+                    _own: None,
+                }),
+                Err(error) => Err(RunError::Setup {
+                    errno: error.errno(),
+                    reason: error.to_string(),
+                }),
             };
         }
         let patience = std::time::Duration::from_millis(500);
         let expected = wharf::socket_path().ok();
-        let answering =
-            expected.filter(|path| wharf_protocol::transport::BlockingClient::connect(path, patience).is_ok());
+        let answering = expected
+            .filter(|path| wharf_protocol::transport::BlockingClient::connect(path, patience).is_ok());
         if let Some(socket) = answering {
             return Ok(Self { socket, _own: None });
         }

@@ -40,7 +40,8 @@ pub(super) fn start(
     let mut deaths = SigSet::empty();
     deaths.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let children = SignalFd::with_flags(&deaths, flags).map_err(|errno| failed(Errno::from_raw_os_error(errno as i32)))?;
+    let children = SignalFd::with_flags(&deaths, flags)
+        .map_err(|errno| failed(Errno::from_raw_os_error(errno as i32)))?;
     let broker = Broker::find(orders)?;
     let (stage, its_end) = Channel::pair().map_err(failed)?;
     let orders = Orders {
@@ -55,13 +56,20 @@ pub(super) fn start(
     let (devices, mut fds) = match stage.receive().map_err(failed)? {
         Some((StageReport::Ready { devices }, fds)) => (devices, fds),
         Some((StageReport::Failed(failure), _)) => return Err(failure.into()),
-        None => return Err(RunError::Supervisor { how: "the program's process ended".to_owned() }),
+        None => {
+            return Err(RunError::Supervisor {
+                how: "the program's process ended".to_owned(),
+            });
+        }
     };
     let connection = (fds.len() > 1).then(|| fds.pop()).flatten();
     let fd = fds.pop().ok_or_else(|| failed(Errno::PROTO))?;
-    let for_guardian = fd.try_clone().map_err(|error| RunError::io("prepare supervision", &error))?;
+    let for_guardian = fd
+        .try_clone()
+        .map_err(|error| RunError::io("prepare supervision", &error))?;
     let source = Source::new(broker.socket.clone(), label(program), connection);
-    let listener = listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
+    let listener =
+        listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
     let listener = Arc::new(listener);
     answer_in_a_thread(&listener)?;
     stage.send(&(), &[]).map_err(failed)?;
@@ -69,30 +77,60 @@ pub(super) fn start(
     if let Some((StageReport::Failed(failure), _)) = stage.receive().map_err(failed)? {
         return Err(failure.into());
     }
-    let told = Report::Started { pid: pid.as_raw(), devices };
+    let told = Report::Started {
+        pid: pid.as_raw(),
+        devices,
+    };
     guardian.send(&told, &[for_guardian.as_fd()]).map_err(failed)?;
-    Ok(Running { pid, child, listener, children, _broker: broker })
+    Ok(Running {
+        pid,
+        child,
+        listener,
+        children,
+        _broker: broker,
+    })
 }
 
 /// Starts the thread that answers.
 pub(crate) fn answer_in_a_thread(listener: &Arc<Listener>) -> Result<(), RunError> {
     let listener = Arc::clone(listener);
-    let started = thread::Builder::new().name("answers".to_owned()).spawn(move || listener.serve());
-    started.map(drop).map_err(|error| RunError::io("start a thread", &error))
+    let started = thread::Builder::new()
+        .name("answers".to_owned())
+        .spawn(move || listener.serve());
+    started
+        .map(drop)
+        .map_err(|error| RunError::io("start a thread", &error))
 }
 
 /// What listings call the program: the last part of its path, within what a label may be.
 pub(crate) fn label(program: &[OsString]) -> String {
-    let path = program.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = program
+        .first()
+        .map(|program| program.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    let label: String = name.chars().filter(|character| !character.is_control()).take(15).collect();
-    if label.is_empty() { "program".to_owned() } else { label }
+    let label: String = name
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(15)
+        .collect();
+    if label.is_empty() {
+        "program".to_owned()
+    } else {
+        label
+    }
 }
 
 impl Running {
     /// Attends to it until nothing of it is left, and tells the guardian what becomes of it.
     pub(super) fn attend(self, guardian: &Channel) {
-        let Self { pid, child, listener, children, _broker } = self;
+        let Self {
+            pid,
+            child,
+            listener,
+            children,
+            _broker,
+        } = self;
         // What is piped through the program must not wait for us.
         redirect(&[0, 1]);
         let mut is_over = false;
@@ -154,8 +192,12 @@ fn wait_for_end(pid: Pid, guardian: &Channel) {
 pub(crate) fn report(status: WaitStatus) -> Option<Report> {
     match status {
         WaitStatus::Exited(_, code) => Some(Report::Exited { code }),
-        WaitStatus::Signaled(_, signal, _) => Some(Report::Killed { signal: signal as i32 }),
-        WaitStatus::Stopped(_, signal) => Some(Report::Stopped { signal: signal as i32 }),
+        WaitStatus::Signaled(_, signal, _) => Some(Report::Killed {
+            signal: signal as i32,
+        }),
+        WaitStatus::Stopped(_, signal) => Some(Report::Stopped {
+            signal: signal as i32,
+        }),
         _ => None,
     }
 }

@@ -86,7 +86,10 @@ static int try_allocate(int heap, uint64_t length) {
 }
 
 static int allocate(int heap, uint64_t length) {
-	int fd = try_allocate(heap, length);
+	int fd;
+	do
+		fd = try_allocate(heap, length);
+	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		die("allocate");
 	return fd;
