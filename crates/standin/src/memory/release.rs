@@ -96,7 +96,7 @@ impl Releases {
         self.inotify.as_fd()
     }
 
-    /// Readable when there are young ones and there were none.
+    /// Readable when there are young ones and there were none, and after [`Releases::ring`].
     pub(crate) fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
@@ -121,8 +121,14 @@ impl Releases {
         if many {
             self.look(objects, Duration::ZERO);
         } else if first {
-            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+            self.ring();
         }
+    }
+
+    /// Has whoever attends to this look around now.
+    pub(crate) fn ring(&self) {
+        // A bell that cannot be rung any louder rings.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     /// Forgets the buffers that nobody has any more, of those that were young for as long as `youth` or closed by somebody. Tells
