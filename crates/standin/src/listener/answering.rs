@@ -223,8 +223,7 @@ impl Listener {
     fn wait(&self, notification: &Notification, fence: &Fence) {
         let id = notification.id;
         self.waiting.lock().insert(id, notification.pid);
-        self.in_flight
-            .note_waiting(self.waiting.lock().keys().copied());
+        self.in_flight.note_waiting(self.waiting.lock().keys().copied());
         // Whoever looks for signals may be asleep.
         self.releases.ring();
         let (fd, waiting) = (Arc::clone(&self.fd), Arc::clone(&self.waiting));

@@ -72,7 +72,7 @@ impl Source {
             match self.client()?.call(request, &[], PATIENCE) {
                 // CAST: at most 64.
                 Ok((reply, files)) if files.len() == count as usize => return Ok((reply.set, files)),
-                Err(CallError::Broker(BrokerError::OutOfDescriptors { .. })) => return Err(Errno::NFILE),
+                Err(CallError::Broker(BrokerError::OutOfDescriptors)) => return Err(Errno::NFILE),
                 Ok(_) | Err(CallError::Broker(_)) => return Err(Errno::NOMEM),
                 Err(_) => self.client = None,
             }
@@ -82,13 +82,12 @@ impl Source {
 
     /// Gives a set back. If that fails, the set's session has ended and the set with it.
     pub(crate) fn free(&mut self, set: SetId) {
-        if let Some(client) = &mut self.client {
-            if matches!(
-                client.call(FreeBuffers { set }, &[], PATIENCE),
-                Err(CallError::BrokerGone { .. })
-            ) {
-                self.client = None;
-            }
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        let outcome = client.call(FreeBuffers { set }, &[], PATIENCE);
+        if matches!(outcome, Err(CallError::BrokerGone { .. })) {
+            self.client = None;
         }
     }
 }

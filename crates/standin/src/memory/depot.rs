@@ -85,9 +85,12 @@ impl Habit {
     }
 }
 
+/// Pieces of one size and heap, each with the moment since when it waits.
+type Shelf = Vec<(Piece, Instant)>;
+
 #[derive(Debug, Default)]
 struct Stock {
-    by_size: HashMap<(u64, Arc<str>), Vec<(Piece, Instant)>>,
+    by_size: HashMap<(u64, Arc<str>), Shelf>,
     habit: Habit,
 }
 
