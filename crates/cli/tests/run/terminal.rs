@@ -63,6 +63,7 @@ impl Terminal {
     }
 
     /// Waits until it stops or ends.
+    #[track_caller]
     fn wait(&self) -> rustix::process::WaitStatus {
         let status = || {
             let changed = waitpid(Some(self.pid), WaitOptions::NOHANG | WaitOptions::UNTRACED).unwrap();
@@ -127,6 +128,8 @@ fn stopping_stops_both_and_both_go_on() {
     };
     terminal.expect("ready");
     terminal.press(STOP);
+    // A key that stops or interrupts flushes what was typed; the next one must not be part of that.
+    std::thread::sleep(std::time::Duration::from_millis(200));
     // Nobody in this session could have it go on: the kernel then does not stop a whole group for a key.
     terminal.press(INTERRUPT);
     assert_eq!(terminal.wait().terminating_signal(), Some(2));
