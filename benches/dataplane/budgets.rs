@@ -96,19 +96,20 @@ fn absolute(
     }
 }
 
-fn round_trip(table: &'static str) -> [Budget; 4] {
+fn round_trip(table: &'static str) -> [Budget; 5] {
     let ratio =
         |what, ours, theirs, limit| ratio(what, EACH, (table, ours), (table, theirs), Bound::AtMost(limit));
     [
         ratio("round trip, polling", Peer::WharfPoll, Peer::PingPong, 1.25),
+        ratio("round trip, adaptive", Peer::WharfAdaptive, Peer::WharfPoll, 1.1),
         ratio("round trip, blocking", Peer::WharfSleep, Peer::Futex, 1.1),
         ratio("round trip, polling", Peer::WharfPoll, Peer::IceoryxPoll, 1.0),
         ratio("round trip, blocking", Peer::WharfSleep, Peer::IceoryxEvent, 1.0),
     ]
 }
 
-fn size_independence() -> [Budget; 2] {
-    [Peer::WharfPoll, Peer::WharfSleep].map(|peer| {
+fn size_independence() -> [Budget; 3] {
+    [Peer::WharfPoll, Peer::WharfAdaptive, Peer::WharfSleep].map(|peer| {
         let (large, small) = (("rtt-uhd", peer), ("rtt-4k", peer));
         ratio("12.4 MB against 4 KiB", EACH, large, small, Bound::AtMost(1.1))
     })
@@ -147,8 +148,22 @@ fn throughput() -> Vec<Budget> {
     ]
 }
 
-fn pace() -> [Budget; 3] {
+fn pace() -> [Budget; 5] {
     [
+        absolute(
+            "1 kHz, adaptive: CPU of the consumer",
+            "consumer_cpu_us",
+            ("1khz", Peer::WharfAdaptive),
+            "µs a frame",
+            31.0,
+        ),
+        ratio(
+            "the same",
+            "consumer_cpu_us",
+            ("1khz", Peer::WharfAdaptive),
+            ("1khz", Peer::RingAdaptive),
+            Bound::AtMost(1.0),
+        ),
         Budget {
             what: "1 kHz, every byte, pool of 16: CPU of both",
             ours: ("1khz-full", Peer::WharfSleep.name()),

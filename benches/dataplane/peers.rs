@@ -13,13 +13,17 @@ use crate::frame::{Content, Stamp};
 use crate::link::Link;
 use crate::terms::{Side, Terms};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long an adaptive side looks before it sleeps.
+const SPIN: Duration = Duration::from_micros(20);
 
 /// How a side waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// Looks again and again.
     Poll,
-    /// Looks for 20 microseconds, then sleeps.
+    /// Looks for [`SPIN`], then sleeps.
     Adaptive,
     /// Sleeps at once.
     Sleep,
@@ -35,6 +39,7 @@ pub(crate) enum Peer {
     RingSleep,
     RingEventfd,
     WharfPoll,
+    WharfAdaptive,
     WharfSleep,
     IceoryxPoll,
     IceoryxEvent,
@@ -61,7 +66,7 @@ pub(crate) struct Place {
 }
 
 impl Peer {
-    const ALL: [(&str, &str, Self); 12] = [
+    const ALL: [(&str, &str, Self); 13] = [
         ("ping-pong", "cache line ping-pong (limit)", Self::PingPong),
         ("futex", "bare futex (limit)", Self::Futex),
         ("ring-poll", "raw ring, polling (floor)", Self::RingPoll),
@@ -73,6 +78,11 @@ impl Peer {
         ("ring-sleep", "raw ring, futex (floor)", Self::RingSleep),
         ("ring-eventfd", "memfd + eventfd by hand", Self::RingEventfd),
         ("wharf-poll", "**wharf, polling**", Self::WharfPoll),
+        (
+            "wharf-adaptive",
+            "**wharf, 20 µs then futex**",
+            Self::WharfAdaptive,
+        ),
         ("wharf-sleep", "**wharf, blocking**", Self::WharfSleep),
         ("iceoryx-poll", "iceoryx2 0.10, polling", Self::IceoryxPoll),
         (
@@ -91,6 +101,10 @@ impl Peer {
 
     pub(crate) fn id(self) -> &'static str {
         self.entry().0
+    }
+
+    pub(crate) fn is_wharf(self) -> bool {
+        matches!(self, Self::WharfPoll | Self::WharfAdaptive | Self::WharfSleep)
     }
 
     /// What tables call it.
@@ -121,6 +135,7 @@ impl Peer {
             Self::RingSleep => Box::new(ring::open(side, terms, links, ring::Bell::Futex(Wait::Sleep))?),
             Self::RingEventfd => Box::new(ring::open(side, terms, links, ring::Bell::Eventfd)?),
             Self::WharfPoll => Box::new(wharf_stream::open(side, terms, links, place, Wait::Poll)?),
+            Self::WharfAdaptive => Box::new(wharf_stream::open(side, terms, links, place, Wait::Adaptive)?),
             Self::WharfSleep => Box::new(wharf_stream::open(side, terms, links, place, Wait::Sleep)?),
             Self::IceoryxPoll => Box::new(iceoryx::open(side, terms, links, place, Wait::Poll)?),
             Self::IceoryxEvent => Box::new(iceoryx::open(side, terms, links, place, Wait::Sleep)?),

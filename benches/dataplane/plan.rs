@@ -75,12 +75,13 @@ const fn column(title: &'static str, figure: &'static str, digits: usize) -> Col
 }
 
 /// Everybody who can carry frames one way.
-const ALL: [Peer; 10] = [
+const ALL: [Peer; 11] = [
     Peer::RingPoll,
     Peer::RingAdaptive,
     Peer::RingSleep,
     Peer::RingEventfd,
     Peer::WharfPoll,
+    Peer::WharfAdaptive,
     Peer::WharfSleep,
     Peer::IceoryxPoll,
     Peer::IceoryxEvent,
@@ -99,6 +100,7 @@ impl Row {
                 frame_bytes,
                 buffers: 0,
                 depth: 0,
+                in_flight: None,
                 consumers: 1,
                 period: Duration::ZERO,
                 turn: Duration::from_millis(turn_ms),
@@ -112,10 +114,7 @@ impl Row {
     /// So many buffers, and as many frames under way as that allows: Wharf's producer always has one for itself.
     fn set_buffers(&mut self, buffers: u32) {
         self.terms.buffers = buffers;
-        self.terms.depth = match self.terms.peer {
-            Peer::WharfPoll | Peer::WharfSleep => buffers - 1,
-            _ => buffers,
-        };
+        self.terms.depth = buffers - u32::from(self.terms.peer.is_wharf());
     }
 
     fn buffers(mut self, buffers: u32) -> Self {

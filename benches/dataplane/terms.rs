@@ -41,6 +41,8 @@ pub(crate) struct Terms {
     pub(crate) buffers: u32,
     /// Most frames under way to one consumer.
     pub(crate) depth: u32,
+    /// Most buffers that are filled or under way, if that is limited beside (Wharf only).
+    pub(crate) in_flight: Option<u32>,
     pub(crate) consumers: u32,
     /// Time between frames when paced.
     pub(crate) period: Duration,
@@ -78,7 +80,7 @@ impl Terms {
             .iter()
             .find(|(_, exercise)| *exercise == self.exercise);
         format!(
-            "{} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {}",
             self.peer.id(),
             exercise.map_or("", |(name, _)| name),
             if self.content == Content::Full {
@@ -89,6 +91,7 @@ impl Terms {
             self.frame_bytes,
             self.buffers,
             self.depth,
+            self.in_flight.unwrap_or(0),
             self.consumers,
             self.period.as_nanos(),
             self.turn.as_nanos(),
@@ -111,6 +114,7 @@ impl Terms {
             frame_bytes: next()?.parse()?,
             buffers: next()?.parse()?,
             depth: next()?.parse()?,
+            in_flight: Some(next()?.parse()?).filter(|limit| *limit > 0),
             consumers: next()?.parse()?,
             period: Duration::from_nanos(next()?.parse()?),
             turn: Duration::from_nanos(next()?.parse()?),

@@ -1,7 +1,7 @@
 //! The pages of the raw ring, and how its two sides wait for each other.
 
 use super::limits::sleep_while;
-use super::{Wait, relax};
+use super::{SPIN, Wait, relax};
 use crate::Outcome;
 use crate::memory::Shared;
 use rustix::event::{EventfdFlags, eventfd};
@@ -9,11 +9,9 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) const PAGE_BYTES: usize = 4096;
-/// How long an adaptive side looks before it sleeps.
-const SPIN: Duration = Duration::from_micros(20);
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 64;
 

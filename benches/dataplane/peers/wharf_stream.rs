@@ -1,14 +1,15 @@
 //! Wharf's streams.
 
-use super::{Channel, Place, Wait, only, relax};
+use super::{Channel, Place, SPIN, Wait, only};
 use crate::Outcome;
 use crate::frame::{self, Content, STAMP_BYTES, Stamp};
 use crate::link::Link;
 use crate::terms::{Side, Terms};
+use rustix::thread::sched_yield;
 use std::time::Duration;
 use wharf::{
     AcquireError, BufferSpec, Consumer, Frame, FrameInfo, FrameMut, JoinOptions, Producer, ReceiveError,
-    Session, Token,
+    Session, Token, Waiting,
 };
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -19,8 +20,7 @@ pub(crate) struct Streams {
     outgoing: Option<Producer>,
     incoming: Option<Consumer>,
     chunk: Vec<u8>,
-    wait: Wait,
-    crowded: bool,
+    yields: bool,
     info: FrameInfo,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn open(
     let session = Session::connect_to(&place.broker, "bench")?;
     let sends = side == Side::Lead || terms.both_ways();
     let mut outgoing = if sends {
-        Some(produce(&session, terms)?)
+        Some(produce(&session, terms, wait)?)
     } else {
         None
     };
@@ -47,7 +47,10 @@ pub(crate) fn open(
     let mut incoming = None;
     if side == Side::Follow || terms.both_ways() {
         let token = Token::new(only(links)?.hear()?);
-        incoming = Some(session.join(&token, JoinOptions::every_frame(terms.depth))?);
+        incoming = Some(session.join(
+            &token,
+            JoinOptions::every_frame(terms.depth).with_waiting(waiting(wait)),
+        )?);
     }
     if let Some(producer) = &mut outgoing
         && !producer.wait_for_consumers(terms.consumers as usize, PATIENCE)?
@@ -58,8 +61,7 @@ pub(crate) fn open(
         outgoing,
         incoming,
         chunk: vec![0; CHUNK_BYTES],
-        wait,
-        crowded: terms.crowded(),
+        yields: wait == Wait::Poll && terms.crowded(),
         info: FrameInfo {
             used_bytes: terms.frame_bytes as u64,
             ..FrameInfo::default()
@@ -67,19 +69,33 @@ pub(crate) fn open(
     })
 }
 
-fn produce(session: &Session, terms: &Terms) -> Outcome<Producer> {
+/// Wharf's word for it.
+fn waiting(wait: Wait) -> Waiting {
+    match wait {
+        Wait::Poll => Waiting::Spin,
+        Wait::Adaptive => Waiting::Adaptive { spin: SPIN },
+        Wait::Sleep => Waiting::Sleep,
+    }
+}
+
+fn produce(session: &Session, terms: &Terms, wait: Wait) -> Outcome<Producer> {
     let spec = BufferSpec {
         name: "bench",
         size_bytes: terms.frame_bytes as u64,
         count: terms.buffers,
     };
-    Ok(session.create_stream("bench", session.allocate(&spec)?, terms.consumers)?)
+    let mut producer = session.create_stream("bench", session.allocate(&spec)?, terms.consumers)?;
+    producer.set_waiting(waiting(wait));
+    if let Some(limit) = terms.in_flight {
+        producer.set_in_flight_limit(limit as usize);
+    }
+    Ok(producer)
 }
 
 impl Channel for Streams {
     fn send(&mut self, stamp: Stamp, content: Content) -> Outcome<()> {
         let producer = self.outgoing.as_mut().ok_or("nothing to send through")?;
-        let frame = acquire(producer, self.wait, self.crowded)?;
+        let frame = acquire(producer, self.yields)?;
         let bytes = frame.view_mut()?;
         if content == Content::Full {
             bytes.fill(
@@ -95,7 +111,7 @@ impl Channel for Streams {
 
     fn receive(&mut self, content: Content) -> Outcome<Stamp> {
         let consumer = self.incoming.as_mut().ok_or("nothing to receive from")?;
-        let frame = receive(consumer, self.wait, self.crowded)?;
+        let frame = receive(consumer, self.yields)?;
         let bytes = frame.view()?;
         let mut header = [0; STAMP_BYTES];
         bytes.copy_to(0, &mut header)?;
@@ -114,25 +130,27 @@ impl Channel for Streams {
     }
 }
 
-fn acquire(producer: &mut Producer, wait: Wait, crowded: bool) -> Outcome<FrameMut> {
-    if wait == Wait::Sleep {
+/// Waits in the way the producer was told, or lets others run between two looks.
+fn acquire(producer: &mut Producer, yields: bool) -> Outcome<FrameMut> {
+    if !yields {
         return Ok(producer.acquire(None)?);
     }
     loop {
         match producer.acquire(Some(Duration::ZERO)) {
-            Err(AcquireError::TimedOut { .. }) => relax(crowded),
+            Err(AcquireError::TimedOut { .. }) => sched_yield(),
             acquired => return Ok(acquired?),
         }
     }
 }
 
-fn receive(consumer: &mut Consumer, wait: Wait, crowded: bool) -> Outcome<Frame> {
-    if wait == Wait::Sleep {
+/// As [`acquire`].
+fn receive(consumer: &mut Consumer, yields: bool) -> Outcome<Frame> {
+    if !yields {
         return Ok(consumer.receive(None)?);
     }
     loop {
         match consumer.receive(Some(Duration::ZERO)) {
-            Err(ReceiveError::TimedOut { .. }) => relax(crowded),
+            Err(ReceiveError::TimedOut { .. }) => sched_yield(),
             received => return Ok(received?),
         }
     }

@@ -73,7 +73,7 @@ fn row(peer: Peer, exercise: Exercise, consumers: u32, turn_ms: u64) -> Row {
     let mut row = Row::new(peer, exercise, SMALL, turn_ms);
     row.terms.consumers = consumers;
     row.terms.depth = DEPTH;
-    if matches!(peer, Peer::WharfPoll | Peer::WharfSleep) {
+    if peer.is_wharf() {
         // Each consumer has its share set aside.
         row.terms.buffers = DEPTH * consumers + 1;
     }

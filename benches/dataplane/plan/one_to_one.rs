@@ -132,9 +132,9 @@ fn full_floods() -> Vec<Row> {
     for peer in [Peer::RingPoll, Peer::RingAdaptive, Peer::RingSleep] {
         rows.push(flood(peer).buffers(2).suffix(", 2 buffers"));
     }
-    for peer in [Peer::WharfPoll, Peer::WharfSleep] {
+    for peer in [Peer::WharfPoll, Peer::WharfAdaptive, Peer::WharfSleep] {
         let mut row = flood(peer).suffix(", 2 in flight");
-        row.terms.depth = 2;
+        row.terms.in_flight = Some(2);
         rows.push(row);
     }
     rows
@@ -147,7 +147,7 @@ fn paced(peer: Peer, turn_ms: u64) -> Row {
 /// Pools that are larger than what is under way; two buffers are as good as it gets.
 fn pools() -> Vec<Row> {
     let row = |peer| paced(peer, 700).every(MILLISECOND).full().buffers(LARGE_POOL);
-    let mut rows = rows(&ALL[..8], row);
+    let mut rows = rows(&ALL[..9], row);
     for peer in [Peer::RingPoll, Peer::RingAdaptive, Peer::RingSleep] {
         rows.push(row(peer).buffers(2).suffix(", 2 buffers"));
     }

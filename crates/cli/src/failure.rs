@@ -8,6 +8,7 @@ use wharf_protocol::transport::{CallError, ConnectError};
 use wharf_standin::RunError;
 
 use crate::negotiate::{Mistake, Unread};
+use crate::output::printable;
 
 /// The longest line, in characters.
 const MAX_LINE: usize = 1000;
@@ -52,6 +53,15 @@ pub(crate) enum Failure {
         /// What is wrong; at least one.
         mistakes: Vec<Mistake>,
     },
+    #[error("there is no column '{heading}'; there are {known}")]
+    NoColumn {
+        /// As given.
+        heading: String,
+        /// Those there are.
+        known: String,
+    },
+    #[error("the terminal cannot be used: {0}; --once prints tables instead")]
+    Terminal(io::Error),
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
 }
@@ -70,7 +80,7 @@ impl Failure {
         match self {
             Self::NoSet { file, mistakes } => {
                 let lines = mistakes.iter().map(|mistake| format!("{file}:{mistake}"));
-                lines.map(printable).collect()
+                lines.map(one_line).collect()
             }
             other => vec![other.in_one_line()],
         }
@@ -85,7 +95,7 @@ impl Failure {
             line.push_str(&cause.to_string());
             source = cause.source();
         }
-        printable(line)
+        one_line(line)
     }
 
     /// The cause, where the message does not contain it.
@@ -98,12 +108,12 @@ impl Failure {
 }
 
 /// The line without the line breaks that a path or a peer's text could bring in, and not longer than anybody reads.
-fn printable(line: String) -> String {
+fn one_line(line: String) -> String {
     let mut shown: String = line.chars().take(MAX_LINE).collect();
     if shown.len() < line.len() {
         shown.push('…');
     }
-    shown.replace(char::is_control, " ")
+    printable(&shown)
 }
 
 #[cfg(test)]

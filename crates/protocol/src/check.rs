@@ -70,6 +70,7 @@ impl Call {
             | Self::ReleaseTimeline(_)
             | Self::DropTimeline(_)
             | Self::GetState(_)
+            | Self::WatchStream(_)
             | Self::GetInfo(_)
             | Self::GetInterfaceDescription(_) => Ok(()),
         }
@@ -195,6 +196,7 @@ mod tests {
             name: name.to_owned(),
             max_consumers,
             room_ms: None,
+            polled: None,
         }
     }
 

@@ -2,13 +2,17 @@
 
 mod claiming;
 mod moving;
+mod polling;
 
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, ring as at};
+use crate::doorbell::Doorbell;
+use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, ring as at};
 use crate::member::Policy;
-use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::producer::sleep_on;
+use crate::stats::ConsumerCounters;
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
+use std::sync::Arc;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
 /// A frame this consumer holds.
@@ -61,6 +65,10 @@ pub struct Consumer<O, R> {
     /// Frames passed over since the last one claimed.
     skipped: u64,
     spinner: Spinner,
+    /// Rung for the producer when it waits for that.
+    producers_bell: Option<Arc<dyn Doorbell>>,
+    /// While this consumer waits for its own doorbell: the last frame that is perhaps not rung for.
+    armed_at: Option<u64>,
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
@@ -89,6 +97,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             cursor: None,
             skipped: 0,
             spinner: Spinner::new(Waiting::Sleep),
+            producers_bell: None,
+            armed_at: None,
         }
     }
 
@@ -140,9 +150,27 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         load(&self.ring, places, claim.seq, size_bytes)
     }
 
+    /// Counts a frame as received at `received_ns` (`CLOCK_MONOTONIC`), for whoever looks at this consumer. A relaxed load and two
+    /// stores in lines that nobody else writes or waits for.
+    pub fn count_received(&mut self, claim: &Claim, received_ns: u64) {
+        self.counters()
+            .received(claim.buffer, claim.common.published_ns, received_ns);
+    }
+
+    /// Gives up waiting for a frame. Only what is shown of this consumer depends on it.
+    pub fn give_up(&mut self) {
+        if let Some(waited_ns) = self.spinner.give_up() {
+            self.counters().has_waited(waited_ns);
+        }
+    }
+
+    fn counters(&self) -> ConsumerCounters<'_, O> {
+        ConsumerCounters::new(&self.page, own::STATS)
+    }
+
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
-        release(&self.page, &self.ring, buffer);
+        release(&self.page, &self.ring, self.producers_bell.as_deref(), buffer);
     }
 
     /// Waits until the producer publishes, the broker changes the status page, or the deadline passes; does not wait when a
@@ -157,26 +185,26 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
-        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
-        let cursor = match self.admitted_cursor() {
-            Some(cursor) => cursor,
-            None => self.ring.load_u64(at::HEAD, Ordering::Acquire),
-        };
-        let next = cursor.saturating_add(1);
+        let next = self.admitted_cursor().map(|cursor| cursor.saturating_add(1));
         let seen_version = self.status.version();
         match self.look(next, seen_version, deadline) {
             Looked::Found => return WaitOutcome::Retry,
             Looked::TimedOut => return WaitOutcome::TimedOut,
             Looked::InVain => {}
         }
-        let slot = self.ring.futex(at::slot(next));
-        let seen = slot.load(Ordering::Acquire);
-        self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
-        // `Producer::show_and_wake`.
+        self.spinner.sleeps();
+        let cell = next.map_or(self.admission_cell(), at::slot);
+        let seen = self.ring.futex(cell).load(Ordering::Acquire);
+        self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
+        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterparts are in
+        // `Producer::show_and_wake` and `Producer::admit`.
         fence(Ordering::SeqCst);
-        let outcome = if self.is_idle(cursor) {
-            sleep_on(&[(self.status.version_word(), seen_version), (slot, seen)], deadline)
+        let outcome = if self.is_idle(next) {
+            let words = [
+                (self.status.version_word(), seen_version),
+                (self.ring.futex(cell), seen),
+            ];
+            sleep_on(&words, deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -184,40 +212,45 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         outcome
     }
 
-    /// Whether there is nothing to do for who waits for the frame after `cursor`.
-    fn is_idle(&self, cursor: u64) -> bool {
-        let next = cursor.saturating_add(1);
-        // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published = at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
-        let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
+    /// Whether there is nothing to do for who waits for frame `next`, or to be let in.
+    fn is_idle(&mut self, next: Option<u64>) -> bool {
+        let is_there = match next {
+            // ORDERING: Acquire, both: what is seen is seen with all that led to it.
+            Some(next) => {
+                is_published(&self.ring, next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next
+            }
+            None => self.admitted_cursor().is_some(),
+        };
         let knows_all = self.status.news_for_consumers() == self.news;
-        !is_published
-            && !is_passed_by
-            && knows_all
-            && self.stream_state() == StreamState::Running
-            && self.is_member()
+        !is_there && knows_all && self.stream_state() == StreamState::Running && self.is_member()
     }
 
     /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.
-    fn look(&mut self, next: u64, version: u32, deadline: Option<Deadline>) -> Looked {
+    fn look(&mut self, next: Option<u64>, version: u32, deadline: Option<Deadline>) -> Looked {
+        let Some(next) = next else {
+            return Looked::InVain;
+        };
         let (ring, status) = (&self.ring, &self.status);
-        let (slot, next) = (at::slot(next), at::seq_of(next));
-        self.spinner.look(deadline, || {
-            // ORDERING: relaxed; the caller looks again, and claims.
-            at::seq_of(ring.load_u64(slot, Ordering::Relaxed)) >= next || status.version() != version
-        })
+        let found = || is_published(ring, next) || status.version() != version;
+        self.spinner.look(deadline, found)
     }
 }
 
+/// Whether the slot of frame `next` has it, or had it.
+fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
+    at::seq_of(ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
+}
+
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
-pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
+/// `bell` is rung if the producer waits for that.
+pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
     // ORDERING: relaxed; the hold was announced before the caller got the frame.
     if buffer >= MAX_BUFFERS || page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) == 0 {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
 /// Promises in a consumer's own `page`, before it joins, that it never sleeps while it waits for frames: the producer need not ask.
@@ -232,20 +265,24 @@ pub fn decline<O: WriteWords>(page: &O) {
 
 /// Leaves a stream in order: says so in the consumer's own `page` and wakes the producer, who drops every hold at once. Frames not
 /// yet released must not be read any more.
-pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     decline(page);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
-/// Counts a release and wakes the producer if it says that it sleeps.
-fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that.
+fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     // One step, because several threads of this process may release at once: a count stored twice could be slept through. It also serves as
     // the fence, so that nothing is gained by counting more cheaply.
     page.increment_u32(own::RELEASES, Ordering::Release);
     // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
     // `Producer::wait`.
     fence_after_update();
-    if ring.load_u32(at::WAITING, Ordering::Relaxed) != 0 {
-        wake(page.futex(own::RELEASES));
+    match ring.load_u32(at::WAITING, Ordering::Relaxed) {
+        0 => {}
+        POLLING => bell.into_iter().for_each(Doorbell::ring),
+        _ => {
+            wake(page.futex(own::RELEASES));
+        }
     }
 }

@@ -62,7 +62,9 @@ impl Spinner {
     pub(crate) fn new(waiting: Waiting) -> Self {
         let spin_ns = match waiting {
             Waiting::Spin => u64::MAX,
-            Waiting::Adaptive { spin } if processors() > 1 => u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX),
+            Waiting::Adaptive { spin } if processors() > 1 => {
+                u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX)
+            }
             Waiting::Adaptive { .. } | Waiting::Sleep => 0,
         };
         Self {
@@ -100,13 +102,27 @@ impl Spinner {
         }
     }
 
-    /// Notes that the wait is over: what was waited for is there.
-    pub(crate) fn done(&mut self) {
-        if let Some(since_ns) = self.since_ns.take() {
-            let waited_ns = now_ns().saturating_sub(since_ns);
-            let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
-            self.long_waits = if is_long { self.long_waits.saturating_add(1) } else { 0 };
-        }
+    /// Notes that looking was in vain. Since when, in nanoseconds of `CLOCK_MONOTONIC`, the wait goes on.
+    pub(crate) fn sleeps(&mut self) -> u64 {
+        *self.since_ns.get_or_insert_with(now_ns)
+    }
+
+    /// Notes that the wait is over: what was waited for is there. How long it took, in nanoseconds; `None` if a glance was enough.
+    pub(crate) fn done(&mut self) -> Option<u64> {
+        let waited_ns = self.give_up()?;
+        let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
+        self.long_waits = if is_long {
+            self.long_waits.saturating_add(1)
+        } else {
+            0
+        };
+        Some(waited_ns)
+    }
+
+    /// Notes that nobody waits any more. How long it took, likewise.
+    pub(crate) fn give_up(&mut self) -> Option<u64> {
+        let since_ns = self.since_ns.take()?;
+        Some(now_ns().saturating_sub(since_ns))
     }
 }
 
@@ -139,4 +155,59 @@ fn count_listed(list: &str) -> Option<usize> {
         count += last.checked_sub(first)? + 1;
     }
     Some(count)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn spinner() -> Spinner {
+        Spinner {
+            spin_ns: 1000,
+            long_waits: 0,
+            since_ns: None,
+        }
+    }
+
+    /// A wait in which nothing is found by looking and that is over so long after it began.
+    fn wait_in_vain(spinner: &mut Spinner, waited_ns: u64) -> Looked {
+        let looked = spinner.look(None, || false);
+        spinner.since_ns = spinner
+            .since_ns
+            .map(|since_ns| since_ns.min(now_ns() - waited_ns));
+        spinner.done();
+        looked
+    }
+
+    #[test]
+    fn who_is_always_kept_waiting_stops_looking_until_it_gets_something_quickly() {
+        const LONG_WAIT: u64 = 1_000_000;
+        let mut spinner = spinner();
+        for _ in 0..PATIENCE {
+            assert_eq!(wait_in_vain(&mut spinner, LONG_WAIT), Looked::InVain);
+        }
+        assert_eq!(spinner.look(None, || panic!("it looks")), Looked::InVain);
+        spinner.since_ns = Some(now_ns() - 1);
+        spinner.spin_ns = LONG_WAIT;
+        spinner.done();
+        assert_eq!(spinner.look(None, || true), Looked::Found);
+    }
+
+    #[test]
+    fn looking_ends_with_the_deadline() {
+        let mut spinner = spinner();
+        spinner.spin_ns = u64::MAX;
+        let deadline = Deadline::after(Duration::from_millis(2));
+        assert_eq!(spinner.look(Some(deadline), || false), Looked::TimedOut);
+        assert!(deadline.has_passed());
+    }
+
+    #[test]
+    fn processors_are_counted_in_lists() {
+        assert_eq!(count_listed("0\n"), Some(1));
+        assert_eq!(count_listed("0-3,5,8-9\n"), Some(7));
+        for nonsense in ["", "a", "3-1", "1-"] {
+            assert_eq!(count_listed(nonsense), None, "{nonsense}");
+        }
+    }
 }

@@ -20,7 +20,11 @@ impl Returned {
     }
 
     pub(crate) fn take(&self) -> impl Iterator<Item = usize> {
-        let bits = self.0.swap(0, Ordering::Acquire);
+        // ORDERING: relaxed; what is not seen yet is taken up by the next call. Nearly always there is nothing, and a load is cheaper.
+        let bits = match self.0.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.0.swap(0, Ordering::Acquire),
+        };
         (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
     }
 }
@@ -147,6 +151,7 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        wharf_stream::release(&self.membership.page, &self.membership.ring, self.index);
+        let Membership { page, ring, bell } = &*self.membership;
+        wharf_stream::release(page, ring, bell.as_deref(), self.index);
     }
 }

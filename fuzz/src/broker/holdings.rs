@@ -22,6 +22,8 @@ pub(super) enum Held {
     Sealed,
     /// A status page, read-only.
     Status,
+    /// An end of a doorbell.
+    Bell,
 }
 
 /// What a status page shows.
@@ -165,7 +167,10 @@ impl Holdings {
 
     pub(super) fn end_timeline(&mut self, timeline: TimelineId) {
         let page = self.timeline(timeline);
-        assert!(!std::mem::replace(&mut page.is_over, true), "{timeline} ended twice");
+        assert!(
+            !std::mem::replace(&mut page.is_over, true),
+            "{timeline} ended twice"
+        );
     }
 
     pub(super) fn timelines(&self) -> impl Iterator<Item = TimelineId> {

@@ -26,6 +26,7 @@ pub(super) enum Work {
     AskHeap(HeapRequest),
     Seal(SetId, Vec<FdHandle>),
     StatusPage(StreamId),
+    Bells(Vec<u32>),
     TimelinePage(TimelineId),
 }
 
@@ -181,6 +182,14 @@ impl World {
                     set,
                     outcome,
                 }
+            }
+            Work::Bells(ends) => {
+                let bell = |ends: u32| (0..ends).map(|_| self.holdings.add(Held::Bell)).collect();
+                let outcome = match succeeds {
+                    true => Ok(ends.into_iter().map(bell).collect()),
+                    false => Err(failure()),
+                };
+                Event::BellsMade { operation, outcome }
             }
             Work::StatusPage(stream) if succeeds => {
                 self.holdings.add_page(stream);

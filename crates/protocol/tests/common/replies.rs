@@ -91,6 +91,7 @@ pub(crate) fn join_stream() -> impl Strategy<Value = JoinStreamReply> {
                     plan,
                     producer_label,
                     producer_pid,
+                    producer_polls: count % 2 == 0,
                 }
             },
         )
@@ -108,6 +109,7 @@ fn member() -> impl Strategy<Value = Member> {
                 uid,
                 depth,
                 policy,
+                polls: depth % 2 == 0,
             }
         },
     )
@@ -115,6 +117,10 @@ fn member() -> impl Strategy<Value = Member> {
 
 pub(crate) fn take_changes() -> impl Strategy<Value = TakeChangesReply> {
     vec(member(), 0..4).prop_map(|joined| TakeChangesReply { joined })
+}
+
+pub(crate) fn watch_stream() -> impl Strategy<Value = WatchStreamReply> {
+    vec(member(), 0..4).prop_map(|members| WatchStreamReply { members })
 }
 
 fn sets() -> impl Strategy<Value = Vec<SetId>> {

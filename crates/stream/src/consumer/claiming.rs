@@ -35,13 +35,18 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         }
     }
 
+    /// The cell that says whom the producer has let into this consumer's slot.
+    pub(super) fn admission_cell(&self) -> usize {
+        at::ADMISSIONS + 2 * self.slot.min(MAX_CONSUMERS - 1) + 1
+    }
+
     /// The cursor, once the producer has said which frame is the first.
     pub(super) fn admitted_cursor(&mut self) -> Option<u64> {
         if self.cursor.is_none() && self.slot < MAX_CONSUMERS {
-            let cell = at::ADMISSIONS + 2 * self.slot;
+            let cell = self.admission_cell();
             // ORDERING: Acquire pairs with the Release store of the incarnation: the first frame's number is there.
-            if self.ring.load_u64(cell + 1, Ordering::Acquire) == self.incarnation {
-                let first = self.ring.load_u64(cell, Ordering::Relaxed);
+            if self.ring.load_u64(cell, Ordering::Acquire) == self.incarnation {
+                let first = self.ring.load_u64(cell - 1, Ordering::Relaxed);
                 self.cursor = Some(first.saturating_sub(1));
             }
         }
@@ -120,8 +125,13 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
         self.claims = self.claims.wrapping_add(1);
-        self.spinner.done();
+        if let Some(waited_ns) = self.spinner.done() {
+            self.counters().has_waited(waited_ns);
+        }
         let skipped = std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            self.counters().skipped(skipped);
+        }
         Claim {
             seq,
             buffer,
@@ -149,7 +159,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             // An honest producer does not put a frame into a buffer that is held.
             return None;
         }
-        self.page.exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
+        self.page
+            .exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
         // ORDERING: SeqCst fence between announcing the hold and looking at the frame; its counterpart is in
         // `Producer::revoke`.
         fence_after_update();

@@ -1,8 +1,9 @@
 //! How the producer waits for a buffer.
 
 use super::Producer;
-use crate::layout::{MAX_CONSUMERS, ring as at};
+use crate::layout::{ASLEEP, MAX_CONSUMERS, ring as at};
 use crate::member::Member;
+use crate::stats::ProducerCounters;
 use crate::waiting::{Looked, SHORT_SLEEP};
 use wharf_memory::{
     Deadline, FutexWord, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wait_one,
@@ -26,16 +27,21 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         try_again: impl FnOnce(&mut Self) -> Option<T>,
     ) -> (Option<T>, WaitOutcome) {
         match self.look_for_releases(deadline) {
-            Looked::Found => return (None, WaitOutcome::Retry),
+            Looked::Found => {
+                // The search that this wait belongs to is out of date.
+                self.members.iter_mut().for_each(|member| member.kept = 0);
+                return (None, WaitOutcome::Retry);
+            }
             Looked::TimedOut => return (None, WaitOutcome::TimedOut),
             Looked::InVain => {}
         }
+        self.note_wait();
         let version = self.seen_version;
         for member in &mut self.members {
             member.seen_releases = member.release_word().load(Ordering::Acquire);
             member.kept = 0;
         }
-        self.ring.store_u32(at::WAITING, 1, Ordering::Relaxed);
+        self.ring.store_u32(at::WAITING, ASLEEP, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
         // `notify_release` of the consumer.
         fence(Ordering::SeqCst);
@@ -49,6 +55,28 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         };
         self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
         (found, outcome)
+    }
+
+    /// Gives up waiting for a buffer: the caller goes without one. Only what is shown of this producer depends on it.
+    pub fn give_up(&mut self) {
+        if let Some(waited_ns) = self.spinner.give_up() {
+            self.counters().has_waited(waited_ns);
+        }
+        self.counters().failed();
+    }
+
+    /// Shows who is in the way, if somebody is: otherwise this is no wait for a buffer.
+    fn note_wait(&mut self) {
+        if self.is_blocked_by_others() {
+            let since_ns = self.spinner.sleeps();
+            let blockers = self.members.iter().filter(|member| member.kept > 0);
+            self.counters()
+                .waits(since_ns, blockers.map(|member| member.slot));
+        }
+    }
+
+    pub(super) fn counters(&self) -> ProducerCounters<'_, O> {
+        ProducerCounters::new(&self.ring, at::STATS)
     }
 
     /// Looks whether somebody in the way releases something.

@@ -10,6 +10,7 @@ mod hostile_producer;
 mod membership;
 mod model;
 mod moving;
+mod polling;
 mod stress;
 mod support;
 mod timelines;

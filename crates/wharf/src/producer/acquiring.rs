@@ -8,27 +8,37 @@ use wharf_stream::Blocked;
 
 impl Producer {
     pub(super) fn acquire_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
+        self.refresh();
+        match self.ring.acquire_now() {
+            Some(index) => Ok(index),
+            None => self.wait_for_index(timeout),
+        }
+    }
+
+    /// Goes on after nothing was found at once. The clock is not looked at before.
+    fn wait_for_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         let mut slept = false;
         loop {
-            self.refresh();
-            let blocked = match self.ring.try_acquire() {
-                Ok(index) => return Ok(index),
-                Err(blocked) => blocked,
-            };
-            if blocked.by.is_empty() {
+            if !self.ring.is_blocked_by_others() {
+                self.ring.give_up();
                 return Err(self.all_in_hand());
             }
-            if self.liveness.is_due() && self.bury_dead() {
-                continue;
+            let has_buried = self.liveness.is_due() && self.bury_dead();
+            if !has_buried {
+                if deadline.is_some_and(Deadline::has_passed) {
+                    self.ring.give_up();
+                    return Err(self.timed_out(&self.ring.blocked(), started.elapsed()));
+                }
+                self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
+                let until = self.liveness.until(deadline);
+                if let (Some(index), _) = self.ring.wait(Some(until), wharf_stream::Producer::acquire_now) {
+                    return Ok(index);
+                }
             }
-            if deadline.is_some_and(Deadline::has_passed) {
-                return Err(self.timed_out(&blocked, started.elapsed()));
-            }
-            self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
-            let until = self.liveness.until(deadline);
-            if let (Some(index), _) = self.ring.wait(Some(until), |ring| ring.try_acquire().ok()) {
+            self.refresh();
+            if let Some(index) = self.ring.acquire_now() {
                 return Ok(index);
             }
         }

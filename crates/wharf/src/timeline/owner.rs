@@ -176,8 +176,7 @@ impl Timeline {
         let (due, is_behind) = {
             let mut own = self.shared.lock();
             signal(&mut own.points)?;
-            // Who is not known yet may be asleep.
-            if self.status.imports() > own.importers.newest() || own.importers.any_waits(point) {
+            if own.importers.must_be_woken(&self.status, point) {
                 own.points.wake();
             }
             let is_behind = self.status.version() != own.version;

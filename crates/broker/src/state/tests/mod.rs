@@ -1,6 +1,7 @@
 //! Tests of the state machine. No descriptor, clock or thread takes part.
 
 mod audit;
+mod bells;
 mod buffers;
 mod clients;
 mod info;
@@ -16,4 +17,5 @@ mod sessions;
 mod streams;
 mod timelines;
 mod tokens;
+mod watching;
 mod world;
