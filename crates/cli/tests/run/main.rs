@@ -1,0 +1,12 @@
+//! `wharf run` with programs that know nothing of Wharf: C programs in `programs/`, compiled here, dynamic and static.
+
+mod buffers;
+mod endings;
+mod guardian;
+mod hostility;
+mod programs;
+#[path = "../support/mod.rs"]
+mod support;
+mod surface;
+mod terminal;
+mod timelines;
