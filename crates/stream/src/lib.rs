@@ -71,17 +71,21 @@ mod consumer;
 mod descriptor;
 pub mod layout;
 mod member;
+mod points;
 mod producer;
 pub mod status;
 pub mod timeline;
 mod waiting;
 
-pub use consumer::{Claim, ClaimError, Consumer, decline, leave, promise_not_to_sleep, release};
+pub use consumer::{
+    Claim, ClaimError, Consumer, decline, leave, lend, promise_not_to_sleep, release, settle,
+};
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, TooMuchUserData, UserData};
 pub use layout::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,
     STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
 };
 pub use member::{Departure, Member, Policy};
-pub use producer::{Blocked, Blocker, Producer};
+pub use points::{Points, PointsReader, PointsWriter, Sleepers};
+pub use producer::{Blocked, Blocker, Lent, Producer};
 pub use waiting::Waiting;

@@ -77,13 +77,15 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.members.iter().any(|member| member.kept > 0)
     }
 
-    fn take(&mut self, buffer: usize) {
+    pub(super) fn take(&mut self, buffer: usize) {
         self.frames.remove(buffer);
+        self.unfinished.remove(buffer);
         self.free.remove(buffer);
         self.in_hand.insert(buffer);
         self.lies_in[buffer] = self.generation;
         for member in &mut self.members {
             member.has.remove(buffer);
+            member.lent.remove(buffer);
             member.kept = 0;
         }
         self.acquired_unseen = self.acquired_unseen.saturating_add(1);
@@ -107,9 +109,10 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         })
     }
 
-    /// Looks what consumers have released.
+    /// Looks what consumers have released, and which contents are there.
     pub(super) fn look(&mut self) {
         self.acquired_unseen = 0;
+        self.look_at_contents();
         for member in &mut self.members {
             member.look(&self.frames);
         }
@@ -130,7 +133,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             return None;
         }
         let usable = Buffers::first(self.usable);
-        let given_back = self.frames.buffers().and(usable).without(had);
+        let given_back = self.frames.buffers().and(usable).without(had.or(self.unfinished));
         self.frames
             .newest_of(given_back)
             .or_else(|| self.free.and(usable).each().next())
@@ -153,7 +156,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     fn take_back_oldest(&mut self) -> Option<usize> {
         let had = self.members.iter().map(|member| member.has);
         let had = had.fold(Buffers::NONE, Buffers::or);
-        let mut left = self.frames.buffers().and(Buffers::first(self.usable)).and(had);
+        let usable = Buffers::first(self.usable).without(self.unfinished);
+        let mut left = self.frames.buffers().and(usable).and(had);
         while let Some(buffer) = self.frames.oldest_of(left) {
             if self.take_back(buffer) {
                 return Some(buffer);
