@@ -4,7 +4,7 @@ mod claiming;
 mod moving;
 
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, points, ring as at};
+use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, points as point, ring as at};
 use crate::member::Policy;
 use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::points::PointsWriter;
@@ -241,18 +241,21 @@ pub fn lend<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) -> O
     Some(seq)
 }
 
-/// Says that the work on a frame that was lent is over, with an error or without: `points` are those of the consumer's own `page`. A point that
-/// is not above the last of its buffer is ignored.
+/// Says that the work on a frame that was lent is over, with an error or without: `points` are those of the consumer's own page. To be called
+/// once for each frame lent. Where a later frame in the same buffer is over, those before it are, too.
 pub fn settle<O: WriteWords, R: ReadWords>(
     points: &mut PointsWriter<O>,
     ring: &R,
     (buffer, point): (usize, u64),
     error: Option<Errno>,
 ) {
-    if points.reach(buffer, point, error) {
-        notify_release(points.words(), ring);
-        points.ring_for([ring.load_u32(at::POINTS + points::SLEEPERS, Ordering::Relaxed)]);
+    if buffer >= MAX_BUFFERS {
+        return;
     }
+    points.reach(buffer, point, error);
+    notify_release(points.words(), ring);
+    // ORDERING: relaxed; the fence of `notify_release` comes between the point and this look for sleepers.
+    points.ring_for([ring.load_u32(at::POINTS + point::SLEEPERS, Ordering::Relaxed)]);
 }
 
 /// The frame held in `buffer`, and not lent.

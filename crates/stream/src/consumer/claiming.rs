@@ -138,7 +138,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let word = self.ring.load_u64(at::slot(seq), Ordering::Acquire);
         // CAST: eight bits are left.
         let buffer = (word >> at::SEQ_BITS) as usize;
-        (at::seq_of(word) == at::seq_of(seq) && buffer < self.buffer_count).then_some(buffer)
+        // Numbers beyond what a slot can say are no frames.
+        (at::seq_of(word) == seq && buffer < self.buffer_count).then_some(buffer)
     }
 
     fn is_held(&self, buffer: usize) -> bool {

@@ -13,7 +13,7 @@ use wharf_stream::{
 };
 
 use crate::support::{
-    ConsumerOf, Heap, Kind, Mapped, Place, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish,
+    ConsumerOf, Kind, Mapped, Place, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish,
 };
 
 on_both_kinds_of_page!(
@@ -228,21 +228,30 @@ fn frame_is_not_lent_twice_nor_released_after<K: Kind>() {
 }
 
 fn buffer_is_claimed_again_while_it_is_lent<K: Kind>() {
-    let mut pair = Pair::<K>::new(1, 1, Policy::Block);
-    publish(&mut pair.producer);
-    let first = pair.claim_and_lend();
-    let lent = pair.producer.try_acquire_lent().unwrap();
-    pair.producer.publish(lent.buffer, &FrameInfo::default());
-    // The consumer waits for its own work before it takes more than its depth.
-    pair.settle(first, None);
-    let again = claim(&mut pair.consumer);
-    assert_eq!((again.buffer, again.seq), (first.0, 2));
-    assert!(pair.producer.try_acquire().is_err());
-    let second = (again.buffer, again.seq);
-    lend(&K::own(&pair.page), &K::other(&pair.stream.ring), again.buffer);
-    assert!(pair.producer.try_acquire().is_err(), "the first is not the second");
-    pair.settle(second, None);
-    assert!(pair.producer.try_acquire().is_ok());
+    for first_comes_last in [false, true] {
+        let mut pair = Pair::<K>::new(1, 2, Policy::Block);
+        publish(&mut pair.producer);
+        let first = pair.claim_and_lend();
+        assert!(pair.producer.try_acquire().is_err());
+        let lent = pair.producer.try_acquire_lent().unwrap();
+        pair.producer.publish(lent.buffer, &FrameInfo::default());
+        let second = pair.claim_and_lend();
+        assert_eq!(second, (first.0, 2));
+        if !first_comes_last {
+            pair.settle(first, None);
+        }
+        assert!(pair.producer.try_acquire().is_err(), "the first is not the second");
+        pair.settle(second, None);
+        let points = pair.of_consumer();
+        assert_eq!(points.status(first.0, first.1), FenceStatus::Signaled);
+        if first_comes_last {
+            pair.settle(first, None);
+        }
+        for seq in 3..6 {
+            assert_eq!(publish(&mut pair.producer), first.0);
+            assert_eq!(drain(&mut pair.consumer), [seq], "nothing counts as lent");
+        }
+    }
 }
 
 fn full_consumer_gets_another_frame_only_for_one_it_lent<K: Kind>() {
@@ -284,7 +293,7 @@ fn lending_a_frame_that_is_not_there_means_nothing<K: Kind>() {
     page.store_u64(consumer::CURSOR, 1, Ordering::Release);
     for garbage in [
         consumer::LENT,
-        consumer::LENT | 2,
+        consumer::LENT | 7,
         u64::MAX,
         consumer::LENT >> 1 | 1,
     ] {
@@ -449,8 +458,8 @@ fn producer_that_waits_for_its_own_contents_is_woken() {
         drain(&mut consumer);
         assert!(producer.try_acquire().is_err());
         std::thread::scope(|scope| {
-            let other = Mapped::other(&page);
-            scope.spawn(|| contents.finish((buffer, seq), None, [&other]));
+            let (other, contents) = (Mapped::other(&page), &mut contents);
+            scope.spawn(move || contents.finish((buffer, seq), None, [&other]));
             let acquired = loop {
                 let deadline = FOREVER.map(Deadline::after);
                 let (found, _) = producer.wait(deadline, |producer| producer.acquire_now());

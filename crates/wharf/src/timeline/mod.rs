@@ -36,6 +36,7 @@ mod owner;
 mod watcher;
 
 pub(crate) use cells::WaiterPages;
+pub(crate) use watcher::{Watched, watch};
 pub use error::PointError;
 pub use event::FenceEvent;
 pub use imported::ImportedTimeline;
