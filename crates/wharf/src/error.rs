@@ -212,6 +212,38 @@ impl AcquireError {
     }
 }
 
+/// Why the contents of a frame cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadyError {
+    /// They were not there within the time the caller gave. Wait again.
+    #[error("the contents of frame {seq} were not there within {waited:?}")]
+    TimedOut {
+        /// The frame's number.
+        seq: u64,
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// The producer's work on them failed, or it died before they were there. Blame: the producer, or its device.
+    #[error("the contents of frame {seq} are bad: {errno}; drop it")]
+    Bad {
+        /// The frame's number.
+        seq: u64,
+        /// What the producer says; `EOWNERDEAD` if it died.
+        errno: wharf_core::Errno,
+    },
+}
+
+impl ReadyError {
+    /// `ETIMEDOUT`, or what the producer says.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::TimedOut { .. } => Errno::TIMEDOUT,
+            Self::Bad { errno, .. } => Errno::from_raw_os_error(errno.raw()),
+        }
+    }
+}
+
 /// Why a frame could not be published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -230,6 +262,12 @@ pub enum PublishError {
         /// Bytes there are.
         size_bytes: u64,
     },
+    /// It is said to be complete, while somebody still works on the buffer it was acquired with.
+    #[error("{pending} fences of the frame's buffer are not signaled: wait, or publish it with a fence that comes after them")]
+    NotIdle {
+        /// How many of [`FrameMut::release_fences`](crate::FrameMut::release_fences).
+        pending: usize,
+    },
     /// The layout does not fit the buffer.
     #[error(transparent)]
     Layout(#[from] wharf_core::layout::LayoutError),
@@ -239,9 +277,12 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// `EINVAL`: the caller got it wrong.
+    /// `EBUSY` for a buffer that is not idle, else `EINVAL`: the caller got it wrong.
     pub fn errno(&self) -> Errno {
-        Errno::INVAL
+        match self {
+            Self::NotIdle { .. } => Errno::BUSY,
+            _ => Errno::INVAL,
+        }
     }
 }
 

@@ -61,6 +61,7 @@ mod buffers;
 mod connection;
 mod consumer;
 mod error;
+mod fences;
 mod frame;
 mod generation;
 mod liveness;
@@ -78,7 +79,7 @@ pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
 pub use consumer::{Consumer, ConsumerStats, Frames};
 pub use error::{
-    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReceiveError, SessionError,
+    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReadyError, ReceiveError, SessionError,
 };
 pub use frame::{Frame, FrameMut};
 pub use moving::{MoveStats, MoveStep, MoveTimes};

@@ -1,6 +1,7 @@
 //! How a producer finds a buffer, waiting for one if need be.
 
 use super::Producer;
+use super::fenced::Ring;
 use crate::error::AcquireError;
 use std::time::{Duration, Instant};
 use wharf_memory::Deadline;
@@ -8,16 +9,25 @@ use wharf_stream::Blocked;
 
 impl Producer {
     pub(super) fn acquire_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
+        self.acquire_by(timeout, |ring| ring.acquire_now())
+    }
+
+    /// Finds something with `acquire`, waiting as long as there is nothing.
+    pub(super) fn acquire_by<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        acquire: impl Fn(&mut Ring) -> Option<T>,
+    ) -> Result<T, AcquireError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         let mut slept = false;
         loop {
             self.refresh();
-            let blocked = match self.ring.try_acquire() {
-                Ok(index) => return Ok(index),
-                Err(blocked) => blocked,
-            };
-            if blocked.by.is_empty() {
+            if let Some(acquired) = acquire(&mut self.ring) {
+                return Ok(acquired);
+            }
+            let blocked = self.ring.blocked();
+            if blocked.by.is_empty() && !self.ring.has_unfinished() {
                 return Err(self.all_in_hand());
             }
             if self.liveness.is_due() && self.bury_dead() {
@@ -28,8 +38,8 @@ impl Producer {
             }
             self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
             let until = self.liveness.until(deadline);
-            if let (Some(index), _) = self.ring.wait(Some(until), |ring| ring.try_acquire().ok()) {
-                return Ok(index);
+            if let (Some(acquired), _) = self.ring.wait(Some(until), &acquire) {
+                return Ok(acquired);
             }
         }
     }

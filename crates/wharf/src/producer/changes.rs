@@ -6,6 +6,7 @@ use crate::connection::SHORT_PATIENCE;
 use crate::error::{PageError, SessionError};
 use crate::page;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_linux::PidFd;
 use wharf_protocol::transport::CallError;
@@ -55,9 +56,13 @@ impl Producer {
 
     fn drop_departed(&mut self) {
         for (member, departure) in self.ring.drop_departed() {
-            self.roster
-                .remove((member.slot(), member.incarnation()), departure);
+            self.forget((member.slot(), member.incarnation()), departure);
         }
+    }
+
+    fn forget(&mut self, consumer: (usize, u64), departure: Departure) {
+        self.fences.forget(consumer, departure);
+        self.roster.remove(consumer, departure);
     }
 
     /// Asks who joined and admits them. A broker that is gone or silent, or a consumer that cannot be admitted, must not stop the
@@ -138,6 +143,8 @@ impl Producer {
         }
         // CAST: u32 fits usize on Linux.
         let depth = member.depth as usize;
+        let (page, process) = (Arc::new(page), Arc::new(process));
+        self.fences.admit((slot, incarnation), &page, &process);
         self.ring
             .admit(Member::new(slot, incarnation, depth, policy(member), page));
         self.roster.add(member, process);
@@ -149,7 +156,7 @@ impl Producer {
         let dead = self.roster.dead();
         for (slot, incarnation) in &dead {
             if self.ring.drop_member(*slot, *incarnation).is_some() {
-                self.roster.remove((*slot, *incarnation), Departure::Dropped);
+                self.forget((*slot, *incarnation), Departure::Dropped);
             }
         }
         !dead.is_empty()
