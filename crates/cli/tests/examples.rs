@@ -51,6 +51,15 @@ fn producer_and_consumer_agree_on_what_was_shared() -> Outcome {
 }
 
 #[test]
+fn devices_hand_frames_on() {
+    let broker = Broker::start(&[]);
+    assert_eq!(
+        run(example("fences", &broker)).output(),
+        "handed on 100 frames\n"
+    );
+}
+
+#[test]
 fn consumer_with_a_wrong_token_is_refused() {
     let broker = Broker::start(&[]);
     let mut consumer = example("consumer", &broker);

@@ -9,8 +9,8 @@
 //!
 //! | page | written by | says |
 //! |---|---|---|
-//! | ring | producer | which frame is where, which consumers were admitted and from which frame on |
-//! | consumer | that consumer | how far it has come, which frames it holds |
+//! | ring | producer | which frame is where, which consumers were admitted and from which frame on; whose contents came late |
+//! | consumer | that consumer | how far it has come, which frames it holds; with which it is done since it lent them |
 //! | status | broker | which consumers live, whether the stream does |
 //!
 //! # Life of a frame
@@ -34,6 +34,13 @@
 //! The slot of a frame is used again 64 frames later, also while somebody holds the frame. A blocking consumer has copied what the slot says
 //! before it moves its cursor, and the producer does not get 64 frames beyond a cursor. A latest-frame consumer looks once more after
 //! copying whether the slot is still the same: the producer marks a slot before it writes there.
+//!
+//! # Devices
+//!
+//! The contents of a frame may come after it ([`Producer::publish_unfinished`]), and a consumer may give a frame back while a device of its own still
+//! reads it ([`lend`]). The frame's slot, or the hold, says that there is a *point* to wait for in the page of whose device it is; see
+//! [`Points`]. Until then nobody refills the buffer, and a frame that was lent counts as held; but a producer that can wait later may take it
+//! ([`Producer::try_acquire_lent`]). Frames without points cost nothing more.
 //!
 //! # Moving to other buffers (contract N5)
 //!
