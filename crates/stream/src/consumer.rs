@@ -6,9 +6,9 @@ mod moving;
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, points as point, ring as at};
 use crate::member::Policy;
-use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::points::PointsWriter;
 use crate::producer::sleep_on;
+use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
 use wharf_core::Errno;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
@@ -186,7 +186,10 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         // `Producer::show_and_wake`.
         fence(Ordering::SeqCst);
         let outcome = if self.is_idle(cursor) {
-            sleep_on(&[(self.status.version_word(), seen_version), (slot, seen)], deadline)
+            sleep_on(
+                &[(self.status.version_word(), seen_version), (slot, seen)],
+                deadline,
+            )
         } else {
             WaitOutcome::Retry
         };
@@ -198,7 +201,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     fn is_idle(&self, cursor: u64) -> bool {
         let next = cursor.saturating_add(1);
         // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published = at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
+        let is_published =
+            at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
         let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
         let knows_all = self.status.news_for_consumers() == self.news;
         !is_published

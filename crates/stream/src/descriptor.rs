@@ -234,9 +234,16 @@ pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo, 
     put(GENERATION, info.generation);
     put(USED_BYTES, info.used_bytes);
     let has_layout = if info.layout.is_some() { HAS_LAYOUT } else { 0 };
-    let has_point = if contents == Contents::AtPoint { HAS_POINT } else { 0 };
+    let has_point = if contents == Contents::AtPoint {
+        HAS_POINT
+    } else {
+        0
+    };
     // CAST: at most MAX_USER_BYTES.
-    put(MORE, has_layout | has_point | (info.user.len as u64) << USER_LEN_SHIFT);
+    put(
+        MORE,
+        has_layout | has_point | (info.user.len as u64) << USER_LEN_SHIFT,
+    );
     let put = |cell: usize, value: u64| words.store_u64(places.more + cell, value, Ordering::Relaxed);
     if let Some(layout) = &info.layout {
         let planes = layout.planes();

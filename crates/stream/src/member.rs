@@ -1,7 +1,7 @@
 //! What a producer knows of one of its consumers.
 
-use crate::layout::{consumer as at, points};
 use crate::buffers::{Buffers, Frames};
+use crate::layout::{consumer as at, points};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).
@@ -131,7 +131,9 @@ impl<W: ReadWords> Member<W> {
             return Hold::None;
         }
         // ORDERING: Acquire pairs with the Release store of the point: the reads of the work are done, too.
-        let reached = self.page.load_u64(at::POINTS + points::value(buffer), Ordering::Acquire);
+        let reached = self
+            .page
+            .load_u64(at::POINTS + points::value(buffer), Ordering::Acquire);
         if reached < seq { Hold::Lent } else { Hold::None }
     }
 

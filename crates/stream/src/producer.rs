@@ -223,7 +223,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.in_hand.remove(buffer);
         self.frames.put(buffer, seq);
         self.head = seq;
-        self.members.iter_mut().for_each(|member| member.has.insert(buffer));
+        self.members
+            .iter_mut()
+            .for_each(|member| member.has.insert(buffer));
         // CAST: a buffer number is below MAX_BUFFERS.
         let word = at::word(seq, buffer as u64);
         if self.has_sleepers {

@@ -62,7 +62,9 @@ impl Spinner {
     pub(crate) fn new(waiting: Waiting) -> Self {
         let spin_ns = match waiting {
             Waiting::Spin => u64::MAX,
-            Waiting::Adaptive { spin } if processors() > 1 => u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX),
+            Waiting::Adaptive { spin } if processors() > 1 => {
+                u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX)
+            }
             Waiting::Adaptive { .. } | Waiting::Sleep => 0,
         };
         Self {
@@ -105,7 +107,11 @@ impl Spinner {
         if let Some(since_ns) = self.since_ns.take() {
             let waited_ns = now_ns().saturating_sub(since_ns);
             let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
-            self.long_waits = if is_long { self.long_waits.saturating_add(1) } else { 0 };
+            self.long_waits = if is_long {
+                self.long_waits.saturating_add(1)
+            } else {
+                0
+            };
         }
     }
 }

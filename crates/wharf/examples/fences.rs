@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // A job for the screen: show the frame, after `frame.acquire_fence()`.
         let shown = FenceContext::new("screen", "jobs").fence(number);
         frame.release_after(&shown.fence());
-        (filled.signal(), shown.signal());
+        [filled, shown].into_iter().for_each(|job| job.signal());
     }
     println!("handed on {} frames", producer.finish()?.published);
     Ok(())

@@ -156,7 +156,7 @@ pub struct BlockingConsumer {
     pub label: String,
     /// Its process.
     pub pid: u32,
-    /// Frames it has: queued for it or held by it.
+    /// Frames it has: queued for it, held by it, or lent by it and not done.
     pub frames: usize,
 }
 
@@ -167,6 +167,9 @@ impl fmt::Display for BlockingConsumer {
 }
 
 fn list(consumers: &[BlockingConsumer]) -> String {
+    if consumers.is_empty() {
+        return "work of the producer itself goes on in them".to_owned();
+    }
     consumers
         .iter()
         .map(ToString::to_string)
@@ -185,7 +188,7 @@ pub enum AcquireError {
         stream: String,
         /// How long the call waited.
         waited: Duration,
-        /// Who has frames.
+        /// Who has frames; nobody if only work of this process goes on in the buffers.
         consumers: Vec<BlockingConsumer>,
     },
     /// Only the caller can end the wait: it has buffers in hand and consumers have none.
@@ -263,7 +266,9 @@ pub enum PublishError {
         size_bytes: u64,
     },
     /// It is said to be complete, while somebody still works on the buffer it was acquired with.
-    #[error("{pending} fences of the frame's buffer are not signaled: wait, or publish it with a fence that comes after them")]
+    #[error(
+        "{pending} fences of the frame's buffer are not signaled: wait, or publish it with a fence that comes after them"
+    )]
     NotIdle {
         /// How many of [`FrameMut::release_fences`](crate::FrameMut::release_fences).
         pending: usize,

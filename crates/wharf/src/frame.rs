@@ -7,8 +7,8 @@ use crate::membership::Membership;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use wharf_core::{Deadline as CoreDeadline, DmaBuf, Fence, FenceStatus, Wait};
 use wharf_core::layout::FrameLayout;
+use wharf_core::{Deadline as CoreDeadline, DmaBuf, Fence, FenceStatus, Wait};
 use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut};
 use wharf_stream::FrameInfo;
 
@@ -88,7 +88,7 @@ impl FrameMut {
 impl Drop for FrameMut {
     fn drop(&mut self) {
         if !self.published {
-            // As long as somebody reads it, it is in hand.
+            // As long as somebody works on it, it is in hand.
             let (returned, index) = (Arc::clone(&self.returned), self.index);
             when_all_signaled(std::mem::take(&mut self.fences), move || returned.put(index));
         }
@@ -213,7 +213,9 @@ impl Frame {
         let kept = (membership, self.buffer.clone());
         when_signaled(fence, move |error| {
             let (membership, buffer) = kept;
-            membership.releases.settle(&membership.ring, (index, point), error);
+            membership
+                .releases
+                .settle(&membership.ring, (index, point), error);
             drop(membership);
             drop(buffer);
         });

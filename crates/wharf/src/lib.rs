@@ -79,7 +79,8 @@ pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
 pub use consumer::{Consumer, ConsumerStats, Frames};
 pub use error::{
-    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReadyError, ReceiveError, SessionError,
+    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReadyError, ReceiveError,
+    SessionError,
 };
 pub use frame::{Frame, FrameMut};
 pub use moving::{MoveStats, MoveStep, MoveTimes};

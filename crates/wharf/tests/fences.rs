@@ -174,7 +174,10 @@ fn buffer_is_not_filled_while_a_device_reads_it() {
     let mut pair = Pair::new(2, JoinOptions::every_frame(1));
     let read = work(1);
     pair.publish();
-    pair.consumer.receive(PATIENCE).unwrap().release_after(&read.fence());
+    pair.consumer
+        .receive(PATIENCE)
+        .unwrap()
+        .release_after(&read.fence());
     let error = pair.producer.acquire(SHORT).unwrap_err();
     let AcquireError::TimedOut { consumers, .. } = error else {
         panic!("{error}");
@@ -215,7 +218,10 @@ fn frame_that_is_not_idle_is_not_published_and_stays_in_hand() {
     let mut pair = Pair::new(2, JoinOptions::every_frame(1));
     let read = work(1);
     pair.publish();
-    pair.consumer.receive(PATIENCE).unwrap().release_after(&read.fence());
+    pair.consumer
+        .receive(PATIENCE)
+        .unwrap()
+        .release_after(&read.fence());
     let frame = pair.producer.acquire_async(PATIENCE).unwrap();
     let refused = pair.producer.publish(frame, &info());
     assert!(matches!(refused, Err(PublishError::NotIdle { pending: 1 })));
@@ -244,10 +250,16 @@ fn lent_frames_count_against_the_depth() {
     let mut pair = Pair::new(4, JoinOptions::latest(1));
     let read = work(1);
     pair.publish();
-    pair.consumer.receive(PATIENCE).unwrap().release_after(&read.fence());
+    pair.consumer
+        .receive(PATIENCE)
+        .unwrap()
+        .release_after(&read.fence());
     pair.publish();
     let refused = pair.consumer.receive(SHORT);
-    assert!(matches!(refused, Err(ReceiveError::HoldsTooMany { depth: 1, .. })));
+    assert!(matches!(
+        refused,
+        Err(ReceiveError::HoldsTooMany { depth: 1, .. })
+    ));
     read.signal();
     assert_eq!(pair.consumer.receive(PATIENCE).unwrap().seq(), 2);
 }
@@ -259,7 +271,10 @@ fn contents_of_a_finished_stream_still_come() {
     pair.publish_when(&fill.fence());
     pair.producer.finish().unwrap();
     let frame = pair.consumer.receive(PATIENCE).unwrap();
-    assert!(matches!(frame.wait_ready(SHORT), Err(ReadyError::TimedOut { .. })));
+    assert!(matches!(
+        frame.wait_ready(SHORT),
+        Err(ReadyError::TimedOut { .. })
+    ));
     fill.signal();
     frame.wait_ready(PATIENCE).unwrap();
     drop(pair.broker);
@@ -315,7 +330,9 @@ impl Device {
         let (jobs, queue) = mpsc::channel::<Job>();
         thread::spawn(move || {
             for job in queue {
-                job.after.iter().for_each(|fence| fence.wait(&Wait::forever()).unwrap());
+                job.after
+                    .iter()
+                    .for_each(|fence| fence.wait(&Wait::forever()).unwrap());
                 (job.work)();
                 job.done.signal();
             }
@@ -341,7 +358,10 @@ fn pipeline_of_devices_never_blocks_a_thread() {
     let (mut published, mut received, mut handed_out) = (0, 0, 0);
     let give_up = Instant::now() + Duration::from_secs(60);
     while received < FRAMES {
-        assert!(Instant::now() < give_up, "{published} published, {received} received");
+        assert!(
+            Instant::now() < give_up,
+            "{published} published, {received} received"
+        );
         if published < FRAMES
             && let Ok(frame) = pair.producer.acquire_async(AT_ONCE)
         {
@@ -366,7 +386,10 @@ fn pipeline_of_devices_never_blocks_a_thread() {
     let seen: Vec<bool> = (0..FRAMES)
         .map(|_| seen.recv_timeout(PATIENCE.unwrap()).unwrap())
         .collect();
-    assert!(seen.iter().all(|is_whole| *is_whole), "a device saw another frame");
+    assert!(
+        seen.iter().all(|is_whole| *is_whole),
+        "a device saw another frame"
+    );
     assert!(handed_out > 0, "the producer went ahead of the consumer's device");
 }
 

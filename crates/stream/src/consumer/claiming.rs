@@ -152,7 +152,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             // An honest producer does not put a frame into a buffer that is held.
             return None;
         }
-        self.page.exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
+        self.page
+            .exchange_u64(own::HOLDS + buffer, seq, Ordering::Release);
         // ORDERING: SeqCst fence between announcing the hold and looking at the frame; its counterpart is in
         // `Producer::revoke`.
         fence_after_update();

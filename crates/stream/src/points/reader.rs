@@ -40,11 +40,7 @@ impl<R: ReadWords> PointsReader<R> {
         let cell = self.base + at::value(buffer);
         // ORDERING: relaxed; seeing the point acquired what was stored before it.
         let error = || self.words.load_u64(cell + 1, Ordering::Relaxed);
-        seen.status(
-            point,
-            || self.now(buffer),
-            || at::decode_error(error(), point),
-        )
+        seen.status(point, || self.now(buffer), || at::decode_error(error(), point))
     }
 
     /// Takes note that no more points are going to be reached: those that are not by now have failed for good. The first end counts.

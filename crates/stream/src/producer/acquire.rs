@@ -10,7 +10,7 @@ use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
     /// The consumers that have frames the producer waits for; empty when only the caller can end the wait, by publishing or
-    /// abandoning what it has in hand.
+    /// abandoning what it has in hand, or by finishing [contents](Producer::has_unfinished).
     pub by: Vec<Blocker>,
 }
 
@@ -21,7 +21,7 @@ pub struct Blocker {
     pub slot: usize,
     /// Its incarnation.
     pub incarnation: u64,
-    /// Frames it has: held by it or, if it takes every frame, queued for it.
+    /// Frames it has: held by it, lent by it and not done, or, if it takes every frame, queued for it.
     pub frames: usize,
 }
 

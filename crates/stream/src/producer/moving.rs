@@ -34,7 +34,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.clear_beyond();
         let had = self.members.iter().map(|member| member.has);
         let had = had.fold(Buffers::NONE, Buffers::or);
-        self.oldest_of(self.in_hand.or(self.unfinished).or(had.and(self.frames.buffers())))
+        self.oldest_of(
+            self.in_hand
+                .or(self.unfinished)
+                .or(had.and(self.frames.buffers())),
+        )
     }
 
     /// Takes back the frames in buffers that are not acquired any more which nobody holds or will claim. No other frame is going to

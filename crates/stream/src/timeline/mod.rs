@@ -64,8 +64,8 @@ pub(crate) mod sync;
 mod waiting;
 
 pub use error::SignalPointError;
-pub(crate) use latch::Latch;
 pub use import::{Import, Until, sleep_in_turns, wait};
+pub(crate) use latch::Latch;
 pub use owner::{Importers, PointWriter};
 pub use reader::{End, PointReader};
 pub use status::{TimelineState, TimelineStatus, TimelineStatusWriter};

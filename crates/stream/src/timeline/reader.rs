@@ -55,7 +55,10 @@ impl<W: ReadWords> PointReader<W> {
     /// How far `point` is. Point 0 is always signaled.
     pub fn status(&self, point: u64) -> FenceStatus {
         // ORDERING: Relaxed; seeing the point acquired what was stored before it.
-        let error = || self.words.load_u64(self.base + error_cell(point), Ordering::Relaxed);
+        let error = || {
+            self.words
+                .load_u64(self.base + error_cell(point), Ordering::Relaxed)
+        };
         self.seen
             .status(point, || self.now(), || decode_error(error(), point))
     }

@@ -151,7 +151,10 @@ fn more_planes_than_there_can_be_are_refused() {
     for planes in [5, u32::MAX] {
         let format = u64::from(Fourcc::YUV420.raw()) | u64::from(planes) << 32;
         let refused = Corrupt::Planes { seq: 1, planes };
-        assert_eq!(describe(&[(MORE, HAS_LAYOUT), (FORMAT, format)], 4096), Err(refused));
+        assert_eq!(
+            describe(&[(MORE, HAS_LAYOUT), (FORMAT, format)], 4096),
+            Err(refused)
+        );
     }
 }
 

@@ -88,7 +88,11 @@ impl Victim {
     }
 
     fn store(&self, cell: usize, word: u64) {
-        let narrow = [ring::WAITING, ring::POINTS + points::SLEEPERS, ring::POINTS + points::BELL];
+        let narrow = [
+            ring::WAITING,
+            ring::POINTS + points::SLEEPERS,
+            ring::POINTS + points::BELL,
+        ];
         if narrow.contains(&cell) {
             self.ring.store_u32(cell, word as u32, Ordering::Release);
         } else {

@@ -95,8 +95,7 @@ impl<K: Kind> Pair<K> {
     }
 
     fn finish(&mut self, point: (usize, u64), error: Option<Errno>) {
-        self.contents
-            .finish(point, error, [&K::other(&self.page)]);
+        self.contents.finish(point, error, [&K::other(&self.page)]);
     }
 
     /// Claims the next frame and lends it.
@@ -153,7 +152,8 @@ fn buffer_is_not_filled_again_before_its_contents_were_there<K: Kind>() {
         is_unfinished: true,
     };
     assert_eq!(lent, expected);
-    pair.producer.publish_unfinished(lent.buffer, &FrameInfo::default());
+    pair.producer
+        .publish_unfinished(lent.buffer, &FrameInfo::default());
     assert_eq!(drain(&mut pair.consumer), [2]);
     pair.finish(unfinished, None);
     assert!(pair.producer.try_acquire().is_err(), "that was the first one");
@@ -219,7 +219,10 @@ fn frame_is_not_lent_twice_nor_released_after<K: Kind>() {
     let (buffer, _) = pair.claim_and_lend();
     for wrong in [buffer, 1 - buffer, 64, usize::MAX] {
         pair.consumer.release(wrong);
-        assert_eq!(lend(&K::own(&pair.page), &K::other(&pair.stream.ring), wrong), None);
+        assert_eq!(
+            lend(&K::own(&pair.page), &K::other(&pair.stream.ring), wrong),
+            None
+        );
     }
     publish(&mut pair.producer);
     assert!(pair.producer.try_acquire().is_err(), "its window is full");
@@ -240,7 +243,10 @@ fn buffer_is_claimed_again_while_it_is_lent<K: Kind>() {
         if !first_comes_last {
             pair.settle(first, None);
         }
-        assert!(pair.producer.try_acquire().is_err(), "the first is not the second");
+        assert!(
+            pair.producer.try_acquire().is_err(),
+            "the first is not the second"
+        );
         pair.settle(second, None);
         let points = pair.of_consumer();
         assert_eq!(points.status(first.0, first.1), FenceStatus::Signaled);
@@ -454,7 +460,9 @@ fn producer_that_waits_for_its_own_contents_is_woken() {
     } = pair;
     for _ in 0..100 {
         let buffer = producer.try_acquire().unwrap();
-        let seq = producer.publish_unfinished(buffer, &FrameInfo::default()).unwrap();
+        let seq = producer
+            .publish_unfinished(buffer, &FrameInfo::default())
+            .unwrap();
         drain(&mut consumer);
         assert!(producer.try_acquire().is_err());
         std::thread::scope(|scope| {

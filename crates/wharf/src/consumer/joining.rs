@@ -22,7 +22,7 @@ use wharf_protocol::{
 };
 use wharf_stream::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Points, Policy, RING_PAGE_BYTES,
-    RING_PAGE_CELLS, Sleepers, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
+    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Sleepers,
 };
 
 /// Descriptors that come before the buffers: ring page, status page, producer's process.

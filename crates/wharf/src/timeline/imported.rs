@@ -155,7 +155,9 @@ fn settle(
         .collect();
     let pause = || {
         if liveness.is_due() {
-            points.iter().for_each(|(timeline, _)| timeline.shared.look_at_owner());
+            points
+                .iter()
+                .for_each(|(timeline, _)| timeline.shared.look_at_owner());
         }
         Some(liveness.until(None))
     };

@@ -36,8 +36,8 @@ mod owner;
 mod watcher;
 
 pub(crate) use cells::WaiterPages;
-pub(crate) use watcher::{Watched, watch};
 pub use error::PointError;
 pub use event::FenceEvent;
 pub use imported::ImportedTimeline;
 pub use owner::Timeline;
+pub(crate) use watcher::{Watched, watch};

@@ -122,10 +122,7 @@ impl Watcher {
     fn forget_idle(&self) -> bool {
         let mut state = self.lock();
         // Under the lock: who adds a fence does so before it asks to be watched.
-        let idle: Vec<_> = state
-            .watched
-            .extract_if(.., |work| !work.has_pending())
-            .collect();
+        let idle: Vec<_> = state.watched.extract_if(.., |work| !work.has_pending()).collect();
         drop(state);
         // The last handle on an import tells the broker: with no lock held.
         !idle.is_empty()
