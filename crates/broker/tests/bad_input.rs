@@ -242,6 +242,7 @@ fn more_consumers_than_a_stream_supports_are_refused() {
         name: String::new(),
         max_consumers: 65,
         room_ms: None,
+        polled: None,
     };
     assert!(matches!(
         camera.call_with(call, &[&ring]),

@@ -140,6 +140,7 @@ fn page_that_cannot_be_received_is_not_blamed_on_its_sender() {
         name: String::new(),
         max_consumers: 1,
         room_ms: None,
+        polled: None,
     };
     assert_eq!(
         camera.call_with(create(), &[&ring]).unwrap_err(),

@@ -52,6 +52,7 @@ fn call() -> impl Strategy<Value = Call> {
             name: name(),
             max_consumers,
             room_ms: None,
+            polled: None,
         }
         .into()),
         (id(), any::<u32>()).prop_map(|(id, uses)| IssueToken {

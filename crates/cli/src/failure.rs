@@ -7,6 +7,7 @@ use wharf_broker::{BindError, ServeError};
 use wharf_protocol::transport::{CallError, ConnectError};
 
 use crate::negotiate::{Mistake, Unread};
+use crate::output::printable;
 
 /// The longest line, in characters.
 const MAX_LINE: usize = 1000;
@@ -59,7 +60,7 @@ impl Failure {
         match self {
             Self::NoSet { file, mistakes } => {
                 let lines = mistakes.iter().map(|mistake| format!("{file}:{mistake}"));
-                lines.map(printable).collect()
+                lines.map(one_line).collect()
             }
             other => vec![other.in_one_line()],
         }
@@ -74,7 +75,7 @@ impl Failure {
             line.push_str(&cause.to_string());
             source = cause.source();
         }
-        printable(line)
+        one_line(line)
     }
 
     /// The cause, where the message does not contain it.
@@ -87,12 +88,12 @@ impl Failure {
 }
 
 /// The line without the line breaks that a path or a peer's text could bring in, and not longer than anybody reads.
-fn printable(line: String) -> String {
+fn one_line(line: String) -> String {
     let mut shown: String = line.chars().take(MAX_LINE).collect();
     if shown.len() < line.len() {
         shown.push('…');
     }
-    shown.replace(char::is_control, " ")
+    printable(&shown)
 }
 
 #[cfg(test)]

@@ -28,16 +28,15 @@ fn example(name: &str, broker: &Broker) -> Command {
     command
 }
 
-#[test]
-fn producer_and_consumer_agree_on_what_was_shared() -> Outcome {
+/// Runs `producer` and a consumer, and checks what the latter says.
+fn share(consumer: &str, said: &str) -> Outcome {
     let broker = Broker::start(&[]);
     let mut producer = Process::spawn("producer", example("producer", &broker), PATIENCE)?;
     let token = producer.hear(PATIENCE)?;
-    let mut consumer = example("consumer", &broker);
+    let mut consumer = example(consumer, &broker);
     consumer.arg(&token);
     let ended = run(consumer);
-    // The numbers 1 to 100.
-    assert_eq!(ended.output(), "received 100 frames, sum 5050, copied 0 bytes\n");
+    assert_eq!(ended.output(), said);
     producer.finish()?;
     eventually(PATIENCE, || {
         let info = broker.info(&[]);
@@ -47,6 +46,39 @@ fn producer_and_consumer_agree_on_what_was_shared() -> Outcome {
             Err(info)
         }
     })?;
+    Ok(())
+}
+
+// What the producer shares are the numbers 1 to 100.
+
+#[test]
+fn producer_and_blocking_consumer_agree_on_what_was_shared() -> Outcome {
+    share("consumer", "received 100 frames, sum 5050, copied 0 bytes\n")
+}
+
+#[test]
+fn producer_and_polling_consumer_agree_on_what_was_shared() -> Outcome {
+    share("consumer_polled", "received 100 frames, sum 5050\n")
+}
+
+#[test]
+fn producer_and_async_consumer_agree_on_what_was_shared() -> Outcome {
+    share("consumer_async", "received 100 frames, sum 5050\n")
+}
+
+#[test]
+fn points_of_a_timeline_reach_the_other_process_with_their_errors() -> Outcome {
+    let broker = Broker::start(&[]);
+    let mut owner = Process::spawn("timeline", example("timeline", &broker), PATIENCE)?;
+    let token = owner.hear(PATIENCE)?;
+    let mut waiting = example("timeline", &broker);
+    waiting.arg(&token);
+    let mut waiter = Process::spawn("timeline", waiting, PATIENCE)?;
+    assert_eq!(waiter.hear(PATIENCE)?, "waiting");
+    owner.say("finish")?;
+    assert_eq!(waiter.hear(PATIENCE)?, "Failed(EIO (5)), Signaled");
+    waiter.finish()?;
+    owner.finish()?;
     Ok(())
 }
 

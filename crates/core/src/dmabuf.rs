@@ -120,11 +120,13 @@ impl DmaBuf {
     }
 
     /// Returns the size in bytes, which never changes. Contract: B1.
+    #[inline]
     pub fn size_bytes(&self) -> u64 {
         self.shared.size_bytes
     }
 
     /// Returns what this handle allows.
+    #[inline]
     pub fn access(&self) -> AccessMode {
         self.access
     }

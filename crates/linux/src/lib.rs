@@ -5,6 +5,7 @@
 //!   not mapped it yet.
 //! - [`MemfdHeap`] and [`MemfdExporter`]: buffers (`wharf_core::DmaBuf`) made of such memory.
 //! - [`Heap`] and [`Heaps`]: heaps with honest guarantees (small pages, huge pages, locked pages, plug-ins), tried in turn.
+//! - [`BellEnd`]: doorbells, with which one process wakes another from poll or epoll.
 //! - [`PidFd`]: a process handle that says whether the process is dead.
 //!
 //! What it does not do: it reads and writes no memory (`wharf-memory` does) and passes no descriptors to other processes
@@ -12,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bell;
 mod heap;
 mod heaps;
 mod memfd;
@@ -19,6 +21,7 @@ mod memfd_error;
 mod pidfd;
 mod sizes;
 
+pub use bell::{BellEnd, BellError};
 pub use heap::{HeapError, MemfdExporter, MemfdHeap};
 pub use heaps::{
     AllocatedSet, AllocationRequest, DuplicateHeap, Heap, HeapGuarantees, HeapMemory, HeapRefusal, Heaps,

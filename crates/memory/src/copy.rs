@@ -2,13 +2,14 @@
 //!
 //! Such memory must not be touched by ordinary Rust accesses: the compiler may assume that nobody else changes it. On
 //! x86-64 the copy is one string instruction in an `asm!` block, which the compiler cannot look into and which the
-//! processor runs at full memory speed; elsewhere, and under Miri, it is a loop of volatile accesses.
+//! processor runs at full memory speed; for a few bytes, elsewhere, and under Miri, it is a loop of volatile accesses.
 
 /// Copies `len` bytes from shared memory at `src` to private memory at `dst`.
 ///
 /// # Safety
 ///
 /// `src` must be readable and `dst` writable for `len` bytes, and the two ranges must not overlap.
+#[inline]
 pub(crate) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller's promise is exactly what `move_bytes` asks for.
@@ -20,6 +21,7 @@ pub(crate) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 ///
 /// As for [`from_shared`].
+#[inline]
 pub(crate) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller's promise is exactly what `move_bytes` asks for.
@@ -27,7 +29,14 @@ pub(crate) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
 unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
+    // Starting the string instruction takes as long as a few words.
+    if len <= FEW_BYTES {
+        // SAFETY:
+        // * The caller's promise is exactly what `move_by_words` asks for.
+        return unsafe { move_by_words(dst, src, len) };
+    }
     // SAFETY:
     // * The caller says both ranges are valid for `len` bytes and do not overlap.
     // * The direction flag is clear by the ABI, and the block changes only the registers named here.
@@ -40,8 +49,25 @@ unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
     }
 }
 
+/// So many bytes are copied a word at a time.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+const FEW_BYTES: usize = 32;
+
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
 unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY:
+    // * The caller's promise is exactly what `move_by_words` asks for.
+    unsafe { move_by_words(dst, src, len) }
+}
+
+/// Copies `len` bytes in volatile accesses of a word each, the rest byte by byte.
+///
+/// # Safety
+///
+/// As for [`from_shared`].
+#[inline]
+unsafe fn move_by_words(dst: *mut u8, src: *const u8, len: usize) {
     let mut done = 0;
     while len - done >= 8 {
         // SAFETY:
@@ -64,7 +90,7 @@ unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 ///
 /// Both addresses must be valid for eight bytes, and the ranges must not overlap.
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
 unsafe fn move_word(dst: *mut u8, src: *const u8) {
     // SAFETY:
     // * Valid for eight bytes by the caller's promise; `[u8; 8]` has no alignment of its own.

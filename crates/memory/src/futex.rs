@@ -17,11 +17,13 @@ pub struct FutexWord<'a> {
 
 impl<'a> FutexWord<'a> {
     /// The 32-bit word of a cell.
+    #[inline]
     pub(crate) fn new(cell: &'a AtomicU64) -> Self {
         Self { cell }
     }
 
     /// The word's value now, to be compared by a later wait. `ordering` is `Relaxed` or `Acquire`.
+    #[inline]
     pub fn load(&self, ordering: Ordering) -> u32 {
         low_half(load(self.cell, ordering))
     }
@@ -106,7 +108,10 @@ mod imp {
     }
 
     /// `N` is the size of the list on the stack.
-    fn wait_any_of<const N: usize>(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+    fn wait_any_of<const N: usize>(
+        words: &[(FutexWord<'_>, u32)],
+        deadline: Option<Deadline>,
+    ) -> WaitOutcome {
         let mut waiters = [const { futex::Wait::new() }; N];
         let mut count = 0;
         for (wait, word) in waiters.iter_mut().zip(words) {
@@ -185,10 +190,10 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
-    //! who sleep on that very word. Deadlines never pass, so that a lost wake-up shows as a deadlock.
+    //! who sleep on that very word. The kernel compares with what memory holds at that moment; here the comparison may find an older value,
+    //! unless a wake came before, so that nobody can rely on it alone. Deadlines never pass, so that a lost wake-up shows as a deadlock.
 
-    use super::{Deadline, FutexWord, Ordering, WaitOutcome, load, low_half};
-    use crate::sync::fence;
+    use super::{Deadline, FutexWord, Ordering, WaitOutcome};
     use loom::sync::{Condvar, Mutex};
     use std::collections::HashMap;
 
@@ -211,7 +216,7 @@ mod imp {
         let here = |wakes: &HashMap<usize, u64>| wakes.get(&key(&word)).copied().unwrap_or(0);
         let elsewhere = |wakes: &HashMap<usize, u64>| wakes.values().sum::<u64>() > here(wakes);
         let seen = here(&wakes);
-        if low_half(word.cell.fetch_add(0, Ordering::AcqRel)) != expected {
+        if word.load(Ordering::Acquire) != expected {
             return WaitOutcome::Retry;
         }
         while here(&wakes) == seen {
@@ -229,11 +234,8 @@ mod imp {
             .iter()
             .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
             .collect();
-        // The kernel passes a full barrier, takes the lock and compares. Not by a read-modify-write: that would be a store of
-        // ours, which for loom can come after a store of the word's owner.
-        fence(Ordering::SeqCst);
-        let now = |word: &FutexWord<'_>| low_half(load(word.cell, Ordering::Relaxed));
-        if words.iter().any(|(word, expected)| now(word) != *expected) {
+        let differs = |(word, expected): &(FutexWord<'_>, u32)| word.load(Ordering::Acquire) != *expected;
+        if words.iter().any(differs) {
             return WaitOutcome::Retry;
         }
         let unchanged = |wakes: &HashMap<usize, u64>| {

@@ -99,16 +99,19 @@ impl Mapping {
     }
 
     /// Length of the mapping in bytes; never zero.
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         self.len_bytes
     }
 
     /// What the mapping may be used for.
+    #[inline]
     pub fn access(&self) -> Access {
         self.access
     }
 
     /// The whole mapping as a readable window.
+    #[inline]
     pub fn view(&self) -> View<'_> {
         View::whole(self)
     }
@@ -118,11 +121,13 @@ impl Mapping {
     /// # Errors
     ///
     /// [`NotWritable`] (`EACCES`) when the mapping is read-only.
+    #[inline]
     pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
         ViewMut::whole(self)
     }
 
     /// Start of the mapping; valid for `len_bytes` bytes while `self` lives.
+    #[inline]
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }

@@ -17,6 +17,7 @@ pub use std::sync::atomic::{Ordering, fence};
 /// # References
 ///
 /// `std::sync::atomic`, "Atomic accesses to read-only memory".
+#[inline]
 pub(crate) fn load(word: &AtomicU64, ordering: Ordering) -> u64 {
     debug_assert!(
         matches!(ordering, Ordering::Relaxed | Ordering::Acquire),
@@ -36,6 +37,7 @@ pub(crate) fn load(word: &AtomicU64, ordering: Ordering) -> u64 {
 ///
 /// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, "Memory Ordering in P6 and More Recent Processor Families": loads
 /// and stores are not reordered with locked instructions.
+#[inline]
 pub fn fence_after_update() {
     // ORDERING: the locked instruction before orders what the processor does; the compiler must keep to it.
     #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]

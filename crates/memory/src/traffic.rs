@@ -11,11 +11,13 @@ thread_local! {
 
 /// Returns how many bytes the calling thread has copied through [`View`](crate::View) and [`ViewMut`](crate::ViewMut)
 /// since it started: reads, writes and fills together. Wraps after 2^64 bytes.
+#[inline]
 pub fn bytes_moved() -> u64 {
     BYTES_MOVED.get()
 }
 
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn count(len_bytes: usize) {
     // CAST: usize is at most 64 bits wide on Linux.
     BYTES_MOVED.set(BYTES_MOVED.get().wrapping_add(len_bytes as u64));

@@ -45,6 +45,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    #[inline]
     pub(crate) fn whole(mapping: &'a Mapping) -> Self {
         Self {
             mapping,
@@ -54,6 +55,7 @@ impl<'a> View<'a> {
     }
 
     /// Length of the window in bytes.
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         self.len
     }
@@ -63,6 +65,7 @@ impl<'a> View<'a> {
     /// # Errors
     ///
     /// [`OutOfBounds`] (`EINVAL`) when it does not lie inside, overflow included.
+    #[inline]
     pub fn subview(&self, offset_bytes: usize, len_bytes: usize) -> Result<View<'a>, OutOfBounds> {
         let start = self.check(offset_bytes, len_bytes)?;
         Ok(View {
@@ -77,6 +80,7 @@ impl<'a> View<'a> {
     /// # Errors
     ///
     /// [`OutOfBounds`] (`EINVAL`) when the range does not lie inside; nothing is copied then.
+    #[inline]
     pub fn copy_to(&self, offset_bytes: usize, into: &mut [u8]) -> Result<(), OutOfBounds> {
         let start = self.check(offset_bytes, into.len())?;
         let source = self.mapping.base().as_ptr().wrapping_add(start);
@@ -89,6 +93,7 @@ impl<'a> View<'a> {
     }
 
     /// Position in the mapping of an access inside this window.
+    #[inline]
     fn check(&self, offset_bytes: usize, len_bytes: usize) -> Result<usize, OutOfBounds> {
         match offset_bytes.checked_add(len_bytes) {
             Some(end) if end <= self.len => Ok(self.start + offset_bytes),
@@ -110,6 +115,7 @@ pub struct ViewMut<'a> {
 }
 
 impl<'a> ViewMut<'a> {
+    #[inline]
     pub(crate) fn whole(mapping: &'a Mapping) -> Result<Self, NotWritable> {
         match mapping.access() {
             Access::ReadWrite => Ok(Self {
@@ -120,11 +126,13 @@ impl<'a> ViewMut<'a> {
     }
 
     /// Length of the window in bytes.
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         self.view.len
     }
 
     /// The same window for reading.
+    #[inline]
     pub fn as_view(&self) -> View<'a> {
         self.view
     }
@@ -134,6 +142,7 @@ impl<'a> ViewMut<'a> {
     /// # Errors
     ///
     /// [`OutOfBounds`] (`EINVAL`) when it does not lie inside, overflow included.
+    #[inline]
     pub fn subview(&self, offset_bytes: usize, len_bytes: usize) -> Result<ViewMut<'a>, OutOfBounds> {
         Ok(Self {
             view: self.view.subview(offset_bytes, len_bytes)?,
@@ -145,6 +154,7 @@ impl<'a> ViewMut<'a> {
     /// # Errors
     ///
     /// [`OutOfBounds`] (`EINVAL`) when the range does not lie inside; nothing is written then.
+    #[inline]
     pub fn copy_from(&self, offset_bytes: usize, bytes: &[u8]) -> Result<(), OutOfBounds> {
         let target = self.target(offset_bytes, bytes.len())?;
         // SAFETY:
@@ -169,6 +179,7 @@ impl<'a> ViewMut<'a> {
         Ok(())
     }
 
+    #[inline]
     fn target(&self, offset_bytes: usize, len_bytes: usize) -> Result<*mut u8, OutOfBounds> {
         let start = self.view.check(offset_bytes, len_bytes)?;
         Ok(self.view.mapping.base().as_ptr().wrapping_add(start))

@@ -70,6 +70,7 @@ impl<W: WriteWords + ?Sized> WriteWords for std::sync::Arc<W> {
 }
 
 /// The 32-bit word of a cell.
+#[inline]
 pub(crate) fn low_half(cell: u64) -> u32 {
     // CAST: the low half is meant.
     cell as u32

@@ -61,12 +61,14 @@ impl ReadOnlyWords {
         Ok(Self { mapping })
     }
 
+    #[inline]
     fn address(&self, cell: usize) -> *mut u8 {
         let available = self.mapping.len_bytes() / CELL_BYTES;
         assert!(cell < available, "cell {cell} of a page of {available} cells");
         self.mapping.base().as_ptr().wrapping_add(cell * CELL_BYTES)
     }
 
+    #[inline]
     fn word(&self, cell: usize) -> &AtomicU64 {
         // SAFETY:
         // * `address` proved that the eight bytes lie inside the live mapping that `self` owns.
@@ -80,12 +82,15 @@ impl ReadOnlyWords {
 }
 
 impl ReadWords for ReadOnlyWords {
+    #[inline]
     fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
         load(self.word(cell), ordering)
     }
+    #[inline]
     fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
         low_half(load(self.word(cell), ordering))
     }
+    #[inline]
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         FutexWord::new(self.word(cell))
     }
@@ -108,27 +113,34 @@ impl OwnedWords {
 }
 
 impl ReadWords for OwnedWords {
+    #[inline]
     fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
         self.page.load_u64(cell, ordering)
     }
+    #[inline]
     fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
         self.page.load_u32(cell, ordering)
     }
+    #[inline]
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         self.page.futex(cell)
     }
 }
 
 impl WriteWords for OwnedWords {
+    #[inline]
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         self.page.word(cell).store(value, ordering);
     }
+    #[inline]
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
         self.page.word(cell).store(u64::from(value), ordering);
     }
+    #[inline]
     fn exchange_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         self.page.word(cell).swap(value, ordering);
     }
+    #[inline]
     fn increment_u32(&self, cell: usize, ordering: Ordering) {
         self.page.word(cell).fetch_add(1, ordering);
     }

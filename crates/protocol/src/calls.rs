@@ -55,6 +55,9 @@ pub struct CreateStream {
     /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room_ms: Option<u64>,
+    /// Whether the caller waits for the stream with poll or epoll, and is to have doorbells; no if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polled: Option<bool>,
 }
 
 /// Asks for a token that lets others join a stream or import a buffer set or timeline.
@@ -115,6 +118,9 @@ pub struct JoinStream {
     /// session is answered meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// Whether the caller waits for frames with poll or epoll, and is to have a doorbell; no if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polled: Option<bool>,
 }
 
 impl JoinStream {
@@ -129,6 +135,7 @@ impl JoinStream {
             needs: None,
             participant: None,
             wait_ms: None,
+            polled: None,
         }
     }
 }

@@ -195,6 +195,7 @@ mod tests {
             name: name.to_owned(),
             max_consumers,
             room_ms: None,
+            polled: None,
         }
     }
 

@@ -33,7 +33,8 @@ pub struct AllocateBuffersReply {
     pub size_bytes: u64,
 }
 
-/// The new stream. Comes with one read-only file descriptor: the status page.
+/// The new stream. Comes with one read-only file descriptor, the status page; and if it is polled with the end of a doorbell that
+/// the broker rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct CreateStreamReply {
@@ -67,8 +68,9 @@ pub struct ImportBuffersReply {
     pub plan: String,
 }
 
-/// The joined stream. Comes with `3 + count` file descriptors: ring page, status page, the producer's pidfd,
-/// then the buffers in order. All pages and buffers are read-only.
+/// The joined stream. Comes with these file descriptors: ring page, status page, the producer's pidfd; if the caller polls, its
+/// doorbell; if the producer polls, a doorbell of the producer for the caller to ring; then the `count` buffers in order. All pages
+/// and buffers are read-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct JoinStreamReply {
@@ -94,10 +96,12 @@ pub struct JoinStreamReply {
     pub producer_label: String,
     /// The producer's process.
     pub producer_pid: u32,
+    /// Whether the producer waits with poll or epoll, so that the caller got a doorbell to ring.
+    pub producer_polls: bool,
 }
 
-/// Who joined. Comes with two file descriptors per member, in the order of `joined`: its consumer page
-/// (read-only) and its pidfd.
+/// Who joined. Comes with file descriptors for each member, in the order of `joined`: its consumer page (read-only), its pidfd;
+/// if it polls, its doorbell for the caller to ring; if the stream is polled, a doorbell that this member rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct TakeChangesReply {
@@ -123,4 +127,6 @@ pub struct Member {
     pub depth: u32,
     /// What happens to new frames while it has `depth` of them.
     pub policy: Policy,
+    /// Whether it waits for frames with poll or epoll.
+    pub polls: bool,
 }

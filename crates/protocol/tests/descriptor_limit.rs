@@ -18,6 +18,7 @@ fn create() -> CreateStream {
         name: String::new(),
         max_consumers: 1,
         room_ms: None,
+        polled: None,
     }
 }
 

@@ -83,6 +83,7 @@ fn optional_parameter_may_be_null_or_absent() {
             needs: None,
             participant: None,
             wait_ms: None,
+            polled: None,
         };
         assert_eq!(decode_call(message.as_bytes()).unwrap().call, expected.into());
     }
@@ -239,6 +240,7 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
         needs: None,
         participant: None,
         wait_ms: None,
+        polled: None,
     };
 
     assert_eq!(
@@ -248,6 +250,7 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
                 name: String::new(),
                 max_consumers: 1,
                 room_ms: None,
+                polled: None,
             }
             .into()
         ),

@@ -2,14 +2,19 @@
 
 mod claiming;
 mod moving;
+mod polling;
 
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
-use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, consumer as own, points as point, ring as at};
+use crate::doorbell::Doorbell;
+use crate::layout::{
+    ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, points as point, ring as at,
+};
 use crate::member::Policy;
 use crate::points::PointsWriter;
 use crate::producer::sleep_on;
 use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
+use std::sync::Arc;
 use wharf_core::Errno;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
@@ -71,6 +76,10 @@ pub struct Consumer<O, R> {
     /// Frames passed over since the last one claimed.
     skipped: u64,
     spinner: Spinner,
+    /// Rung for the producer when it waits for that.
+    producers_bell: Option<Arc<dyn Doorbell>>,
+    /// While this consumer waits for its own doorbell: the last frame that is perhaps not rung for.
+    armed_at: Option<u64>,
 }
 
 impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
@@ -99,6 +108,8 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             cursor: None,
             skipped: 0,
             spinner: Spinner::new(Waiting::Sleep),
+            producers_bell: None,
+            armed_at: None,
         }
     }
 
@@ -152,7 +163,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
-        release(&self.page, &self.ring, buffer);
+        release(&self.page, &self.ring, self.producers_bell.as_deref(), buffer);
     }
 
     /// Waits until the producer publishes, the broker changes the status page, or the deadline passes; does not wait when a
@@ -167,29 +178,25 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.
     pub fn wait(&mut self, deadline: Option<Deadline>) -> WaitOutcome {
-        // ORDERING: Acquire: the slot of the frame after the head is as old as the head, or newer.
-        let cursor = match self.admitted_cursor() {
-            Some(cursor) => cursor,
-            None => self.ring.load_u64(at::HEAD, Ordering::Acquire),
-        };
-        let next = cursor.saturating_add(1);
+        let next = self.admitted_cursor().map(|cursor| cursor.saturating_add(1));
         let seen_version = self.status.version();
         match self.look(next, seen_version, deadline) {
             Looked::Found => return WaitOutcome::Retry,
             Looked::TimedOut => return WaitOutcome::TimedOut,
             Looked::InVain => {}
         }
-        let slot = self.ring.futex(at::slot(next));
-        let seen = slot.load(Ordering::Acquire);
-        self.page.store_u32(own::WAITING, 1, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
-        // `Producer::show_and_wake`.
+        let cell = next.map_or(self.admission_cell(), at::slot);
+        let seen = self.ring.futex(cell).load(Ordering::Acquire);
+        self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
+        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterparts are in
+        // `Producer::show_and_wake` and `Producer::admit`.
         fence(Ordering::SeqCst);
-        let outcome = if self.is_idle(cursor) {
-            sleep_on(
-                &[(self.status.version_word(), seen_version), (slot, seen)],
-                deadline,
-            )
+        let outcome = if self.is_idle(next) {
+            let words = [
+                (self.status.version_word(), seen_version),
+                (self.ring.futex(cell), seen),
+            ];
+            sleep_on(&words, deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -197,51 +204,60 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         outcome
     }
 
-    /// Whether there is nothing to do for who waits for the frame after `cursor`.
-    fn is_idle(&self, cursor: u64) -> bool {
-        let next = cursor.saturating_add(1);
-        // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-        let is_published =
-            at::seq_of(self.ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next);
-        let is_passed_by = self.ring.load_u64(at::HEAD, Ordering::Acquire) > cursor;
+    /// Whether there is nothing to do for who waits for frame `next`, or to be let in.
+    fn is_idle(&mut self, next: Option<u64>) -> bool {
+        let is_there = match next {
+            // ORDERING: Acquire, both: what is seen is seen with all that led to it.
+            Some(next) => {
+                is_published(&self.ring, next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next
+            }
+            None => self.admitted_cursor().is_some(),
+        };
         let knows_all = self.status.news_for_consumers() == self.news;
-        !is_published
-            && !is_passed_by
-            && knows_all
-            && self.stream_state() == StreamState::Running
-            && self.is_member()
+        !is_there && knows_all && self.stream_state() == StreamState::Running && self.is_member()
     }
 
     /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.
-    fn look(&mut self, next: u64, version: u32, deadline: Option<Deadline>) -> Looked {
+    fn look(&mut self, next: Option<u64>, version: u32, deadline: Option<Deadline>) -> Looked {
+        let Some(next) = next else {
+            return Looked::InVain;
+        };
         let (ring, status) = (&self.ring, &self.status);
-        let (slot, next) = (at::slot(next), at::seq_of(next));
-        self.spinner.look(deadline, || {
-            // ORDERING: relaxed; the caller looks again, and claims.
-            at::seq_of(ring.load_u64(slot, Ordering::Relaxed)) >= next || status.version() != version
-        })
+        let found = || is_published(ring, next) || status.version() != version;
+        self.spinner.look(deadline, found)
     }
 }
 
+/// Whether the slot of frame `next` has it, or had it.
+fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
+    at::seq_of(ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
+}
+
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
-pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) {
+/// `bell` is rung if the producer waits for that.
+pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
     if held(page, buffer).is_none() {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
 /// Lends the frame in `buffer` back, on a consumer's own `page`: the consumer has released it, but work that it has begun still reads the
 /// frame. The producer may hand the buffer on to somebody who waits for that, and must not fill it before [`settle`] says that the point
 /// returned is reached. Until then the frame counts against the consumer's depth. `None` for a buffer not held, which is ignored.
-pub fn lend<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) -> Option<u64> {
+pub fn lend<O: WriteWords, R: ReadWords>(
+    page: &O,
+    ring: &R,
+    bell: Option<&dyn Doorbell>,
+    buffer: usize,
+) -> Option<u64> {
     let seq = held(page, buffer)?;
     // ORDERING: Release, both, in this order: see `Consumer::held`.
     page.increment_u32(own::LENDINGS, Ordering::Release);
     page.store_u64(own::HOLDS + buffer, seq | own::LENT, Ordering::Release);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
     Some(seq)
 }
 
@@ -249,7 +265,7 @@ pub fn lend<O: WriteWords, R: ReadWords>(page: &O, ring: &R, buffer: usize) -> O
 /// once for each frame lent. Where a later frame in the same buffer is over, those before it are, too.
 pub fn settle<O: WriteWords, R: ReadWords>(
     points: &mut PointsWriter<O>,
-    ring: &R,
+    (ring, bell): (&R, Option<&dyn Doorbell>),
     (buffer, point): (usize, u64),
     error: Option<Errno>,
 ) {
@@ -257,7 +273,7 @@ pub fn settle<O: WriteWords, R: ReadWords>(
         return;
     }
     points.reach(buffer, point, error);
-    notify_release(points.words(), ring);
+    notify_release(points.words(), ring, bell);
     // ORDERING: relaxed; the fence of `notify_release` comes between the point and this look for sleepers.
     points.ring_for([ring.load_u32(at::POINTS + point::SLEEPERS, Ordering::Relaxed)]);
 }
@@ -284,20 +300,24 @@ pub fn decline<O: WriteWords>(page: &O) {
 
 /// Leaves a stream in order: says so in the consumer's own `page` and wakes the producer, who drops every hold at once. Frames not
 /// yet released must not be read any more.
-pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     decline(page);
-    notify_release(page, ring);
+    notify_release(page, ring, bell);
 }
 
-/// Counts a release and wakes the producer if it says that it sleeps.
-fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R) {
+/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that.
+fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
     // One step, because several threads of this process may release at once: a count stored twice could be slept through. It also serves as
     // the fence, so that nothing is gained by counting more cheaply.
     page.increment_u32(own::RELEASES, Ordering::Release);
     // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
     // `Producer::wait`.
     fence_after_update();
-    if ring.load_u32(at::WAITING, Ordering::Relaxed) != 0 {
-        wake(page.futex(own::RELEASES));
+    match ring.load_u32(at::WAITING, Ordering::Relaxed) {
+        0 => {}
+        POLLING => bell.into_iter().for_each(Doorbell::ring),
+        _ => {
+            wake(page.futex(own::RELEASES));
+        }
     }
 }

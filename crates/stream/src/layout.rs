@@ -14,6 +14,11 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x04");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
+/// What somebody writes into its page who sleeps on a word or is about to.
+pub const ASLEEP: u32 = 1;
+/// What somebody writes into its page who waits for its doorbell.
+pub const POLLING: u32 = 2;
+
 /// The ring page: written by the producer.
 ///
 /// A consumer that waits for the next frame looks at one line only, that of the frame's slot, and has the frame's common description with it.
@@ -22,14 +27,17 @@ pub mod ring {
 
     /// u64: sequence number of the newest frame, stored after its slot; 0 before the first.
     pub const HEAD: usize = 16;
-    /// u32: 1 while the producer sleeps or is about to.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the producer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise.
     pub const WAITING: usize = 32;
     /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
     pub const OLDEST: usize = 48;
     /// u64: the first frame that `OLDEST` speaks of.
     pub const OLDEST_FROM: usize = 49;
-    /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % MAX_BUFFERS`.
+    /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % SLOT_COUNT`.
     pub const SLOTS: usize = 64;
+    /// As many as frames can be unclaimed; two in models, which use them again within a few frames.
+    pub const SLOT_COUNT: usize = if cfg!(loom) { 2 } else { MAX_BUFFERS };
     /// Cells of a slot: one cache line.
     pub const LINE_CELLS: usize = 8;
     /// Two u64 each: first frame meant for the consumer in a slot, then its incarnation, stored in this order.
@@ -53,8 +61,8 @@ pub mod ring {
 
     /// First cell of the slot of frame `seq`.
     pub const fn slot(seq: u64) -> usize {
-        // CAST: the remainder is below MAX_BUFFERS.
-        SLOTS + (seq % MAX_BUFFERS as u64) as usize * LINE_CELLS
+        // CAST: the remainder is below SLOT_COUNT.
+        SLOTS + (seq % SLOT_COUNT as u64) as usize * LINE_CELLS
     }
 
     /// The first word of the slot of frame `seq`, which lies in `buffer`.
@@ -77,7 +85,8 @@ pub mod ring {
 pub mod consumer {
     use super::MAX_BUFFERS;
 
-    /// u32: 1 while the consumer sleeps or is about to. In the producer's cache as long as nobody sleeps.
+    /// u32: [`ASLEEP`](super::ASLEEP) while the consumer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
+    /// its doorbell, 0 otherwise. In the producer's cache as long as nobody sleeps.
     pub const WAITING: usize = 8;
     /// u32: 1 once the consumer has left in order.
     pub const LEFT: usize = 9;

@@ -65,6 +65,16 @@
 //! locked instruction at publication and one at release ask whether the other side sleeps. Consumers that never sleep say so
 //! before they join; the producer need not ask then.
 //!
+//! # Timelines
+//!
+//! Fences across processes are in [`timeline`]; they have pages and an argument of their own.
+//!
+//! # Polling
+//!
+//! Who waits with poll or epoll has a [`Doorbell`]: something others make readable. It says in its page that it waits for that, and
+//! looks once more before it waits, as a sleeper does. Who changes something looks for those who wait, and rings. The bell stays rung until
+//! its owner has found nothing ([`Consumer::arm`], [`Producer::arm`]), so that whoever looks once whenever it is rung sees everything.
+//!
 //! # Trust
 //!
 //! What others write is checked before use: a buffer index, a sequence number or a descriptor that makes no sense is
@@ -76,6 +86,7 @@
 mod buffers;
 mod consumer;
 mod descriptor;
+mod doorbell;
 pub mod layout;
 mod member;
 mod points;
@@ -88,6 +99,7 @@ pub use consumer::{
     Claim, ClaimError, Consumer, decline, leave, lend, promise_not_to_sleep, release, settle,
 };
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, TooMuchUserData, UserData};
+pub use doorbell::Doorbell;
 pub use layout::{
     CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, RING_PAGE_BYTES, RING_PAGE_CELLS,
     STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,

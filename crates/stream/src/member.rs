@@ -1,7 +1,8 @@
 //! What a producer knows of one of its consumers.
 
 use crate::buffers::{Buffers, Frames};
-use crate::layout::{consumer as at, points};
+use crate::doorbell::Doorbell;
+use crate::layout::{POLLING, consumer as at, points};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).
@@ -36,6 +37,7 @@ pub struct Member<W> {
     /// It said before it joined that it never sleeps.
     pub(crate) is_sleepless: bool,
     pub(crate) page: W,
+    pub(crate) bell: Option<Box<dyn Doorbell>>,
     /// The buffers with frames that were given to it and were not seen back: every one that it has, and some that it has no more.
     pub(crate) has: Buffers,
     /// Those of them with frames that it had lent when it was last looked.
@@ -70,10 +72,20 @@ impl<W: ReadWords> Member<W> {
             // ORDERING: relaxed; stored before the broker heard of the consumer.
             is_sleepless: page.load_u32(at::SLEEPLESS, Ordering::Relaxed) != 0,
             page,
+            bell: None,
             has: Buffers::NONE,
             lent: Buffers::NONE,
             seen_releases: 0,
             kept: 0,
+        }
+    }
+
+    /// The same consumer, with the doorbell to ring when it waits for that.
+    #[must_use]
+    pub fn with_bell(self, bell: Box<dyn Doorbell>) -> Self {
+        Self {
+            bell: Some(bell),
+            ..self
         }
     }
 
@@ -164,9 +176,17 @@ impl<W: ReadWords> Member<W> {
         self.page.load_u32(at::LEFT, Ordering::Acquire) != 0
     }
 
-    pub(crate) fn is_waiting(&self) -> bool {
+    /// Whether it sleeps. If it waits for its doorbell instead, that is rung.
+    pub(crate) fn is_asleep(&self) -> bool {
         // ORDERING: the caller's SeqCst fence orders this load after its store of the frame.
-        self.page.load_u32(at::WAITING, Ordering::Relaxed) != 0
+        match self.page.load_u32(at::WAITING, Ordering::Relaxed) {
+            0 => false,
+            POLLING => {
+                self.bell.iter().for_each(|bell| bell.ring());
+                false
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn release_word(&self) -> FutexWord<'_> {

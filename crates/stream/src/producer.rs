@@ -3,6 +3,7 @@
 mod acquire;
 mod lent;
 mod moving;
+mod polling;
 mod waiting;
 
 pub use acquire::{Blocked, Blocker};
@@ -127,7 +128,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         std::mem::replace(&mut self.seen_version, version) != version
     }
 
-    /// Admits a consumer: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
+    /// Admits a consumer, and wakes it if it sleeps: the next frame published is its first. One in a slot outside `0..MAX_CONSUMERS` is ignored.
     pub fn admit(&mut self, member: Member<R>) {
         if member.slot >= MAX_CONSUMERS {
             return;
@@ -137,6 +138,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // ORDERING: Release publishes the first frame's number before the incarnation that makes it valid.
         self.ring
             .store_u64(cell + 1, member.incarnation, Ordering::Release);
+        // ORDERING: SeqCst fence between letting it in and looking whether it sleeps; its counterpart is in `Consumer::wait`.
+        fence(Ordering::SeqCst);
+        if member.is_asleep() {
+            wake(self.ring.futex(cell + 1));
+        }
         self.members.push(member);
         self.count_sleepers();
     }
@@ -242,8 +248,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// Marks the slot of the coming frame as being written. The low half of its word stays, and nobody takes it for the coming frame.
     fn open_slot(&self, seq: u64) {
-        // CAST: MAX_BUFFERS fits any integer.
-        let before = seq.saturating_sub(MAX_BUFFERS as u64);
+        // CAST: SLOT_COUNT fits any integer.
+        let before = seq.saturating_sub(at::SLOT_COUNT as u64);
         let open = at::word(before, at::TAKEN_BACK);
         self.ring.store_u64(at::slot(seq), open, Ordering::Relaxed);
         // ORDERING: Release: who sees one of the stores to the slot's other words sees this one.
@@ -259,7 +265,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         fence_after_update();
         // ORDERING: Release: who sees the head sees the slot of every frame up to it. Whether to sleep is decided by the slot alone.
         self.ring.store_u64(at::HEAD, at::seq_of(word), Ordering::Release);
-        if self.members.iter().any(Member::is_waiting) {
+        // Everybody is looked at: some may have to be rung for.
+        let asleep = self.members.iter().filter(|member| member.is_asleep());
+        if asleep.count() > 0 {
             // All who sleep wait for the frame after the last: this one.
             wake(self.ring.futex(slot));
         }

@@ -146,3 +146,58 @@ fn count_listed(list: &str) -> Option<usize> {
     }
     Some(count)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn spinner() -> Spinner {
+        Spinner {
+            spin_ns: 1000,
+            long_waits: 0,
+            since_ns: None,
+        }
+    }
+
+    /// A wait in which nothing is found by looking and that is over so long after it began.
+    fn wait_in_vain(spinner: &mut Spinner, waited_ns: u64) -> Looked {
+        let looked = spinner.look(None, || false);
+        spinner.since_ns = spinner
+            .since_ns
+            .map(|since_ns| since_ns.min(now_ns() - waited_ns));
+        spinner.done();
+        looked
+    }
+
+    #[test]
+    fn who_is_always_kept_waiting_stops_looking_until_it_gets_something_quickly() {
+        const LONG_WAIT: u64 = 1_000_000;
+        let mut spinner = spinner();
+        for _ in 0..PATIENCE {
+            assert_eq!(wait_in_vain(&mut spinner, LONG_WAIT), Looked::InVain);
+        }
+        assert_eq!(spinner.look(None, || panic!("it looks")), Looked::InVain);
+        spinner.since_ns = Some(now_ns() - 1);
+        spinner.spin_ns = LONG_WAIT;
+        spinner.done();
+        assert_eq!(spinner.look(None, || true), Looked::Found);
+    }
+
+    #[test]
+    fn looking_ends_with_the_deadline() {
+        let mut spinner = spinner();
+        spinner.spin_ns = u64::MAX;
+        let deadline = Deadline::after(Duration::from_millis(2));
+        assert_eq!(spinner.look(Some(deadline), || false), Looked::TimedOut);
+        assert!(deadline.has_passed());
+    }
+
+    #[test]
+    fn processors_are_counted_in_lists() {
+        assert_eq!(count_listed("0\n"), Some(1));
+        assert_eq!(count_listed("0-3,5,8-9\n"), Some(7));
+        for nonsense in ["", "a", "3-1", "1-"] {
+            assert_eq!(count_listed(nonsense), None, "{nonsense}");
+        }
+    }
+}

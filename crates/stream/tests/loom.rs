@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wharf_memory::{HeapWords, TrackedCell, WriteWords as _};
 use wharf_stream::layout::{consumer, ring, status};
 use wharf_stream::status::{Generations, SlotState, StatusWriter, StreamState};
-use wharf_stream::{Claim, Consumer, Member, Policy, Producer};
+use wharf_stream::{Claim, Consumer, Member, Places, Policy, Producer};
 
 const SLOT: usize = 0;
 const INCARNATION: u64 = 7;
@@ -111,9 +111,18 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
+/// The frame's slot says its number once more, so that a slot copied while it is written shows.
 fn publish(producer: &mut Producer<Words, Words>, contents: &Contents, buffer: usize) {
-    contents.fill(buffer, producer.head() + 1);
-    assert!(producer.publish_with(buffer, |_, _| ()).is_some());
+    let seq = producer.head() + 1;
+    contents.fill(buffer, seq);
+    let describe = |ring: &Words, places: Places| {
+        ring.store_u64(
+            places.slot + ring::GENERATION,
+            seq,
+            wharf_memory::Ordering::Relaxed,
+        );
+    };
+    assert!(producer.publish_with(buffer, describe).is_some());
 }
 
 /// The producer refills its only buffer as soon as it may while the consumer reads.
@@ -127,6 +136,7 @@ fn refill_against_claims(policy: Policy) {
         let reader = thread::spawn(move || {
             for _ in 0..2 {
                 if let Ok(Some(claim)) = consumer.try_claim() {
+                    assert_eq!(consumer.generation(&claim), claim.seq, "torn description");
                     seen.assert_whole(&claim);
                     seen.assert_whole(&claim);
                     consumer.release(claim.buffer);
@@ -274,7 +284,7 @@ fn blocked_producer_learns_that_its_consumer_left() {
         let buffer = producer.try_acquire().unwrap();
         publish(&mut producer, &contents, buffer);
         let (page, ring) = (pages.consumer.clone(), pages.ring.clone());
-        let leaving = thread::spawn(move || wharf_stream::leave(&page, &ring));
+        let leaving = thread::spawn(move || wharf_stream::leave(&page, &ring, None));
         loop {
             producer.drop_departed();
             if producer.try_acquire().is_ok() {
@@ -324,7 +334,7 @@ fn frame_released_by_another_thread_wakes_a_blocked_producer() {
             let (page, ring, seen) = (pages.consumer.clone(), pages.ring.clone(), contents.clone());
             thread::spawn(move || {
                 seen.assert_whole(&claim);
-                wharf_stream::release(&page, &ring, claim.buffer);
+                wharf_stream::release(&page, &ring, None, claim.buffer);
             })
         });
         let acquired = loop {

@@ -98,10 +98,10 @@ impl Pages {
 
     /// The consumer gives the frame back, then its device reads it.
     fn lend(&self, claim: &Claim) {
-        let point = lend(&self.consumer, &self.ring, claim.buffer).unwrap();
+        let point = lend(&self.consumer, &self.ring, None, claim.buffer).unwrap();
         self.memory.read();
         let mut points = PointsWriter::of_consumer(self.consumer.clone());
-        settle(&mut points, &self.ring, (claim.buffer, point), None);
+        settle(&mut points, (&self.ring, None), (claim.buffer, point), None);
     }
 }
 

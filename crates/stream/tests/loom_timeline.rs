@@ -81,7 +81,7 @@ impl Owner {
     }
 
     fn wake(&self, point: u64) {
-        if self.status.imports() > self.importers.newest() || self.importers.any_waits(point) {
+        if self.importers.must_be_woken(&self.status, point) {
             self.points.wake();
         }
     }

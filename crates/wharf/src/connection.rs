@@ -4,9 +4,9 @@ use crate::error::SessionError;
 use crate::timeline::WaiterPages;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use wharf_protocol::codec::decode_reply;
 use wharf_protocol::transport::{BlockingClient, CallError, LateAnswer};
@@ -135,6 +135,12 @@ impl Connection {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(TURN_SLICE),
             }
         }
+    }
+
+    /// Does something with the socket, after the call that another thread may be making.
+    pub(crate) fn with_socket<T>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        act(client.as_fd())
     }
 
     /// Whether the broker has closed the connection or is gone. Not known, and taken as no, while another thread is calling.

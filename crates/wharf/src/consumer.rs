@@ -2,6 +2,8 @@
 
 mod joining;
 mod moving;
+mod polled;
+mod thread;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
@@ -11,11 +13,14 @@ use crate::liveness::Liveness;
 use crate::membership::Membership;
 use crate::moving::MoveStats;
 use moving::Memory;
+pub use polled::PolledConsumer;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
+pub use thread::FrameThread;
 use wharf_core::{DmaBuf, Fence, FenceStatus, Usage};
 use wharf_linux::PidFd;
-use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
+use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved};
 use wharf_stream::status::StreamState;
 use wharf_stream::{Claim, ClaimError};
 
@@ -117,30 +122,44 @@ impl Consumer {
     }
 
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
+        match self.try_receive()? {
+            Some(frame) => Ok(frame),
+            None => self.wait_for_frame(timeout),
+        }
+    }
+
+    /// Goes on after nothing was found at once. The clock is not looked at before.
+    fn wait_for_frame(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         loop {
-            self.follow_moves();
-            // The state is read before looking for a frame: what was published before the end is still received.
-            let state = self.port.stream_state();
-            match self.port.try_claim() {
-                Ok(Some(claim)) => return self.frame(claim),
-                Ok(None) => {}
-                Err(error) => return Err(self.claim_error(error)),
+            // After the look, a frame may have come before the death.
+            let is_newly_dead = self.liveness.is_due() && self.look();
+            if !is_newly_dead {
+                if deadline.is_some_and(Deadline::has_passed) {
+                    let waited = started.elapsed();
+                    return Err(ReceiveError::TimedOut {
+                        stream: self.name.clone(),
+                        waited,
+                    });
+                }
+                self.port.wait(Some(self.liveness.until(deadline)));
             }
-            self.check_alive(state)?;
-            if self.liveness.is_due() && self.look() {
-                // A frame may have come before the death.
-                continue;
+            if let Some(frame) = self.try_receive()? {
+                return Ok(frame);
             }
-            if deadline.is_some_and(Deadline::has_passed) {
-                let waited = started.elapsed();
-                return Err(ReceiveError::TimedOut {
-                    stream: self.name.clone(),
-                    waited,
-                });
-            }
-            self.port.wait(Some(self.liveness.until(deadline)));
+        }
+    }
+
+    /// The next frame, if there is one. Fails if none can come.
+    fn try_receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+        self.follow_moves();
+        // The state is read before looking for a frame: what was published before the end is still received.
+        let state = self.port.stream_state();
+        match self.port.try_claim() {
+            Ok(Some(claim)) => self.frame(claim).map(Some),
+            Ok(None) => self.check_alive(state).map(|()| None),
+            Err(error) => Err(self.claim_error(error)),
         }
     }
 
@@ -184,7 +203,6 @@ impl Consumer {
 
     /// Describes a claimed frame; one whose description makes no sense is released at once.
     fn frame(&mut self, claim: Claim) -> Result<Frame, ReceiveError> {
-        let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
         match self.look_up(&claim) {
             Ok((buffer, info, published_ns)) => {
@@ -199,7 +217,7 @@ impl Consumer {
                     skipped: claim.skipped,
                     info,
                     published_ns,
-                    received_ns,
+                    received_ns: AtomicU64::new(0),
                     index: claim.buffer,
                     acquire_fence,
                     is_lent: false,
@@ -246,10 +264,7 @@ impl Iterator for Frames<'_> {
             return None;
         }
         let received = self.consumer.receive(None);
-        // Who holds too many frames gets none however often it asks.
-        let stops =
-            |error: &ReceiveError| error.is_final() || matches!(error, ReceiveError::HoldsTooMany { .. });
-        self.over = received.as_ref().is_err_and(stops);
+        self.over = received.as_ref().is_err_and(ReceiveError::stops_iteration);
         match received {
             Err(ReceiveError::Ended { .. }) => None,
             received => Some(received),

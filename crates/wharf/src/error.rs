@@ -58,6 +58,9 @@ pub enum SessionError {
         /// The stream or timeline.
         stream: String,
     },
+    /// What an event loop waits for could not be set up.
+    #[error("cannot watch a stream with epoll: {0}")]
+    Watch(#[from] Errno),
     /// The buffers given to a stream are not writable here: they were imported.
     #[error("a stream needs buffers that this process allocated; {name} was imported and is read-only")]
     NotWritable {
@@ -132,6 +135,7 @@ impl SessionError {
             Self::Descriptors { .. } | Self::Incompatible { .. } => Errno::PROTO,
             Self::Page { source, .. } => source.errno(),
             Self::Buffer { source, .. } => source.errno(),
+            Self::Watch(errno) => *errno,
             Self::NotWritable { .. } => Errno::ACCESS,
         }
     }
@@ -203,14 +207,23 @@ pub enum AcquireError {
         /// The stream's number of buffers.
         count: usize,
     },
+    /// The async runtime does not watch the stream any more.
+    #[error("the runtime stopped watching {stream}: {source}")]
+    Runtime {
+        /// The stream.
+        stream: String,
+        /// What the runtime says.
+        source: std::io::Error,
+    },
 }
 
 impl AcquireError {
-    /// `EAGAIN` for a time-out, as a non-blocking `VIDIOC_DQBUF`; `EBUSY` when all buffers are in hand.
+    /// `EAGAIN` for a time-out, as a non-blocking `VIDIOC_DQBUF`; `EBUSY` when all buffers are in hand; what a runtime says, or `EIO`.
     pub fn errno(&self) -> Errno {
         match self {
             Self::TimedOut { .. } => Errno::AGAIN,
             Self::AllInHand { .. } => Errno::BUSY,
+            Self::Runtime { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
         }
     }
 }
@@ -344,6 +357,14 @@ pub enum ReceiveError {
     /// The producer published something that makes no sense. Later frames may be fine.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
+    /// The async runtime does not watch the stream any more.
+    #[error("the runtime stopped watching {stream}: {source}")]
+    Runtime {
+        /// The stream.
+        stream: String,
+        /// What the runtime says.
+        source: std::io::Error,
+    },
 }
 
 impl ReceiveError {
@@ -351,12 +372,21 @@ impl ReceiveError {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Ended { .. } | Self::ProducerDied { .. } | Self::Stranded { .. } | Self::CutOff { .. }
+            Self::Ended { .. }
+                | Self::ProducerDied { .. }
+                | Self::Stranded { .. }
+                | Self::CutOff { .. }
+                | Self::Runtime { .. }
         )
     }
 
+    /// Whether asking again at once is of no use: who holds too many frames gets none however often it asks.
+    pub(crate) fn stops_iteration(&self) -> bool {
+        self.is_final() || matches!(self, Self::HoldsTooMany { .. })
+    }
+
     /// `EAGAIN` for a time-out; `EPIPE` at the end; `EOWNERDEAD` when the producer died; `ECONNRESET` when cut off or stranded; `EBUSY` when too
-    /// many frames are held; `EBADMSG` for nonsense.
+    /// many frames are held; `EBADMSG` for nonsense; what a runtime says, or `EIO`.
     pub fn errno(&self) -> Errno {
         match self {
             Self::TimedOut { .. } => Errno::AGAIN,
@@ -365,6 +395,7 @@ impl ReceiveError {
             Self::CutOff { .. } | Self::Stranded { .. } => Errno::CONNRESET,
             Self::HoldsTooMany { .. } => Errno::BUSY,
             Self::Corrupt(_) => Errno::BADMSG,
+            Self::Runtime { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wharf_core::layout::FrameLayout;
 use wharf_core::{Deadline as CoreDeadline, DmaBuf, Fence, FenceStatus, Wait};
-use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut};
+use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut, now_ns};
 use wharf_stream::FrameInfo;
 
 /// Buffers whose frames were dropped unpublished, one bit each: the producer takes them up at its next call.
@@ -23,7 +23,11 @@ impl Returned {
     }
 
     pub(crate) fn take(&self) -> impl Iterator<Item = usize> {
-        let bits = self.0.swap(0, Ordering::Acquire);
+        // ORDERING: relaxed; what is not seen yet is taken up by the next call. Nearly always there is nothing, and a load is cheaper.
+        let bits = match self.0.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.0.swap(0, Ordering::Acquire),
+        };
         (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
     }
 }
@@ -104,7 +108,8 @@ pub struct Frame {
     pub(crate) skipped: u64,
     pub(crate) info: FrameInfo,
     pub(crate) published_ns: u64,
-    pub(crate) received_ns: u64,
+    /// 0 until it is asked for.
+    pub(crate) received_ns: AtomicU64,
     pub(crate) index: usize,
     /// The fence of contents that were not there, or bad, when it was received.
     pub(crate) acquire_fence: Option<Fence>,
@@ -146,14 +151,25 @@ impl Frame {
         self.published_ns
     }
 
-    /// When this consumer received it, in nanoseconds of `CLOCK_MONOTONIC`.
+    /// When this consumer received it, in nanoseconds of `CLOCK_MONOTONIC`: the moment when this or [`Frame::latency_ns`] is first called, because
+    /// looking at the clock costs as much as all the rest of receiving. Who wants to know asks at once.
     pub fn received_ns(&self) -> u64 {
-        self.received_ns
+        // ORDERING: relaxed; a number that nothing else hangs on. Of two threads that ask first at the same time the earlier store wins.
+        match self.received_ns.load(Ordering::Relaxed) {
+            0 => {
+                let now = now_ns();
+                let before = self
+                    .received_ns
+                    .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+                before.map_or_else(|stamp| stamp, |_| now)
+            }
+            stamp => stamp,
+        }
     }
 
-    /// Time from publication to receipt in nanoseconds; 0 when the producer's stamp lies ahead.
+    /// Time from publication to receipt ([`Frame::received_ns`]) in nanoseconds; 0 when the producer's stamp lies ahead.
     pub fn latency_ns(&self) -> u64 {
-        self.received_ns.saturating_sub(self.published_ns)
+        self.received_ns().saturating_sub(self.published_ns)
     }
 
     /// The fence of the contents, if they were not there when the frame was received, or bad: nothing may be read before it is signaled, and
@@ -205,7 +221,8 @@ impl Frame {
             return;
         }
         let (index, membership) = (self.index, Arc::clone(&self.membership));
-        let Some(point) = wharf_stream::lend(&membership.page, &membership.ring, index) else {
+        let Membership { page, ring, bell, .. } = &*membership;
+        let Some(point) = wharf_stream::lend(page, ring, bell.as_deref(), index) else {
             return;
         };
         self.is_lent = true;
@@ -213,9 +230,10 @@ impl Frame {
         let kept = (membership, self.buffer.clone());
         when_signaled(fence, move |error| {
             let (membership, buffer) = kept;
-            membership
-                .releases
-                .settle(&membership.ring, (index, point), error);
+            let Membership {
+                ring, bell, releases, ..
+            } = &*membership;
+            releases.settle((ring, bell.as_deref()), (index, point), error);
             drop(membership);
             drop(buffer);
         });
@@ -248,7 +266,8 @@ impl Frame {
 impl Drop for Frame {
     fn drop(&mut self) {
         if !self.is_lent {
-            wharf_stream::release(&self.membership.page, &self.membership.ring, self.index);
+            let Membership { page, ring, bell, .. } = &*self.membership;
+            wharf_stream::release(page, ring, bell.as_deref(), self.index);
         }
     }
 }

@@ -36,13 +36,25 @@
 //!
 //! Calls on [`Session`] ask the broker and block for its answer, some tens of microseconds, at most
 //! [`PATIENCE`]. [`Producer::acquire`] and [`Consumer::receive`] block as long as the caller says, asleep. Dropping the last handle on
-//! something the broker keeps a record of (a [`BufferSet`], a [`Producer`], a [`Consumer`] and its last [`Frame`]) tells it, and waits for it
-//! at most a tenth of a second. Everything else never blocks. No thread is started and no async runtime is needed.
+//! something the broker keeps a record of (a [`BufferSet`], a [`Producer`], a [`Consumer`] and its last [`Frame`], a [`Timeline`], an [`ImportedTimeline`]) tells it, and waits for it
+//! at most a tenth of a second. Everything else never blocks. Threads are started by [`Consumer::on_frames`], and one for the process when
+//! somebody is to be called back by a fence of another process ([`ImportedTimeline::fence`]). No async runtime is needed.
+//!
+//! # Event loops and async code
+//!
+//! | style | consumer | producer |
+//! |---|---|---|
+//! | blocking | [`Consumer::receive`], [`Consumer::frames`] | [`Producer::acquire`] |
+//! | a function on a thread of its own | [`Consumer::on_frames`] | |
+//! | poll, epoll | [`Session::join_polled`]: [`PolledConsumer`] | [`Session::create_polled_stream`]: [`PolledProducer`] |
+//! | async (features `tokio`, `smol`; `async` for other runtimes) | `AsyncConsumer` over a [`PolledConsumer`] | `AsyncProducer` over a [`PolledProducer`] |
+//!
+//! Each side chooses for itself; `examples/` has one program for each.
 //!
 //! # Who may die
 //!
 //! Anybody, at any moment. A consumer's death gives back what it held; the producer's is
-//! [`ReceiveError::ProducerDied`], after the frames it had published; the broker's leaves running streams as they are, and only new
+//! [`ReceiveError::ProducerDied`], after the frames it had published; that of a [`Timeline`]'s owner fails its pending points; the broker's leaves running streams as they are, and only new
 //! sessions, streams and joins fail (contracts S4, P6).
 //!
 //! # Fork
@@ -57,6 +69,8 @@
 //! change it, so its bytes come as volatile copies, never as a slice (contract C7).
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod buffers;
 mod connection;
 mod consumer;
@@ -74,10 +88,13 @@ mod producer;
 mod session;
 mod socket_path;
 mod timeline;
+mod watch;
 
+#[cfg(feature = "async")]
+pub use asynchronous::*;
 pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
-pub use consumer::{Consumer, ConsumerStats, Frames};
+pub use consumer::{Consumer, ConsumerStats, FrameThread, Frames, PolledConsumer};
 pub use error::{
     AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReadyError, ReceiveError,
     SessionError,
@@ -88,7 +105,7 @@ pub use negotiation::{
     Fit, NegotiatedSet, NegotiationError, Seat, SeatInfo, SeatSpec, SetExplanation, SetOptions,
 };
 pub use options::JoinOptions;
-pub use producer::{ConsumerInfo, Producer, ProducerStats};
+pub use producer::{ConsumerInfo, PolledProducer, Producer, ProducerStats};
 pub use session::Session;
 pub use socket_path::{NoSocketPath, SOCKET_ENV, socket_path};
 pub use timeline::{FenceEvent, ImportedTimeline, PointError, Timeline};
@@ -102,4 +119,4 @@ pub use wharf_protocol::{
     SeatStatus, SetId, SetStatus, Token, state,
 };
 pub use wharf_stream::timeline::SignalPointError;
-pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData};
+pub use wharf_stream::{Departure, FrameInfo, MAX_USER_BYTES, Policy, TooMuchUserData, UserData, Waiting};

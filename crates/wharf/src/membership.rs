@@ -7,6 +7,7 @@ use crate::negotiation::SeatHold;
 use std::sync::Arc;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_protocol::{Incarnation, LeaveStream, Slot, StreamId};
+use wharf_stream::Doorbell;
 
 /// What a consumer and its frames share: the place in the stream. It is left when the consumer and the last frame are dropped, so
 /// that no frame is refilled while it can be read. Work on a frame that was lent counts as a frame.
@@ -18,11 +19,13 @@ pub(crate) struct Membership {
     pub(crate) contents: Arc<FarWork>,
     /// This consumer's work on frames that it has lent.
     pub(crate) releases: Releases,
+    /// The producer's, if it polls.
+    pub(crate) bell: Option<Arc<dyn Doorbell>>,
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        wharf_stream::leave(&self.page, &self.ring);
+        wharf_stream::leave(&self.page, &self.ring, self.bell.as_deref());
     }
 }
 

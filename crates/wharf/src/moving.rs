@@ -131,6 +131,11 @@ impl Mover {
         self.prepared.is_some() || self.retry_at.is_some_and(|at| Instant::now() >= at)
     }
 
+    /// Whether there is something to do now or later that no news tells of.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.prepared.is_some() || self.retry_at.is_some()
+    }
+
     /// Does what is this participant's turn to do. Returns the buffers that came into use by that.
     ///
     /// # Blocking

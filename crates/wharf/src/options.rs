@@ -3,7 +3,7 @@
 use crate::negotiation::Seat;
 use wharf_core::negotiation::Participant;
 use wharf_protocol::MoveContract;
-use wharf_stream::Policy;
+use wharf_stream::{Policy, Waiting};
 
 /// The terms on which a consumer joins a stream (contract S1).
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +14,12 @@ pub struct JoinOptions<'a> {
     pub policy: Policy,
     /// What becomes of it when the buffers move to other memory.
     pub contract: MoveContract,
+    /// How it waits for a frame. One that spins ([`Waiting::Spin`]) never sleeps, and the producer need not ask whether it does.
+    pub waiting: Waiting,
     /// Who it is to a negotiated set.
     pub(crate) part: Part<'a>,
+    /// Whether it is to have a doorbell.
+    pub(crate) polled: bool,
 }
 
 /// Who a consumer is to the negotiated set that the stream's buffers are.
@@ -47,13 +51,20 @@ impl<'a> JoinOptions<'a> {
             depth,
             policy,
             contract: MoveContract::Movable,
+            waiting: Waiting::default(),
             part: Part::Anybody,
+            polled: false,
         }
     }
 
     /// The same under another contract about moves.
     pub fn with_contract(self, contract: MoveContract) -> Self {
         Self { contract, ..self }
+    }
+
+    /// The same, waiting for frames in another way than [`Waiting::default`].
+    pub fn with_waiting(self, waiting: Waiting) -> Self {
+        Self { waiting, ..self }
     }
 
     /// The same for somebody who needs something of the buffers: only for streams over a negotiated set. If the buffers there are do

@@ -2,11 +2,11 @@
 
 use crate::buffers::{BufferSet, BufferSpec, Origin, SetHold};
 use crate::connection::Connection;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, PolledConsumer};
 use crate::error::SessionError;
 use crate::negotiation::{Fit, NegotiatedSet, NegotiationError, Seat, SetExplanation, SetOptions};
 use crate::options::JoinOptions;
-use crate::producer::Producer;
+use crate::producer::{PolledProducer, Producer, StreamTerms};
 use crate::socket_path::socket_path;
 use crate::timeline::{ImportedTimeline, Timeline};
 use std::path::Path;
@@ -125,7 +125,11 @@ impl Session {
         buffers: BufferSet,
         max_consumers: u32,
     ) -> Result<Producer, SessionError> {
-        Producer::create(&self.connection, name, buffers, (max_consumers, None))
+        let terms = StreamTerms {
+            max_consumers,
+            ..StreamTerms::default()
+        };
+        Producer::create(&self.connection, name, buffers, terms)
     }
 
     /// As [`Session::create_stream`], and makes room: for a consumer whose depth does not fit the buffers the stream is moved to as
@@ -142,8 +146,33 @@ impl Session {
         max_consumers: u32,
         patience: Duration,
     ) -> Result<Producer, SessionError> {
-        let room_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        Producer::create(&self.connection, name, buffers, (max_consumers, Some(room_ms)))
+        let terms = StreamTerms {
+            max_consumers,
+            room: Some(patience),
+            ..StreamTerms::default()
+        };
+        Producer::create(&self.connection, name, buffers, terms)
+    }
+
+    /// As [`Session::create_stream`], for a producer that waits for buffers in an event loop; with `room` as
+    /// [`Session::create_stream_with_room`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::create_stream`], and [`SessionError::Watch`] (`EMFILE`) when this process has no descriptors left.
+    pub fn create_polled_stream(
+        &self,
+        name: &str,
+        buffers: BufferSet,
+        max_consumers: u32,
+        room: Option<Duration>,
+    ) -> Result<PolledProducer, SessionError> {
+        let terms = StreamTerms {
+            max_consumers,
+            room,
+            polled: true,
+        };
+        PolledProducer::create(&self.connection, name, buffers, terms)
     }
 
     /// Joins the stream that `token` stands for; the next frame published is the first received.
@@ -155,7 +184,20 @@ impl Session {
     /// has ended. With [`JoinOptions::needs`] there can be a report, [`SessionError::report`], of why the buffers do not suit and were
     /// not moved.
     pub fn join(&self, token: &Token, options: JoinOptions<'_>) -> Result<Consumer, SessionError> {
-        Consumer::join(&self.connection, token, options)
+        Ok(Consumer::join(&self.connection, token, options)?.0)
+    }
+
+    /// As [`Session::join`], for a consumer that is waited for in an event loop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::join`], and [`SessionError::Watch`] (`EMFILE`) when this process has no descriptors left.
+    pub fn join_polled(
+        &self,
+        token: &Token,
+        options: JoinOptions<'_>,
+    ) -> Result<PolledConsumer, SessionError> {
+        PolledConsumer::join(&self.connection, token, options)
     }
 
     /// Makes a negotiated set: buffers whose memory is decided by what everybody needs who takes part. This session pays for them.

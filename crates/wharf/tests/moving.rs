@@ -700,6 +700,7 @@ fn rogue(fixture: &Fixture) -> (Rogue, Consumer) {
         name: String::new(),
         max_consumers: 1,
         room_ms: None,
+        polled: None,
     };
     let (stream, fds) = client.call(create, &[memfd.as_fd()], patience).unwrap();
     let read = |fd, bytes, cells| {

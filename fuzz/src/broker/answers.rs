@@ -2,7 +2,7 @@
 
 use wharf_broker::state::{FdRef, PeerId};
 use wharf_protocol::codec::{ReplyError, decode_reply, encode_error, encode_reply};
-use wharf_protocol::{BrokerError, Call, Method, Reply, Role};
+use wharf_protocol::{BrokerError, Call, Member, Method, Reply, Role};
 
 use super::holdings::{Held, Holdings};
 use super::script::Page;
@@ -22,36 +22,53 @@ pub(super) enum Sent {
 /// Looks up what a reply refers to. `process` tells the process of a connected peer.
 pub(super) fn resolve(fds: &[FdRef], holdings: &Holdings, process: impl Fn(PeerId) -> u32) -> Vec<Sent> {
     let sent = |fd: &FdRef| match *fd {
-        FdRef::Held(handle) => Sent::Descriptor(holdings.get(handle)),
+        FdRef::Held(handle) | FdRef::Given(handle) => Sent::Descriptor(holdings.get(handle)),
         FdRef::Process(peer) => Sent::Process(process(peer)),
     };
     fds.iter().map(sent).collect()
 }
 
 /// Checks that the descriptors are those of which the reply speaks.
-pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent]) {
-    use Held::{Fresh, Received, Sealed, Status};
+/// `is_polled` says whether the producer of the stream that the call is about polls.
+pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent], is_polled: bool) {
+    use Held::{Bell, Fresh, Received, Sealed, Status};
     let buffers = |held, count: u32| vec![Sent::Descriptor(held); count as usize];
     let expected = match (call, reply) {
         (Some(Call::AllocateBuffers(call)), Reply::AllocateBuffers(_)) => buffers(Fresh, call.count),
+        (Some(Call::CreateStream(call)), Reply::CreateStream(_)) => {
+            let bell = (call.polled == Some(true)).then_some(Bell);
+            [Status].into_iter().chain(bell).map(Sent::Descriptor).collect()
+        }
         (_, Reply::AwaitBuffers(reply)) => buffers(if reply.writable { Fresh } else { Sealed }, reply.count),
-        (_, Reply::CreateStream(_)) => vec![Sent::Descriptor(Status)],
         (_, Reply::ImportBuffers(reply)) => buffers(Sealed, reply.count),
-        (_, Reply::JoinStream(reply)) => {
+        (Some(Call::JoinStream(call)), Reply::JoinStream(reply)) => {
+            let bells = usize::from(call.polled == Some(true)) + usize::from(reply.producer_polls);
             let pages = [Received(Page::Ring), Status].map(Sent::Descriptor);
             let buffers = buffers(Sealed, reply.count);
             pages
                 .into_iter()
                 .chain([Sent::Process(reply.producer_pid)])
+                .chain(vec![Sent::Descriptor(Bell); bells])
                 .chain(buffers)
                 .collect()
         }
         (_, Reply::TakeChanges(reply)) => {
             let members = reply.joined.iter();
             let page = Sent::Descriptor(Received(Page::Consumer));
-            members
-                .flat_map(|member| [page, Sent::Process(member.pid)])
-                .collect()
+            let with_bells = |member: &Member| {
+                let bells = usize::from(member.polls) + usize::from(is_polled);
+                [vec![page, Sent::Process(member.pid)], vec![Sent::Descriptor(Bell); bells]].concat()
+            };
+            members.flat_map(with_bells).collect()
+        }
+        (_, Reply::CreateTimeline(_)) => vec![Sent::Descriptor(Status)],
+        (_, Reply::ImportTimeline(reply)) => {
+            let pages = [Received(Page::Timeline), Status].map(Sent::Descriptor);
+            let owner = Sent::Process(reply.owner_pid);
+            pages.into_iter().chain([owner]).collect()
+        }
+        (_, Reply::TakeImporters(reply)) => {
+            vec![Sent::Descriptor(Received(Page::Timeline)); reply.joined.len()]
         }
         // The owner can have it before it is sealed.
         (Some(Call::TakeGeneration(call)), Reply::TakeGeneration(reply)) => {
@@ -92,7 +109,12 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::AwaitBuffers(reply) => assert_eq!(&read::<p::AwaitBuffers>(text), reply),
         Reply::ExplainSet(reply) => assert_eq!(&read::<p::ExplainSet>(text), reply),
         Reply::CheckSet(reply) => assert_eq!(&read::<p::CheckSet>(text), reply),
+        Reply::CreateTimeline(reply) => assert_eq!(&read::<p::CreateTimeline>(text), reply),
+        Reply::ImportTimeline(reply) => assert_eq!(&read::<p::ImportTimeline>(text), reply),
+        Reply::TakeImporters(reply) => assert_eq!(&read::<p::TakeImporters>(text), reply),
         Reply::SealSet(_)
+        | Reply::ReleaseTimeline(_)
+        | Reply::DropTimeline(_)
         | Reply::LeaveSeat(_)
         | Reply::ReadyGeneration(_)
         | Reply::ReleaseGeneration(_)

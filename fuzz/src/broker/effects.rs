@@ -1,9 +1,10 @@
 //! What the driver does: it executes effects, and checks that each makes sense.
 
-use wharf_broker::state::{Effect, OperationId, PeerId};
+use wharf_broker::state::{Effect, FdRef, OperationId, PeerId};
 use wharf_protocol::{Call, ObjectKind, Reply, StreamId, Token};
 
 use super::answers::{check_descriptors, check_error, check_reply, resolve};
+use super::holdings::Held;
 use super::listing::check_privacy;
 use super::operations::Work;
 use super::world::{BROKER_UID, Chair, World};
@@ -30,7 +31,16 @@ impl World {
                     None => panic!("the process of {peer:?}, which is gone"),
                 };
                 let sent = resolve(&fds, &self.holdings, process);
-                check_descriptors(call.as_ref(), &reply, &sent);
+                let is_polled = match &call {
+                    Some(Call::TakeChanges(call)) => self.polled.contains(&call.stream),
+                    _ => false,
+                };
+                check_descriptors(call.as_ref(), &reply, &sent, is_polled);
+                for fd in fds {
+                    if let FdRef::Given(handle) = fd {
+                        self.holdings.give_up(handle);
+                    }
+                }
                 check_reply(&reply);
                 self.take_note(peer, call.as_ref(), &reply);
             }
@@ -53,6 +63,10 @@ impl World {
             Effect::AskHeap { operation, request } => self.ask_heap(operation, request),
             Effect::Wait { peer } => self.wait(peer),
             Effect::Resume { peer } => self.resume(peer),
+            Effect::MakeBells { operation, ends } => self.begin(operation, Work::Bells(ends)),
+            Effect::Ring { bells } => bells
+                .into_iter()
+                .for_each(|bell| assert_eq!(self.holdings.get(bell), Held::Bell)),
             Effect::SetAlarm { operation, .. } => {
                 assert!(self.alarms.insert(operation), "{operation:?} has two alarms");
             }
@@ -71,6 +85,12 @@ impl World {
                 size_bytes,
                 ..
             } => self.begin(operation, Work::Allocate { count, size_bytes }),
+            Effect::CreateTimelinePage { operation, timeline } => {
+                self.begin(operation, Work::TimelinePage(timeline));
+            }
+            Effect::SetImports { timeline, newest } => self.holdings.set_imports(timeline, newest),
+            Effect::EndTimeline { timeline, .. } => self.holdings.end_timeline(timeline),
+            Effect::DropTimelinePage { timeline } => self.holdings.drop_timeline_page(timeline),
             Effect::CreateStatusPage { operation, stream } => self.begin(operation, Work::StatusPage(stream)),
             Effect::Seal {
                 peer,
@@ -117,7 +137,12 @@ impl World {
                     self.tickets.push((StreamId(call.id), reply.token.clone()));
                 }
             }
-            Reply::ImportBuffers(_) | Reply::JoinStream(_) => {
+            Reply::CreateStream(reply) => {
+                if matches!(&self.turn.call, Some(Call::CreateStream(call)) if call.polled == Some(true)) {
+                    self.polled.insert(reply.stream);
+                }
+            }
+            Reply::ImportBuffers(_) | Reply::JoinStream(_) | Reply::ImportTimeline(_) => {
                 let token = token_of(call).reveal().to_owned();
                 let uses = self.uses.get_mut(&token).expect("the token was issued");
                 *uses = uses.checked_sub(1).expect("the token has uses left");
@@ -210,6 +235,7 @@ fn token_of(call: Option<&Call>) -> &Token {
     match call {
         Some(Call::ImportBuffers(call)) => &call.token,
         Some(Call::JoinStream(call)) => &call.token,
+        Some(Call::ImportTimeline(call)) => &call.token,
         other => panic!("{other:?} has no token"),
     }
 }

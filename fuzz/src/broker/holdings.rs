@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use wharf_broker::state::{FdHandle, Inspection, ReceivedFd};
 use wharf_linux::SealFlags;
-use wharf_protocol::{Incarnation, Slot, StreamId};
+use wharf_protocol::{Incarnation, Slot, StreamId, TimelineId};
 use wharf_stream::status::{Generations, SlotState, StreamState};
+use wharf_stream::timeline::layout::PAGE_BYTES;
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
 use super::script::Page;
@@ -21,6 +22,8 @@ pub(super) enum Held {
     Sealed,
     /// A status page, read-only.
     Status,
+    /// An end of a doorbell.
+    Bell,
 }
 
 /// What a status page shows.
@@ -31,6 +34,13 @@ pub(super) struct StatusPage {
     generations: Generations,
 }
 
+/// What the status page of a timeline shows.
+#[derive(Debug, Default)]
+struct TimelinePage {
+    newest: u64,
+    is_over: bool,
+}
+
 /// All descriptors and status pages.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
@@ -39,6 +49,7 @@ pub(super) struct Holdings {
     buffers: BTreeMap<FdHandle, u64>,
     last: u64,
     pages: BTreeMap<StreamId, StatusPage>,
+    timelines: BTreeMap<TimelineId, TimelinePage>,
     last_incarnation: Option<Incarnation>,
 }
 
@@ -75,6 +86,7 @@ impl Holdings {
         let inspection = match page {
             Page::Ring => memfd(RING_PAGE_BYTES, good),
             Page::Consumer => memfd(CONSUMER_PAGE_BYTES, good),
+            Page::Timeline => memfd(PAGE_BYTES, good),
             Page::OddSize => memfd(1, good),
             Page::Unsealed => memfd(RING_PAGE_BYTES, SealFlags::SHRINK),
             Page::File => Inspection::Unusable {
@@ -128,6 +140,41 @@ impl Holdings {
             self.pages.remove(&stream).is_some(),
             "{stream} has no status page"
         );
+    }
+
+    pub(super) fn add_timeline_page(&mut self, timeline: TimelineId) {
+        let before = self.timelines.insert(timeline, TimelinePage::default());
+        assert!(before.is_none(), "{timeline} has two status pages");
+    }
+
+    pub(super) fn drop_timeline_page(&mut self, timeline: TimelineId) {
+        assert!(
+            self.timelines.remove(&timeline).is_some(),
+            "{timeline} has no status page"
+        );
+    }
+
+    fn timeline(&mut self, timeline: TimelineId) -> &mut TimelinePage {
+        let page = self.timelines.get_mut(&timeline);
+        page.unwrap_or_else(|| panic!("{timeline} has no status page"))
+    }
+
+    pub(super) fn set_imports(&mut self, timeline: TimelineId, newest: u64) {
+        let page = self.timeline(timeline);
+        assert!(page.newest <= newest && !page.is_over, "back to the past");
+        page.newest = newest;
+    }
+
+    pub(super) fn end_timeline(&mut self, timeline: TimelineId) {
+        let page = self.timeline(timeline);
+        assert!(
+            !std::mem::replace(&mut page.is_over, true),
+            "{timeline} ended twice"
+        );
+    }
+
+    pub(super) fn timelines(&self) -> impl Iterator<Item = TimelineId> {
+        self.timelines.keys().copied()
     }
 
     fn page(&mut self, stream: StreamId) -> &mut StatusPage {
@@ -210,5 +257,6 @@ impl Holdings {
     pub(super) fn assert_empty(&self) {
         assert!(self.descriptors.is_empty(), "left over: {:?}", self.descriptors);
         assert!(self.pages.is_empty(), "left over: {:?}", self.pages);
+        assert!(self.timelines.is_empty(), "left over: {:?}", self.timelines);
     }
 }

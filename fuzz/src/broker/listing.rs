@@ -36,6 +36,7 @@ impl<'a> Listing<'a> {
         assert!(state.sessions.is_sorted_by_key(|session| session.session));
         assert!(state.sets.is_sorted_by_key(|set| set.set));
         assert!(state.streams.is_sorted_by_key(|stream| stream.stream));
+        assert!(state.timelines.is_sorted_by_key(|timeline| timeline.timeline));
         assert!(state.users.is_sorted_by_key(|user| user.uid));
         assert_eq!(listing.sets.len(), state.sets.len());
         assert_eq!(listing.streams.len(), state.streams.len());
@@ -74,6 +75,11 @@ impl<'a> Listing<'a> {
         }
         for stream in &self.state.streams {
             self.check_stream(stream);
+        }
+        for timeline in &self.state.timelines {
+            assert_eq!(self.users_of_sessions[&timeline.owner], timeline.uid);
+            let mut importers = timeline.importers.iter();
+            assert!(importers.all(|session| self.users_of_sessions.contains_key(session)));
         }
     }
 
@@ -140,6 +146,8 @@ impl<'a> Listing<'a> {
                 ),
             }
         }
+        let listed = self.state.timelines.iter().map(|timeline| timeline.timeline);
+        assert!(listed.eq(holdings.timelines()), "each has its page");
         assert!(
             holdings
                 .streams()
@@ -213,6 +221,7 @@ pub(super) fn check_privacy(state: &GetStateReply, uid: u32) {
     assert!(state.sessions.iter().all(|session| session.uid == uid));
     assert!(state.sets.iter().all(|set| set.uid == uid));
     assert!(state.streams.iter().all(|stream| stream.uid == uid));
+    assert!(state.timelines.iter().all(|timeline| timeline.uid == uid));
     assert!(state.users.iter().all(|user| user.uid == uid));
 }
 

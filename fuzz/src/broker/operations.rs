@@ -2,7 +2,7 @@
 
 use wharf_broker::state::{Event, FdHandle, HeapFailure, HeapRequest, OperationId, PeerId};
 use wharf_core::Errno;
-use wharf_protocol::{BrokerError, Call, SetId, StreamId};
+use wharf_protocol::{BrokerError, Call, SetId, StreamId, TimelineId};
 
 use super::effects::Turn;
 use super::holdings::Held;
@@ -26,6 +26,8 @@ pub(super) enum Work {
     AskHeap(HeapRequest),
     Seal(SetId, Vec<FdHandle>),
     StatusPage(StreamId),
+    Bells(Vec<u32>),
+    TimelinePage(TimelineId),
 }
 
 impl World {
@@ -181,12 +183,32 @@ impl World {
                     outcome,
                 }
             }
+            Work::Bells(ends) => {
+                let bell = |ends: u32| (0..ends).map(|_| self.holdings.add(Held::Bell)).collect();
+                let outcome = match succeeds {
+                    true => Ok(ends.into_iter().map(bell).collect()),
+                    false => Err(failure()),
+                };
+                Event::BellsMade { operation, outcome }
+            }
             Work::StatusPage(stream) if succeeds => {
                 self.holdings.add_page(stream);
                 let outcome = Ok(self.holdings.add(Held::Status));
                 Event::StatusPageCreated {
                     operation,
                     stream,
+                    outcome,
+                }
+            }
+            Work::TimelinePage(timeline) => {
+                let made = |()| {
+                    self.holdings.add_timeline_page(timeline);
+                    self.holdings.add(Held::Status)
+                };
+                let outcome = succeeds.then_some(()).map(made).ok_or_else(failure);
+                Event::TimelinePageCreated {
+                    operation,
+                    timeline,
                     outcome,
                 }
             }

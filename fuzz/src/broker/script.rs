@@ -4,6 +4,7 @@
 //! input is a small change of what happens.
 
 mod calls;
+mod timelines;
 
 use arbitrary::Unstructured;
 use wharf_protocol::Token;
@@ -41,6 +42,8 @@ pub(super) enum Page {
     Ring,
     /// A consumer page as it should be.
     Consumer,
+    /// A timeline's page or a waiter page as it should be.
+    Timeline,
     /// A memfd of a size that nobody asked for.
     OddSize,
     /// A memfd that its sender could still change.
@@ -61,7 +64,7 @@ const PAGES: [Page; 6] = [
     Page::OddSize,
     Page::Unsealed,
     Page::File,
-    Page::Ring,
+    Page::Timeline,
 ];
 
 /// Bytes that become actions.

@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) chairs: Vec<Chair>,
     /// How often each token may still be used.
     pub(super) uses: BTreeMap<String, u32>,
+    /// Streams whose producers poll.
+    pub(super) polled: BTreeSet<StreamId>,
     pub(super) turn: Turn,
     /// The peers whose calls the broker has gone on with.
     pub(super) resumed: BTreeMap<PeerId, Resumed>,
@@ -87,6 +89,7 @@ impl World {
             tickets: Vec::new(),
             chairs: Vec::new(),
             uses: BTreeMap::new(),
+            polled: BTreeSet::new(),
             turn: Turn::default(),
             resumed: BTreeMap::new(),
             reached: Reached::default(),

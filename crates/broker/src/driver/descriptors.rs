@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use wharf_linux::{HeapMemory, Memfd, PidFd, Residency};
+use wharf_linux::{BellEnd, HeapMemory, Memfd, PidFd, Residency};
 
 use super::disposal::Disposal;
 use crate::state::FdHandle;
@@ -21,6 +21,8 @@ pub(super) enum Descriptor {
     ReadOnly(OwnedFd),
     /// The process of a peer.
     Process(PidFd),
+    /// An end of a doorbell.
+    Bell(BellEnd),
     /// Something a peer sent that cannot be shared. It is not kept.
     Refused,
 }
@@ -61,7 +63,7 @@ impl Drop for Kept {
             memory @ (Descriptor::Memory(_) | Descriptor::ReadOnly(_)) => {
                 self.disposal.dispose(OURS, (memory, self.residency.take()));
             }
-            Descriptor::Process(_) | Descriptor::Refused => {}
+            Descriptor::Process(_) | Descriptor::Bell(_) | Descriptor::Refused => {}
         }
     }
 }
@@ -73,6 +75,7 @@ impl Descriptor {
             Self::Memory(memory) => Some(memory.as_fd()),
             Self::ReadOnly(fd) => Some(fd.as_fd()),
             Self::Process(process) => Some(process.as_fd()),
+            Self::Bell(end) => Some(end.as_fd()),
             Self::Refused => None,
         }
     }
@@ -132,6 +135,11 @@ impl Descriptors {
 
     pub(super) fn get(&self, handle: FdHandle) -> Option<&Shared> {
         self.held.get(&handle)
+    }
+
+    /// Gives a descriptor away: its name means nothing from now on.
+    pub(super) fn take(&mut self, handle: FdHandle) -> Option<Shared> {
+        self.held.remove(&handle)
     }
 
     pub(super) fn remove(&mut self, handle: FdHandle) {

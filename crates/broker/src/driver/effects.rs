@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use rustix::event::epoll;
-use wharf_linux::{Memfd, MemfdError};
+use wharf_linux::{BellEnd, Memfd, MemfdError};
 use wharf_protocol::codec::{EncodeError, encode_error, encode_reply};
 use wharf_protocol::{BrokerError, Reply, SetId, StreamId, TimelineId};
 
@@ -92,6 +92,8 @@ impl Driver {
             Effect::SetGenerations { stream, generations } => {
                 self.status_pages.set_generations(stream, generations);
             }
+            Effect::MakeBells { operation, ends } => self.make_bells(operation, &ends),
+            Effect::Ring { bells } => self.ring(&bells),
             Effect::SetAlarm { operation, after_ms } => self.alarms.set(operation, after_ms),
             Effect::CancelAlarm { operation } => self.alarms.cancel(operation),
             Effect::SetStreamState { stream, state } => self.status_pages.set_stream_state(stream, state),
@@ -133,6 +135,7 @@ impl Driver {
     fn resolve(&mut self, fd: FdRef) -> Option<Shared> {
         match fd {
             FdRef::Held(handle) => self.descriptors.get(handle).cloned(),
+            FdRef::Given(handle) => self.descriptors.take(handle),
             FdRef::Process(peer) => self
                 .connections
                 .get(&peer)
@@ -259,6 +262,28 @@ impl Driver {
             stream,
             outcome,
         });
+    }
+
+    fn make_bells(&mut self, operation: OperationId, ends: &[u32]) {
+        // CAST: u32 fits usize on Linux.
+        let bells: Result<Vec<_>, _> = ends.iter().map(|ends| BellEnd::make(*ends as usize)).collect();
+        let mut keep = |end| self.descriptors.add(Descriptor::Bell(end));
+        let outcome = match bells {
+            Ok(bells) => Ok(bells
+                .into_iter()
+                .map(|ends| ends.into_iter().map(&mut keep).collect())
+                .collect()),
+            Err(error) => Err(system_error(error.errno(), "making a doorbell")),
+        };
+        self.events.push_back(Event::BellsMade { operation, outcome });
+    }
+
+    fn ring(&self, bells: &[FdHandle]) {
+        for bell in bells {
+            if let Some(Descriptor::Bell(end)) = self.descriptors.get(*bell).map(|kept| kept.descriptor()) {
+                end.ring();
+            }
+        }
     }
 
     fn create_timeline_page(&mut self, operation: OperationId, timeline: TimelineId) {

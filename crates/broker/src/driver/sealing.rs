@@ -181,7 +181,7 @@ fn seal(buffer: &Shared) -> Result<Option<Descriptor>, BrokerError> {
             Ok(reopen(memory).map(Descriptor::ReadOnly))
         }
         Descriptor::ReadOnly(_) => Ok(None),
-        Descriptor::Process(_) | Descriptor::Refused => {
+        Descriptor::Process(_) | Descriptor::Bell(_) | Descriptor::Refused => {
             Err(system_error(Errno::BADFD, "sealing something that is no buffer"))
         }
     }

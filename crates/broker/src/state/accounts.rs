@@ -45,6 +45,8 @@ pub(super) const ENDED_STREAM: Amounts = Amounts {
 /// What a consumer page costs its consumer as long as the stream runs.
 pub(super) const CONSUMER_PAGE: Amounts = Amounts { fds: 1, ..NOTHING };
 
+/// What the bell that the broker rings for a producer costs it as long as the stream runs.
+pub(super) const STREAM_BELL: Amounts = Amounts { fds: 1, ..NOTHING };
 /// What a timeline costs its owner: its page and its status page.
 pub(super) const TIMELINE: Amounts = Amounts { fds: 2, ..NOTHING };
 /// What the waiter page of an import of a timeline costs the importer.

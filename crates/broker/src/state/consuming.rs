@@ -6,7 +6,8 @@ use wharf_protocol::{
 use wharf_stream::CONSUMER_PAGE_BYTES;
 use wharf_stream::status::SlotState;
 
-use super::accounts::CONSUMER_PAGE;
+use super::accounts::{CONSUMER_PAGE, sum};
+use super::bells::{Bells, JoinBells};
 use super::generations::Participant;
 use super::pages::check_page;
 use super::sets::BufferSet;
@@ -32,8 +33,10 @@ impl Machine {
             admitted => admitted?,
         };
         let incarnation = Incarnation(self.counters.incarnation + 1);
-        let (reply, fds) = self.welcome(id, stream, set, (slot, incarnation))?;
-        self.accounts.charge(caller.uid, CONSUMER_PAGE)?;
+        let bells = request.bells.as_ref().map(Bells::of_member).unwrap_or_default();
+        let (reply, fds) = self.welcome(id, stream, set, (slot, incarnation), &bells)?;
+        self.accounts
+            .charge(caller.uid, sum(CONSUMER_PAGE, bells.cost()))?;
         self.counters.incarnation = incarnation.0;
         let member = Member {
             session: caller.session,
@@ -43,6 +46,8 @@ impl Machine {
             policy: call.policy,
             contract,
             page: Some(page),
+            polls: bells.own.is_some(),
+            bells,
         };
         self.add_member(id, slot, member);
         self.tokens.count_use(&call.token);
@@ -56,6 +61,7 @@ impl Machine {
         stream: &Stream,
         set: &BufferSet,
         (slot, incarnation): (Slot, Incarnation),
+        bells: &JoinBells,
     ) -> Result<(Reply, Vec<FdRef>), BrokerError> {
         let pages = stream.running_pages()?;
         let producer = self
@@ -74,6 +80,7 @@ impl Machine {
             plan: set.current.plan.clone(),
             producer_label: producer.label.clone(),
             producer_pid: producer.credentials.pid,
+            producer_polls: bells.producers.is_some(),
         };
         let first = [
             FdRef::Held(pages.ring),
@@ -82,7 +89,11 @@ impl Machine {
         ];
         Ok((
             Reply::JoinStream(reply),
-            first.into_iter().chain(set.current.fd_refs()).collect(),
+            first
+                .into_iter()
+                .chain(bells.for_consumer.into_iter().flatten().map(FdRef::Given))
+                .chain(set.current.fd_refs())
+                .collect(),
         ))
     }
 
@@ -102,6 +113,7 @@ impl Machine {
             incarnation,
             state: SlotState::Live,
         });
+        self.ring_producer(id);
     }
 
     pub(super) fn leave_stream(&mut self, peer: PeerId, call: &LeaveStream) -> Answered {
@@ -122,7 +134,7 @@ impl Machine {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(member) = stream.members.remove(&slot) else {
+        let Some(mut member) = stream.members.remove(&slot) else {
             return;
         };
         let set = stream.set;
@@ -137,13 +149,14 @@ impl Machine {
                 incarnation,
                 state: SlotState::Gone,
             });
+            self.ring_producer(id);
+            self.ring(member.bell());
         } else if stream.members.is_empty() {
             self.remove_stream(id);
         }
-        if let Some(page) = member.page {
-            self.accounts.release(member.uid, CONSUMER_PAGE);
-            self.drop_handles(vec![page]);
-        }
+        let (unused, cost) = member.take_descriptors();
+        self.accounts.release(member.uid, cost);
+        self.drop_handles(unused);
         self.forget_participant(set, Participant::Consumer(slot, member.incarnation));
     }
 }

@@ -154,6 +154,13 @@ pub enum Event {
         /// A read-only descriptor of the page, or why there is none.
         outcome: Result<FdHandle, BrokerError>,
     },
+    /// [`Effect::MakeBells`] is done.
+    BellsMade {
+        /// The operation.
+        operation: OperationId,
+        /// The ends of each, or why there are none.
+        outcome: Result<Vec<Vec<FdHandle>>, BrokerError>,
+    },
     /// [`Effect::CreateTimelinePage`] is done.
     TimelinePageCreated {
         /// The operation.
@@ -175,6 +182,8 @@ pub enum Event {
 pub enum FdRef {
     /// One the state machine holds and keeps.
     Held(FdHandle),
+    /// One the state machine gives away with this. Its handle means nothing from now on.
+    Given(FdHandle),
     /// The process handle of a connected peer.
     Process(PeerId),
 }
@@ -249,6 +258,18 @@ pub enum Effect {
         operation: OperationId,
         /// The stream.
         stream: StreamId,
+    },
+    /// Make doorbells, all or none; report with [`Event::BellsMade`].
+    MakeBells {
+        /// The operation to report on.
+        operation: OperationId,
+        /// How many ends each of them is to have.
+        ends: Vec<u32>,
+    },
+    /// Ring doorbells, without waiting for anybody.
+    Ring {
+        /// An end of each.
+        bells: Vec<FdHandle>,
     },
     /// Tell a stream's participants about a slot.
     SetSlot {

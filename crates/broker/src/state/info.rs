@@ -8,7 +8,7 @@ use wharf_protocol::{
     StreamState, TimelineId, TimelineState, UserState,
 };
 
-use super::accounts::{CONNECTION, CONSUMER_PAGE, IMPORT, RUNNING_STREAM, TIMELINE};
+use super::accounts::{CONNECTION, CONSUMER_PAGE, IMPORT, RUNNING_STREAM, STREAM_BELL, TIMELINE};
 use super::generations::Participant;
 use super::peers::Session;
 use super::sets::BufferSet;
@@ -115,8 +115,14 @@ impl Machine {
             .joined
             .iter()
             .filter_map(|(stream, slot)| self.streams.get(stream)?.members.get(slot));
-        let running = produced.filter(|stream| stream.is_running()).count() as u64;
-        let pages = joined.filter(|member| member.page.is_some()).count() as u64;
+        let running = produced.filter(|stream| stream.is_running());
+        let running: u64 = running
+            .map(|stream| RUNNING_STREAM.fds + stream.bell.map_or(0, |_| STREAM_BELL.fds))
+            .sum();
+        let with_page = joined.filter(|member| member.page.is_some());
+        let pages: u64 = with_page
+            .map(|member| CONSUMER_PAGE.fds + member.bells.cost().fds)
+            .sum();
         let buffers: u64 = owned.clone().map(|set| set.cost().fds).sum();
         let timelines = session.timelines.len() as u64 * TIMELINE.fds;
         let imports = session.waits_for.len() as u64 * IMPORT.fds;
@@ -132,12 +138,7 @@ impl Machine {
             streams_produced: session.produced.iter().copied().collect(),
             streams_joined,
             bytes: owned.map(|set| set.cost().bytes).sum(),
-            fds: CONNECTION.fds
-                + buffers
-                + running * RUNNING_STREAM.fds
-                + pages * CONSUMER_PAGE.fds
-                + timelines
-                + imports,
+            fds: CONNECTION.fds + buffers + running + pages + timelines + imports,
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `negotiating` | sets whose memory is decided by what everybody needs (Contract: N) |
 //! | `stream` | one stream: its slots, members and the ledger of promised buffers (Contract: S1) |
 //! | `producing`, `consuming` | the calls of producers and consumers, and the end of streams and members (Contract: S4) |
+//! | `bells` | doorbells for those who poll (Contract: S7) |
 //! | `timelines` | rows of points that one process signals and others wait for (Contract: F) |
 //! | `tokens` | permissions to share (Contract: P2) |
 //! | `operations` | what the driver is busy with |
@@ -22,6 +23,7 @@
 //! | `info` | what `GetState` and `org.varlink.service` answer |
 
 mod accounts;
+mod bells;
 mod consuming;
 mod event;
 mod generations;
@@ -47,6 +49,7 @@ use wharf_protocol::{Amounts, BrokerError, Call, Fault, Reply, SessionId, SetId,
 
 use accounts::Accounts;
 pub use accounts::DEFAULT_QUOTA;
+use bells::Bells;
 pub use event::{
     Credentials, Effect, Event, FdHandle, FdRef, HeapFailure, HeapRequest, Inspection, OperationId, PeerId,
     ReceivedFd,
@@ -123,6 +126,16 @@ struct Request {
     call: Call,
     /// The shared page that came along, with the calls that need one.
     page: Option<ReceivedFd>,
+    /// The doorbells that were made for it, once they were.
+    bells: Option<Bells>,
+}
+
+impl Request {
+    /// The descriptors that the broker holds for it.
+    fn handles(&self) -> Vec<FdHandle> {
+        let bells = self.bells.iter().flat_map(Bells::handles);
+        self.page.iter().map(|page| page.handle).chain(bells).collect()
+    }
 }
 
 /// How a method went, if it went well.
@@ -194,6 +207,7 @@ impl Machine {
             } => {
                 self.status_page_created(operation, stream, outcome);
             }
+            Event::BellsMade { operation, outcome } => self.bells_made(operation, outcome),
             Event::TimelinePageCreated {
                 operation,
                 timeline,
@@ -235,6 +249,7 @@ impl Machine {
             oneway,
             call,
             page: fds.pop(),
+            bells: None,
         });
     }
 
@@ -244,13 +259,13 @@ impl Machine {
             Ok(Answer::Done(reply, fds)) => self.reply(request.peer, request.oneway, reply, fds),
             Ok(Answer::Later) => {}
             Err(error) => {
-                self.drop_handles(request.page.iter().map(|page| page.handle).collect());
+                self.drop_handles(request.handles());
                 self.fail(request.peer, request.oneway, error);
             }
         }
     }
 
-    /// The methods. When one succeeds it has taken over the page that came with the call.
+    /// The methods. When one succeeds it has taken over the page that came with the call and the bells made for it.
     fn answer(&mut self, request: &Request) -> Answered {
         request.call.check()?;
         self.check_kind(request.peer, &request.call)?;
@@ -305,8 +320,13 @@ impl Machine {
 
     fn reply(&mut self, peer: PeerId, oneway: bool, reply: Reply, fds: Vec<FdRef>) {
         if !oneway {
-            self.effects.push(Effect::Reply { peer, reply, fds });
+            return self.effects.push(Effect::Reply { peer, reply, fds });
         }
+        let given = fds.into_iter().filter_map(|fd| match fd {
+            FdRef::Given(handle) => Some(handle),
+            FdRef::Held(_) | FdRef::Process(_) => None,
+        });
+        self.drop_handles(given.collect());
     }
 
     fn fail(&mut self, peer: PeerId, oneway: bool, error: BrokerError) {

@@ -123,6 +123,7 @@ impl Machine {
         if let (Some(stream), true) = (set.stream, is_running) {
             let generations = set.generations();
             self.effects.push(Effect::SetGenerations { stream, generations });
+            self.ring_all(stream);
         }
     }
 }

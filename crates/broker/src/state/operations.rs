@@ -22,6 +22,8 @@ pub(super) enum Work {
     Sealing,
     /// Creating the status page of a new stream.
     StatusPage,
+    /// Making doorbells, after which the call is served again from the start.
+    Bells,
     /// Creating the status page of a new timeline.
     TimelinePage,
     /// Allocating the buffers a set is moved to.
@@ -78,7 +80,7 @@ impl Machine {
         if let Some(uid) = self.uid_of(operation.request.peer) {
             self.accounts.release(uid, operation.cost);
         }
-        self.drop_handles(operation.request.page.iter().map(|page| page.handle).collect());
+        self.drop_handles(operation.request.handles());
         self.fail(operation.request.peer, operation.request.oneway, error);
     }
 
@@ -86,7 +88,7 @@ impl Machine {
     pub(super) fn cancel(&mut self, id: OperationId, uid: u32) {
         if let Some(operation) = self.operations.remove(&id) {
             self.accounts.release(uid, operation.cost);
-            self.drop_handles(operation.request.page.iter().map(|page| page.handle).collect());
+            self.drop_handles(operation.request.handles());
         }
     }
 

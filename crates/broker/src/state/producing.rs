@@ -9,7 +9,8 @@ use wharf_protocol::{
 use wharf_stream::RING_PAGE_BYTES;
 use wharf_stream::status::StreamState;
 
-use super::accounts::{CONSUMER_PAGE, ENDED_STREAM, RUNNING_STREAM, STREAM_PAGES};
+use super::accounts::{ENDED_STREAM, RUNNING_STREAM, STREAM_BELL, STREAM_PAGES};
+use super::bells::Bells;
 use super::generations::Participant;
 use super::operations::{Operation, Work};
 use super::pages::check_page;
@@ -31,6 +32,10 @@ impl Machine {
         self.accounts.check(caller.uid, RUNNING_STREAM)?;
         if !set.sealed {
             return self.seal(request, call.set);
+        }
+        let polled = call.polled.unwrap_or(false).then_some(2);
+        if let Some(later) = self.make_bells(request, polled.into_iter().collect()) {
+            return later;
         }
         let stream = StreamId(next(&mut self.counters.stream));
         self.begin(request, Work::StatusPage, RUNNING_STREAM, |operation| {
@@ -79,6 +84,10 @@ impl Machine {
             .sets
             .get_mut(&call.set)
             .ok_or(BrokerError::NoSuchSet { id: call.set })?;
+        let bell = request.bells.as_ref().and_then(Bells::of_stream);
+        if bell.is_some() {
+            self.accounts.charge(caller.uid, STREAM_BELL)?;
+        }
         set.stream = Some(id);
         let stream = Stream {
             name: call.name.clone(),
@@ -91,6 +100,7 @@ impl Machine {
                 ring: ring.handle,
                 status,
             }),
+            bell: bell.map(|(_, broker)| broker),
             end: EndReason::Ended,
             members: BTreeMap::new(),
         };
@@ -100,7 +110,9 @@ impl Machine {
         }
         self.announce_move(call.set);
         let reply = Reply::CreateStream(CreateStreamReply { stream: id });
-        self.reply(peer, request.oneway, reply, vec![FdRef::Held(status)]);
+        let own = bell.map(|(producer, _)| producer);
+        let fds = [FdRef::Held(status)].into_iter().chain(own.map(FdRef::Given));
+        self.reply(peer, request.oneway, reply, fds.collect());
         Ok(())
     }
 
@@ -112,6 +124,8 @@ impl Machine {
             if let (Some(session), Some(page)) = (self.sessions.get(&member.session), member.page) {
                 joined.push(member.describe(slot, session));
                 fds.extend([FdRef::Held(page), FdRef::Process(session.peer)]);
+                let rung = member.bells.own.map(|own| own.producer);
+                fds.extend(rung.into_iter().chain(member.bells.producers).map(FdRef::Held));
             }
         }
         Ok(Answer::Done(Reply::TakeChanges(TakeChangesReply { joined }), fds))
@@ -156,16 +170,21 @@ impl Machine {
         };
         self.effects.push(Effect::SetStreamState { stream: id, state });
         self.effects.push(Effect::DropStatusPage { stream: id });
+        let bells = stream.bells();
         let mut unused = vec![pages.ring, pages.status];
         for member in stream.members.values_mut() {
-            if let Some(page) = member.page.take() {
-                unused.push(page);
-                self.accounts.release(member.uid, CONSUMER_PAGE);
-            }
+            let (descriptors, cost) = member.take_descriptors();
+            unused.extend(descriptors);
+            self.accounts.release(member.uid, cost);
+        }
+        if let Some(bell) = stream.bell.take() {
+            unused.push(bell);
+            self.accounts.release(stream.uid, STREAM_BELL);
         }
         self.accounts.release(stream.uid, STREAM_PAGES);
         self.tokens.end_stream(id, reason);
         let set = stream.set;
+        self.ring(bells);
         self.drop_handles(unused);
         self.advance_move(set);
     }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use wharf_protocol::{BrokerError, EndReason, Incarnation, MoveContract, Policy, SessionId, SetId, Slot};
+use wharf_protocol::{
+    Amounts, BrokerError, EndReason, Incarnation, MoveContract, Policy, SessionId, SetId, Slot,
+};
 
 use super::FdHandle;
+use super::accounts::{CONSUMER_PAGE, NOTHING, sum};
+use super::bells::JoinBells;
 use super::peers::Session;
 
 /// A stream of frames over one buffer set.
@@ -20,6 +24,8 @@ pub(super) struct Stream {
     pub(super) room_ms: Option<u64>,
     /// The pages the broker hands out, as long as the stream runs.
     pub(super) pages: Option<Pages>,
+    /// The broker's end of the bell it rings for a producer that polls, as long as the stream runs.
+    pub(super) bell: Option<FdHandle>,
     /// Why it is over, once it is.
     pub(super) end: EndReason,
     pub(super) members: BTreeMap<Slot, Member>,
@@ -44,6 +50,10 @@ pub(super) struct Member {
     pub(super) contract: MoveContract,
     /// Its page, as long as the stream runs: the producer may ask for it again.
     pub(super) page: Option<FdHandle>,
+    /// Whether it polls.
+    pub(super) polls: bool,
+    /// The ends of bells that the broker keeps, as long as the stream runs.
+    pub(super) bells: JoinBells,
 }
 
 impl Stream {
@@ -90,6 +100,12 @@ impl Stream {
             .fold(0, u32::saturating_add)
     }
 
+    /// The ends of bells that the broker rings.
+    pub(super) fn bells(&self) -> Vec<FdHandle> {
+        let members = self.members.values().filter_map(Member::bell);
+        self.bell.into_iter().chain(members).collect()
+    }
+
     /// The consumers that joined after the one given, in the order in which they joined.
     pub(super) fn newcomers(&self, after: Incarnation) -> Vec<(Slot, &Member)> {
         let members = self.members.iter().map(|(slot, member)| (*slot, member));
@@ -100,6 +116,21 @@ impl Stream {
 }
 
 impl Member {
+    /// The end of its bell that the broker rings.
+    pub(super) fn bell(&self) -> Option<FdHandle> {
+        Some(self.bells.own?.broker)
+    }
+
+    /// What the broker keeps of it as long as the stream runs: its page and ends of bells. Taken out; empty if it is over.
+    pub(super) fn take_descriptors(&mut self) -> (Vec<FdHandle>, Amounts) {
+        let Some(page) = self.page.take() else {
+            return (Vec::new(), NOTHING);
+        };
+        let bells = std::mem::take(&mut self.bells);
+        let kept = [page].into_iter().chain(bells.kept()).collect();
+        (kept, sum(CONSUMER_PAGE, bells.cost()))
+    }
+
     /// The member as it is shown to others.
     pub(super) fn describe(&self, slot: Slot, session: &Session) -> wharf_protocol::Member {
         wharf_protocol::Member {
@@ -110,6 +141,7 @@ impl Member {
             uid: session.credentials.uid,
             depth: self.depth,
             policy: self.policy,
+            polls: self.polls,
         }
     }
 }

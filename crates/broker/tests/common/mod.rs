@@ -161,6 +161,7 @@ impl Client {
             name: "preview".to_owned(),
             max_consumers,
             room_ms: None,
+            polled: None,
         };
         let (reply, mut fds) = self.call_with(call, &[&ring]).unwrap();
         assert_eq!(fds.len(), 1);

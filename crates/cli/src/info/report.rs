@@ -1,6 +1,7 @@
 //! A broker's state, as people read it.
 
 mod moves;
+mod timelines;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -34,6 +35,7 @@ pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
             self::streams(streams, &names)
         }),
         section("no consumers", &members(&state.streams), consumers),
+        timelines::timelines(&state.timelines, &names),
         section("nobody holds anything", &state.users, users),
     ];
     let sections = sections.into_iter().filter(|section| !section.is_empty());

@@ -11,7 +11,7 @@ use wharf_protocol::{ExplainSet, ExplainSetReply, Register, SetId};
 use super::{Answer, color};
 use crate::args::ExplainArgs;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, printable};
 
 /// How the broker's other clients see whoever asks.
 const LABEL: &str = "wharf explain";
@@ -72,11 +72,6 @@ fn write(out: &mut String, set: SetId, reply: &ExplainSetReply, palette: &dyn Pa
         report.0.render(out, palette)?;
     }
     Ok(())
-}
-
-/// A peer's text without what would do something to a terminal.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod field;
 mod image;
 mod invalid;
 mod merge;
+mod parts;
 mod record;
 pub(crate) mod serial;
 mod validate;
@@ -47,8 +48,6 @@ pub(crate) use merge::merge_numbers;
 pub use merge::{Unmergeable, merge};
 pub use record::Record;
 
+pub use parts::{CpuUse, Names, Rules, Size, Sizes, StrideRule};
 use value::Typed;
-pub use value::{
-    Buffers, Bytes, CpuUse, Mask, Names, Pixels, Rows, Rules, Segments, Size, Sizes, StrideRule, Value,
-    ValueType,
-};
+pub use value::{Buffers, Bytes, Mask, Pixels, Rows, Segments, Value, ValueType};

@@ -42,6 +42,27 @@ fn a_normal_participant_takes_the_set_along() {
 }
 
 #[test]
+fn a_creator_that_takes_no_part_takes_the_set_along_and_everybody_hears_so() {
+    for is_allocated in [false, true] {
+        let (mut play, old, new) = begin(FailureDomain::Attached, is_allocated);
+        play.set.fail(play.root).unwrap();
+        let SetFailure::Lost { label, .. } = play.set.failure().unwrap().clone() else {
+            panic!("{:?}", play.set.failure())
+        };
+        assert_eq!(play.set.status(), SetStatus::Failed);
+        let news = play.settle();
+        for holder in [old, new] {
+            let is_told = |(whom, news): &(u64, News)| {
+                *whom == holder.get() && matches!(news, News::Over(SetFailure::Lost { .. }))
+            };
+            assert!(news.iter().any(is_told), "{news:?}");
+            let error = play.set.want_buffers(holder).unwrap_err().to_string();
+            assert_eq!(error, format!("the set failed because '{label}' went away"));
+        }
+    }
+}
+
+#[test]
 fn a_dispensable_participant_harms_the_set_only_until_there_is_memory() {
     let (mut play, _, new) = begin(FailureDomain::Dispensable, false);
     play.set.fail(new).unwrap();

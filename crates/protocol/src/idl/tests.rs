@@ -161,7 +161,9 @@ fn stated_limits_are_those_of_the_code() {
     let count = format!("count is 1 to {MAX_BUFFERS}");
     let consumers = format!("max_consumers is 1 to {MAX_CONSUMERS}");
     let uses = format!("uses is 1 to {MAX_TOKEN_USES}");
-    for stated in [calls, fds, label, name, count, consumers, uses] {
+    let imports = format!("imported at most {MAX_IMPORTS} times at once");
+    let cells = format!("will say what it waits for, {FIRST_WAITER_CELL} to\n# {LAST_WAITER_CELL}.");
+    for stated in [calls, fds, label, name, count, consumers, uses, imports, cells] {
         assert!(INTERFACE_DESCRIPTION.contains(&stated), "{stated}");
     }
     assert_eq!((MAX_REPLY_BYTES, MAX_BUFFER_BYTES), (1 << 20, 1 << 40));

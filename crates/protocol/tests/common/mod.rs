@@ -55,6 +55,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 name,
                 max_consumers,
                 room_ms,
+                polled: room_ms.map(|ms| ms % 2 == 0),
             }
             .into()
         ),
@@ -77,6 +78,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 needs: None,
                 participant: None,
                 wait_ms: None,
+                polled: Some(depth % 2 == 0),
             }
             .into()),
         (number(), number()).prop_map(|(stream, after)| TakeChanges {

@@ -200,6 +200,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 needs: needs.map(Object),
                 participant,
                 wait_ms,
+                polled: None,
             }
             .into()),
     ]

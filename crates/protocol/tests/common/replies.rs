@@ -91,6 +91,7 @@ pub(crate) fn join_stream() -> impl Strategy<Value = JoinStreamReply> {
                     plan,
                     producer_label,
                     producer_pid,
+                    producer_polls: count % 2 == 0,
                 }
             },
         )
@@ -108,6 +109,7 @@ fn member() -> impl Strategy<Value = Member> {
                 uid,
                 depth,
                 policy,
+                polls: depth % 2 == 0,
             }
         },
     )

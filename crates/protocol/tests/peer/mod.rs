@@ -66,6 +66,7 @@ pub(crate) fn create(name: &str) -> CreateStream {
         name: name.to_owned(),
         max_consumers: 1,
         room_ms: None,
+        polled: None,
     }
 }
 

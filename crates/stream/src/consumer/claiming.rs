@@ -35,13 +35,18 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         }
     }
 
+    /// The cell that says whom the producer has let into this consumer's slot.
+    pub(super) fn admission_cell(&self) -> usize {
+        at::ADMISSIONS + 2 * self.slot.min(MAX_CONSUMERS - 1) + 1
+    }
+
     /// The cursor, once the producer has said which frame is the first.
     pub(super) fn admitted_cursor(&mut self) -> Option<u64> {
         if self.cursor.is_none() && self.slot < MAX_CONSUMERS {
-            let cell = at::ADMISSIONS + 2 * self.slot;
+            let cell = self.admission_cell();
             // ORDERING: Acquire pairs with the Release store of the incarnation: the first frame's number is there.
-            if self.ring.load_u64(cell + 1, Ordering::Acquire) == self.incarnation {
-                let first = self.ring.load_u64(cell, Ordering::Relaxed);
+            if self.ring.load_u64(cell, Ordering::Acquire) == self.incarnation {
+                let first = self.ring.load_u64(cell - 1, Ordering::Relaxed);
                 self.cursor = Some(first.saturating_sub(1));
             }
         }

@@ -1,7 +1,7 @@
 //! How the producer waits for a buffer.
 
 use super::Producer;
-use crate::layout::{MAX_CONSUMERS, points, ring as at};
+use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
 use crate::waiting::{Looked, SHORT_SLEEP};
 use wharf_memory::{
@@ -27,7 +27,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         try_again: impl FnOnce(&mut Self) -> Option<T>,
     ) -> (Option<T>, WaitOutcome) {
         match self.look_for_releases(deadline) {
-            Looked::Found => return (None, WaitOutcome::Retry),
+            Looked::Found => {
+                // The search that this wait belongs to is out of date.
+                self.members.iter_mut().for_each(|member| member.kept = 0);
+                return (None, WaitOutcome::Retry);
+            }
             Looked::TimedOut => return (None, WaitOutcome::TimedOut),
             Looked::InVain => {}
         }
@@ -41,7 +45,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             member.seen_releases = member.release_word().load(Ordering::Acquire);
             member.kept = 0;
         }
-        self.ring.store_u32(at::WAITING, 1, Ordering::Relaxed);
+        self.ring.store_u32(at::WAITING, ASLEEP, Ordering::Relaxed);
         // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
         // `notify_release` of the consumer.
         fence(Ordering::SeqCst);

@@ -5,7 +5,7 @@ use super::status::{TimelineState, TimelineStatus};
 use super::waiting::Waiting;
 use std::time::Duration;
 use wharf_core::FenceStatus;
-use wharf_memory::{Deadline, FutexWord, ReadWords, WriteWords, wait_any};
+use wharf_memory::{Deadline, FutexWord, ReadWords, WriteWords, wait_any, wait_one};
 
 /// An imported timeline: its words, the broker's about it, and the cell in which this process announces what it waits for.
 #[derive(Debug)]
@@ -183,7 +183,8 @@ impl Sleeper {
 
     fn sleep(&mut self, words: &[(FutexWord<'_>, u32)], latest: Option<Deadline>) {
         if let (Some(nap), [bell, _]) = (self.nap.filter(|nap| !nap.has_passed()), words) {
-            wait_any(&[*bell], Some(latest.map_or(nap, |latest| latest.min(nap))));
+            let until = latest.map_or(nap, |latest| latest.min(nap));
+            wait_one(bell.0, bell.1, Some(until));
             return;
         }
         sleep_in_turns(words, latest, &mut self.turn);

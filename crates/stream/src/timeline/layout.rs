@@ -27,7 +27,7 @@ pub mod point {
     pub const VALUE: usize = 0;
     /// u32: counts signals; stored after `VALUE`. Who waits sleeps on it.
     pub const BELL: usize = 1;
-    /// u64 each: the newest error among the points with this remainder, see [`super::encode_error`].
+    /// u64 each: the newest error among the points with this remainder, as `point / 64 << 12 | errno`.
     pub const ERRORS: usize = 8;
     /// How many cells a timeline takes.
     pub const CELLS: usize = ERRORS + ERROR_SLOTS;

@@ -2,6 +2,7 @@
 
 use super::error::SignalPointError;
 use super::layout::{MAX_POINT, encode_error, error_cell, point as at, waiter};
+use super::status::TimelineStatus;
 use wharf_core::Errno;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence, wake};
 
@@ -40,7 +41,7 @@ impl<W: WriteWords> PointWriter<W> {
     }
 
     /// Signals `point` and with it all points before it. Whoever waits for one of them has to be [woken](Self::wake) then: whether
-    /// anybody does is to be read after this, as [`Importers::any_waits`] does.
+    /// anybody does is to be read after this, as [`Importers::must_be_woken`] does.
     ///
     /// # Errors
     ///
@@ -151,6 +152,12 @@ impl<W: ReadWords> Importers<W> {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.known.len()
+    }
+
+    /// Whether sleepers have to be woken after the signal of `point`: somebody waits for it, or somebody imported the timeline who is not
+    /// known yet and may be asleep.
+    pub fn must_be_woken<S: ReadWords>(&self, status: &TimelineStatus<S>, point: u64) -> bool {
+        status.imports() > self.newest || self.any_waits(point)
     }
 
     /// Whether one of them waits for a point up to `point`.

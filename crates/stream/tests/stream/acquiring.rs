@@ -17,6 +17,9 @@ on_both_kinds_of_page!(
     buffer_of_the_newest_spent_frame_is_used_again_first,
     frames_not_claimed_are_taken_back_oldest_first,
     buffers_are_never_more_than_the_ring_remembers,
+    buffers_in_flight_are_no_more_than_their_limit,
+    limit_takes_frames_back_rather_than_using_more_buffers,
+    producer_that_looks_seldom_acquires_nothing_that_somebody_has,
 );
 
 fn blocked(by: &[(usize, u64, usize)]) -> Result<usize, Blocked> {
@@ -180,6 +183,58 @@ fn buffers_are_never_more_than_the_ring_remembers<K: Kind>() {
     let too_many = Producer::new(K::own(&stream.ring), K::other(&stream.ring), usize::MAX);
     let in_hand = std::iter::repeat_with(|| 0).scan(too_many, |producer, _| producer.try_acquire().ok());
     assert_eq!(in_hand.count(), MAX_BUFFERS);
+}
+
+fn buffers_in_flight_are_no_more_than_their_limit<K: Kind>() {
+    let stream = Stream::<K>::new(6);
+    let mut producer = stream.producer();
+    let mut consumer = stream.join(&mut producer, 0, 5, Policy::Block);
+    producer.set_in_flight_limit(2);
+    let mut used = vec![publish(&mut producer), publish(&mut producer)];
+    assert_eq!(producer.try_acquire(), blocked(&[(0, 1, 2)]));
+    for _ in 0..10 {
+        let claim = claim(&mut consumer);
+        assert_eq!(producer.try_acquire(), blocked(&[(0, 1, 2)]), "held");
+        consumer.release(claim.buffer);
+        used.push(publish(&mut producer));
+    }
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used.len(), 2);
+    producer.set_in_flight_limit(0);
+    assert_eq!(drain(&mut consumer), [11, 12]);
+    assert!(producer.try_acquire().is_ok(), "at least one");
+    assert_eq!(producer.try_acquire(), blocked(&[]));
+}
+
+fn limit_takes_frames_back_rather_than_using_more_buffers<K: Kind>() {
+    let stream = Stream::<K>::new(6);
+    let mut producer = stream.producer();
+    let mut consumer = stream.join(&mut producer, 0, 5, Policy::Latest);
+    producer.set_in_flight_limit(2);
+    let used: Vec<_> = (0..6).map(|_| publish(&mut producer)).collect();
+    assert_eq!(used[..2], used[4..]);
+    assert_eq!(drain(&mut consumer), [5, 6]);
+}
+
+fn producer_that_looks_seldom_acquires_nothing_that_somebody_has<K: Kind>() {
+    let stream = Stream::<K>::new(4);
+    let mut producer = stream.producer();
+    producer.look_every(3);
+    let mut consumer = stream.join(&mut producer, 0, 3, Policy::Block);
+    let mut looks = 0;
+    for round in 1..50 {
+        let acquired = producer.try_acquire().unwrap();
+        let held = consumer.try_claim().unwrap();
+        assert_ne!(held.map(|claim| claim.buffer), Some(acquired));
+        producer.publish(acquired, &FrameInfo::default()).unwrap();
+        if let Some(claim) = held {
+            looks += 1;
+            assert_eq!(claim.seq + 1, round);
+            consumer.release(claim.buffer);
+        }
+    }
+    assert_eq!(looks, 48, "each frame was claimed a round later");
 }
 
 #[test]

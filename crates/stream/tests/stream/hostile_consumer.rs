@@ -237,7 +237,7 @@ fn rewound_cursor_of_a_blocking_consumer_stops_its_producer_and_names_it() {
     };
     assert!(acquired <= 3);
     assert!(blocked.by.iter().all(|blocker| blocker.slot == 0));
-    leave(&page, &Heap::other(&stream.ring));
+    leave(&page, &Heap::other(&stream.ring), None);
     assert_eq!(producer.drop_departed().len(), 1);
 }
 

@@ -101,13 +101,23 @@ impl<K: Kind> Pair<K> {
     /// Claims the next frame and lends it.
     fn claim_and_lend(&mut self) -> (usize, u64) {
         let claim = claim(&mut self.consumer);
-        let point = lend(&K::own(&self.page), &K::other(&self.stream.ring), claim.buffer);
+        let point = lend(
+            &K::own(&self.page),
+            &K::other(&self.stream.ring),
+            None,
+            claim.buffer,
+        );
         assert_eq!(point, Some(claim.seq));
         (claim.buffer, claim.seq)
     }
 
     fn settle(&mut self, point: (usize, u64), error: Option<Errno>) {
-        settle(&mut self.releases, &K::other(&self.stream.ring), point, error);
+        settle(
+            &mut self.releases,
+            (&K::other(&self.stream.ring), None),
+            point,
+            error,
+        );
     }
 }
 
@@ -220,7 +230,7 @@ fn frame_is_not_lent_twice_nor_released_after<K: Kind>() {
     for wrong in [buffer, 1 - buffer, 64, usize::MAX] {
         pair.consumer.release(wrong);
         assert_eq!(
-            lend(&K::own(&pair.page), &K::other(&pair.stream.ring), wrong),
+            lend(&K::own(&pair.page), &K::other(&pair.stream.ring), None, wrong),
             None
         );
     }
@@ -270,7 +280,12 @@ fn full_consumer_gets_another_frame_only_for_one_it_lent<K: Kind>() {
     assert_eq!(claim.buffer, held.buffer);
     assert!(pair.producer.try_acquire().is_err());
     assert_eq!(pair.producer.try_acquire_lent(), None);
-    lend(&K::own(&pair.page), &K::other(&pair.stream.ring), held.buffer);
+    lend(
+        &K::own(&pair.page),
+        &K::other(&pair.stream.ring),
+        None,
+        held.buffer,
+    );
     assert!(pair.producer.try_acquire().is_err());
     assert_eq!(pair.producer.try_acquire_lent(), None, "the other still holds it");
     other.release(claim.buffer);

@@ -11,6 +11,8 @@ mod lending;
 mod membership;
 mod model;
 mod moving;
+mod polling;
 mod stress;
 mod support;
+mod timelines;
 mod waiting;

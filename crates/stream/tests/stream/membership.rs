@@ -40,7 +40,7 @@ fn stalled<K: Kind>() -> (Stream<K>, ProducerOf<K>, ConsumerOf<K>, K::Page) {
 
 fn consumer_that_left_gives_back_what_it_held<K: Kind>() {
     let (stream, mut producer, _consumer, page) = stalled::<K>();
-    leave(&K::own(&page), &K::other(&stream.ring));
+    leave(&K::own(&page), &K::other(&stream.ring), None);
     assert_eq!(departed::<K>(&mut producer), [(7, 1, Departure::Left)]);
     assert_eq!(departed::<K>(&mut producer), []);
     assert!(producer.members().is_empty());

@@ -182,7 +182,7 @@ impl Pair {
 
     fn leave(&mut self, incarnation: u64) {
         let subject = self.subjects.remove(&incarnation).unwrap();
-        leave(&subject.page, &Heap::other(&self.stream.ring));
+        leave(&subject.page, &Heap::other(&self.stream.ring), None);
         self.model.depart(incarnation, Presence::Left);
     }
 

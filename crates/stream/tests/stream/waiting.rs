@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use wharf_memory::{Deadline, WaitOutcome};
+use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome};
+use wharf_stream::layout::consumer;
 use wharf_stream::status::StreamState;
-use wharf_stream::{Policy, leave, release};
+use wharf_stream::{Policy, Waiting, leave, promise_not_to_sleep, release};
 
 use crate::support::{ConsumerOf, Kind, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish};
 
@@ -24,6 +25,8 @@ on_both_kinds_of_page!(
     blocked_producer_is_woken_by_the_broker,
     producer_does_not_sleep_over_a_change_it_has_not_seen,
     producer_does_not_sleep_when_it_finds_a_buffer_at_the_last_moment,
+    frames_pass_however_both_sides_wait,
+    consumer_that_promised_never_says_that_it_sleeps,
 );
 
 fn patience() -> Option<Deadline> {
@@ -163,7 +166,7 @@ fn blocked_producer_sleeps_until_a_frame_is_released<K: Kind>() {
     std::thread::scope(|scope| {
         let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
         std::thread::sleep(Duration::from_millis(5));
-        release(&own, &ring, 0);
+        release(&own, &ring, None, 0);
         assert_eq!(acquiring.join().unwrap(), 0);
     });
 }
@@ -174,7 +177,7 @@ fn blocked_producer_is_woken_by_a_consumer_that_leaves<K: Kind>() {
     std::thread::scope(|scope| {
         let acquiring = scope.spawn(move || acquire::<K>(&mut producer));
         std::thread::sleep(Duration::from_millis(5));
-        leave(&own, &ring);
+        leave(&own, &ring, None);
         assert_eq!(acquiring.join().unwrap(), 0);
     });
 }
@@ -201,7 +204,7 @@ fn producer_does_not_sleep_over_a_change_it_has_not_seen<K: Kind>() {
         producer.wait(no_patience(), |_| None::<()>),
         (None, WaitOutcome::TimedOut)
     );
-    leave(&K::own(&page), &K::other(&stream.ring));
+    leave(&K::own(&page), &K::other(&stream.ring), None);
     assert_eq!(
         producer.wait(patience(), |_| None::<()>),
         (None, WaitOutcome::Retry),
@@ -216,4 +219,44 @@ fn producer_does_not_sleep_when_it_finds_a_buffer_at_the_last_moment<K: Kind>() 
         producer.try_acquire().ok()
     });
     assert_eq!((found, outcome), (Some(0), WaitOutcome::Retry));
+}
+
+fn frames_pass_however_both_sides_wait<K: Kind>() {
+    let adaptive = Waiting::Adaptive {
+        spin: Duration::from_micros(50),
+    };
+    for waiting in [Waiting::Spin, adaptive, Waiting::Sleep] {
+        let stream = Stream::<K>::new(2);
+        let mut producer = stream.producer();
+        producer.set_waiting(waiting);
+        let mut consumer = stream.join(&mut producer, 0, 1, Policy::Block);
+        consumer.set_waiting(waiting);
+        std::thread::scope(|scope| {
+            let receiving =
+                scope.spawn(move || (0..200).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
+            for _ in 0..200 {
+                let buffer = acquire::<K>(&mut producer);
+                producer.publish(buffer, &Default::default()).unwrap();
+            }
+            assert_eq!(receiving.join().unwrap(), (1..=200).collect::<Vec<_>>());
+        });
+    }
+}
+
+fn consumer_that_promised_never_says_that_it_sleeps<K: Kind>() {
+    let stream = Stream::<K>::new(2);
+    let mut producer = stream.producer();
+    let mut place = stream.place(0, 1, Policy::Block);
+    promise_not_to_sleep(&K::own(&place.page));
+    place.consumer.set_waiting(Waiting::Sleep);
+    producer.admit(place.member);
+    let page = K::other(&place.page);
+    std::thread::scope(|scope| {
+        let mut consumer = place.consumer;
+        let waiting = scope.spawn(move || consumer.wait(Some(Deadline::after(Duration::from_millis(20)))));
+        while !waiting.is_finished() {
+            assert_eq!(page.load_u32(consumer::WAITING, Ordering::Acquire), 0);
+        }
+        assert_eq!(waiting.join().unwrap(), WaitOutcome::TimedOut);
+    });
 }

@@ -11,22 +11,23 @@ use crate::membership::{Membership, Place};
 use crate::negotiation::MOVES_TAKE;
 use crate::options::{JoinOptions, Part};
 use crate::page;
+use crate::watch::RingingEnd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
-use wharf_linux::PidFd;
+use wharf_linux::{BellEnd, PidFd};
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_protocol::transport::CallError;
 use wharf_protocol::{
     BrokerError, JoinStream, JoinStreamReply, LeaveStream, Object, Policy as WirePolicy, Role, Seat, Token,
 };
 use wharf_stream::{
-    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, MAX_BUFFERS, MAX_CONSUMERS, Points, Policy, RING_PAGE_BYTES,
-    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Sleepers,
+    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Doorbell, MAX_BUFFERS, MAX_CONSUMERS, Points, Policy,
+    RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Sleepers, Waiting,
 };
 
-/// Descriptors that come before the buffers: ring page, status page, producer's process.
-const FDS_BEFORE_BUFFERS: usize = 3;
+/// Descriptors that come first: ring page, status page, producer's process. Doorbells follow, and then the buffers.
+const FDS_FIRST: usize = 3;
 
 /// How long one call waits while the buffers move for the new consumer, so that other threads can use the session in between.
 const WAIT_SLICE_MS: u64 = 20;
@@ -45,6 +46,10 @@ struct Received {
     status: ReadOnlyWords,
     producer: PidFd,
     memory: Generation,
+    /// The consumer's own, if it polls.
+    bell: Option<BellEnd>,
+    /// The producer's, if that polls.
+    producers_bell: Option<Arc<dyn Doorbell>>,
 }
 
 impl Consumer {
@@ -52,7 +57,7 @@ impl Consumer {
         connection: &Arc<Connection>,
         token: &Token,
         options: JoinOptions<'_>,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<(Self, Option<BellEnd>), SessionError> {
         let until = Instant::now() + MOVES_TAKE;
         loop {
             match Self::join_once(connection, token, options) {
@@ -66,8 +71,11 @@ impl Consumer {
         connection: &Arc<Connection>,
         token: &Token,
         options: JoinOptions<'_>,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<(Self, Option<BellEnd>), SessionError> {
         let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
+        if options.waiting == Waiting::Spin {
+            wharf_stream::promise_not_to_sleep(&own.words);
+        }
         let policy = match options.policy {
             Policy::Block => WirePolicy::Block,
             Policy::Latest => WirePolicy::Latest,
@@ -87,9 +95,13 @@ impl Consumer {
                 Part::Anybody | Part::Needs(_) => None,
             },
             wait_ms: Some(WAIT_SLICE_MS),
+            polled: options.polled.then_some(true),
         };
         // CAST: u32 fits usize on Linux.
-        let expected = |reply: &JoinStreamReply| FDS_BEFORE_BUFFERS.saturating_add(reply.count as usize);
+        let expected = |reply: &JoinStreamReply| {
+            let bells = usize::from(options.polled) + usize::from(reply.producer_polls);
+            (FDS_FIRST + bells).saturating_add(reply.count as usize)
+        };
         let undo = |connection: &Connection, reply: &JoinStreamReply| {
             let (stream, slot, incarnation) = (reply.stream, reply.slot, reply.incarnation);
             connection.give_back(LeaveStream {
@@ -122,8 +134,9 @@ impl Consumer {
             name: reply.name.clone(),
             _hold: place,
         };
-        let received = receive(&reply, fds, &share)?;
-        Self::assemble(own.words, received, reply, options, share)
+        let mut received = receive(&reply, fds, &share, options.polled)?;
+        let bell = received.bell.take();
+        Ok((Self::assemble(own.words, received, reply, options, share)?, bell))
     }
 
     fn assemble(
@@ -143,7 +156,7 @@ impl Consumer {
             Arc::new(Sleepers::of_consumer(Arc::clone(&page))),
         );
         let contents = FarWork::new(points, Arc::clone(&producer), &reply.name);
-        let port = wharf_stream::Consumer::new(
+        let mut port = wharf_stream::Consumer::new(
             Arc::clone(&page),
             (Arc::clone(&ring), status),
             (slot, reply.incarnation.0),
@@ -151,8 +164,13 @@ impl Consumer {
             MAX_BUFFERS,
             (depth, options.policy),
         );
+        port.set_waiting(options.waiting);
         if !port.layout_matches() {
             return Err(SessionError::Incompatible { stream: reply.name });
+        }
+        let bell = received.producers_bell;
+        if let Some(bell) = &bell {
+            port.set_producers_bell(Arc::clone(bell));
         }
         Ok(Self {
             port,
@@ -160,6 +178,7 @@ impl Consumer {
                 releases: Releases::new(Arc::clone(&page)),
                 page,
                 ring,
+                bell,
                 contents: Arc::new(contents),
             }),
             producer,
@@ -176,7 +195,12 @@ impl Consumer {
 }
 
 /// Maps what came with the reply. The buffers keep the place in the stream (`share`).
-fn receive(reply: &JoinStreamReply, mut fds: Vec<OwnedFd>, share: &Share) -> Result<Received, SessionError> {
+fn receive(
+    reply: &JoinStreamReply,
+    fds: Vec<OwnedFd>,
+    share: &Share,
+    polled: bool,
+) -> Result<Received, SessionError> {
     // CAST: u32 fits usize on Linux.
     let (slot, count) = (reply.slot.0 as usize, reply.count as usize);
     if slot >= MAX_CONSUMERS || !(1..=MAX_BUFFERS).contains(&count) {
@@ -184,7 +208,6 @@ fn receive(reply: &JoinStreamReply, mut fds: Vec<OwnedFd>, share: &Share) -> Res
             stream: reply.name.clone(),
         });
     }
-    let buffers = fds.split_off(FDS_BEFORE_BUFFERS.min(fds.len()));
     let mut fds = fds.into_iter();
     let ring = page::open("ring", fds.next().as_ref(), RING_PAGE_BYTES, RING_PAGE_CELLS)?;
     let status = page::open(
@@ -201,11 +224,16 @@ fn receive(reply: &JoinStreamReply, mut fds: Vec<OwnedFd>, share: &Share) -> Res
         page: "producer",
         source,
     })?;
+    let mut bell = |is_there: bool| is_there.then(|| fds.next()).flatten().map(BellEnd::from_fd);
+    let (own, producers) = (bell(polled), bell(reply.producer_polls));
+    let buffers = fds.collect();
     let memory = share.adopt(reply.generation, (buffers, reply.size_bytes), reply.plan.clone())?;
     Ok(Received {
         ring,
         status,
         producer,
         memory,
+        bell: own,
+        producers_bell: producers.map(|end| Arc::new(RingingEnd(end)) as Arc<dyn Doorbell>),
     })
 }

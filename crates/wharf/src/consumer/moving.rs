@@ -42,6 +42,11 @@ impl Memory {
         self.mover.stats()
     }
 
+    /// Whether there is something left to do in a move.
+    pub(super) fn is_moving(&self) -> bool {
+        self.mover.is_unfinished()
+    }
+
     pub(super) fn saw_frame(&mut self, generation: u64) {
         self.mover.saw_frame(generation);
     }

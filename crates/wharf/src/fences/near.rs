@@ -4,7 +4,7 @@ use super::{Contexts, when_signaled};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wharf_core::{Errno, Fence, UniqueFence};
 use wharf_memory::{OwnedWords, ReadOnlyWords};
-use wharf_stream::{MAX_BUFFERS, PointsWriter, settle};
+use wharf_stream::{Doorbell, MAX_BUFFERS, PointsWriter, settle};
 
 /// Which consumer: its slot and its incarnation.
 type Identity = (usize, u64);
@@ -99,8 +99,13 @@ impl Releases {
     }
 
     /// Says that the work on a frame is over.
-    pub(crate) fn settle(&self, ring: &ReadOnlyWords, point: (usize, u64), error: Option<Errno>) {
-        settle(&mut *lock(&self.points), ring, point, error);
+    pub(crate) fn settle(
+        &self,
+        producer: (&Arc<ReadOnlyWords>, Option<&dyn Doorbell>),
+        point: (usize, u64),
+        error: Option<Errno>,
+    ) {
+        settle(&mut *lock(&self.points), producer, point, error);
     }
 }
 

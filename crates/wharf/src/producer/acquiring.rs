@@ -9,7 +9,7 @@ use wharf_stream::Blocked;
 
 impl Producer {
     pub(super) fn acquire_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
-        self.acquire_by(timeout, |ring| ring.acquire_now())
+        self.acquire_by(timeout, wharf_stream::Producer::acquire_now)
     }
 
     /// Finds something with `acquire`, waiting as long as there is nothing.
@@ -18,27 +18,39 @@ impl Producer {
         timeout: Option<Duration>,
         acquire: impl Fn(&mut Ring) -> Option<T>,
     ) -> Result<T, AcquireError> {
+        self.refresh();
+        match acquire(&mut self.ring) {
+            Some(acquired) => Ok(acquired),
+            None => self.wait_for(timeout, acquire),
+        }
+    }
+
+    /// Goes on after nothing was found at once. The clock is not looked at before.
+    fn wait_for<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        acquire: impl Fn(&mut Ring) -> Option<T>,
+    ) -> Result<T, AcquireError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         let mut slept = false;
         loop {
-            self.refresh();
-            if let Some(acquired) = acquire(&mut self.ring) {
-                return Ok(acquired);
-            }
-            let blocked = self.ring.blocked();
-            if blocked.by.is_empty() && !self.ring.has_unfinished() {
+            if !self.ring.is_blocked_by_others() && !self.ring.has_unfinished() {
                 return Err(self.all_in_hand());
             }
-            if self.liveness.is_due() && self.bury_dead() {
-                continue;
+            let has_buried = self.liveness.is_due() && self.bury_dead();
+            if !has_buried {
+                if deadline.is_some_and(Deadline::has_passed) {
+                    return Err(self.timed_out(&self.ring.blocked(), started.elapsed()));
+                }
+                self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
+                let until = self.liveness.until(deadline);
+                if let (Some(acquired), _) = self.ring.wait(Some(until), &acquire) {
+                    return Ok(acquired);
+                }
             }
-            if deadline.is_some_and(Deadline::has_passed) {
-                return Err(self.timed_out(&blocked, started.elapsed()));
-            }
-            self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
-            let until = self.liveness.until(deadline);
-            if let (Some(acquired), _) = self.ring.wait(Some(until), &acquire) {
+            self.refresh();
+            if let Some(acquired) = acquire(&mut self.ring) {
                 return Ok(acquired);
             }
         }

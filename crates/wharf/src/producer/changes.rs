@@ -5,17 +5,18 @@ use super::members::{identity, policy};
 use crate::connection::SHORT_PATIENCE;
 use crate::error::{PageError, SessionError};
 use crate::page;
+use crate::watch::RingingEnd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wharf_linux::PidFd;
+use wharf_linux::{BellEnd, PidFd};
 use wharf_protocol::transport::CallError;
 use wharf_protocol::{Method, TakeChanges};
 use wharf_stream::{CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Departure, MAX_CONSUMERS, Member};
 
 /// How long a broker that did not answer is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Descriptors that come with each new member: its page and its process.
+/// Descriptors that come with each new member: its page and its process. Doorbells follow.
 const FDS_PER_MEMBER: usize = 2;
 
 /// What the producer still has to ask the broker.
@@ -40,7 +41,9 @@ impl Producer {
         if changed || self.mover.is_under_way() {
             self.follow_moves();
         }
-        self.drop_departed();
+        if changed || self.ring.has_departures() {
+            self.drop_departed();
+        }
         if !self.older.is_empty() {
             self.drop_older();
         }
@@ -52,6 +55,11 @@ impl Producer {
         if due {
             self.fetch_joined();
         }
+    }
+
+    /// Whether the broker is to be asked again who joined.
+    pub(super) fn has_news_pending(&self) -> bool {
+        matches!(self.news, News::Pending(_))
     }
 
     fn drop_departed(&mut self) {
@@ -91,7 +99,9 @@ impl Producer {
         joined: &[wharf_protocol::Member],
         fds: Vec<OwnedFd>,
     ) -> Result<(), SessionError> {
-        let expected = joined.len() * FDS_PER_MEMBER;
+        let polls = usize::from(self.watch.is_some());
+        let count = |member: &wharf_protocol::Member| FDS_PER_MEMBER + usize::from(member.polls) + polls;
+        let expected = joined.iter().map(count).sum();
         if fds.len() != expected {
             return Err(SessionError::Descriptors {
                 method: "TakeChanges",
@@ -101,7 +111,10 @@ impl Producer {
         }
         let mut fds = fds.into_iter();
         for member in joined {
-            self.admit(member, fds.next(), fds.next())?;
+            let (page, process) = (fds.next(), fds.next());
+            let mut bell = |is_there: bool| is_there.then(|| fds.next()).flatten().map(BellEnd::from_fd);
+            let bells = (bell(member.polls), bell(polls > 0));
+            self.admit(member, page, process, bells)?;
             self.admitted = member.incarnation;
         }
         Ok(())
@@ -121,6 +134,7 @@ impl Producer {
         member: &wharf_protocol::Member,
         page: Option<OwnedFd>,
         process: Option<OwnedFd>,
+        (own, rings): (Option<BellEnd>, Option<BellEnd>),
     ) -> Result<(), SessionError> {
         let process = process
             .ok_or(PageError::Missing)
@@ -141,13 +155,20 @@ impl Producer {
                 stream: self.name.clone(),
             });
         }
+        if let (Some(watch), Some(bell)) = (&self.watch, &rings) {
+            watch.add_bell(incarnation, bell)?;
+            watch.add_process(&process)?;
+        }
         // CAST: u32 fits usize on Linux.
         let depth = member.depth as usize;
         let (page, process) = (Arc::new(page), Arc::new(process));
         self.fences.admit((slot, incarnation), &page, &process);
-        self.ring
-            .admit(Member::new(slot, incarnation, depth, policy(member), page));
-        self.roster.add(member, process);
+        let admitted = Member::new(slot, incarnation, depth, policy(member), page);
+        self.ring.admit(match own {
+            Some(bell) => admitted.with_bell(Box::new(RingingEnd(bell))),
+            None => admitted,
+        });
+        self.roster.add(member, process, rings);
         Ok(())
     }
 

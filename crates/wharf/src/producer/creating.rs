@@ -11,17 +11,34 @@ use crate::generation::stale;
 use crate::liveness::Liveness;
 use crate::moving::Mover;
 use crate::page;
+use crate::watch::Watch;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
+use wharf_linux::BellEnd;
 use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation};
-use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
+use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting};
+
+/// How often buffers are acquired without looking what consumers have released since. Each look moves a cache line from the other
+/// processor; without one the buffers in turn are one more, which caches do not mind.
+const LOOKS_EVERY: u32 = 2;
+
+/// On which terms a stream is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StreamTerms {
+    pub(crate) max_consumers: u32,
+    /// How long it may take to make room for a consumer; `None` if none is made.
+    pub(crate) room: Option<Duration>,
+    /// Whether the producer is to have doorbells.
+    pub(crate) polled: bool,
+}
 
 impl Producer {
     pub(crate) fn create(
         connection: &Arc<Connection>,
         name: &str,
         buffers: BufferSet,
-        (max_consumers, room_ms): (u32, Option<u64>),
+        terms: StreamTerms,
     ) -> Result<Self, SessionError> {
         if !buffers.is_writable() {
             return Err(SessionError::NotWritable {
@@ -32,8 +49,11 @@ impl Producer {
         let request = CreateStream {
             set: buffers.set(),
             name: name.to_owned(),
-            max_consumers,
-            room_ms,
+            max_consumers: terms.max_consumers,
+            room_ms: terms
+                .room
+                .map(|room| u64::try_from(room.as_millis()).unwrap_or(u64::MAX)),
+            polled: terms.polled.then_some(true),
         };
         let undo = |connection: &Connection, reply: &CreateStreamReply| {
             connection.give_back(EndStream {
@@ -41,7 +61,11 @@ impl Producer {
                 reason: EndReason::Ended,
             });
         };
-        let (reply, fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| 1, undo)?;
+        let expected = 1 + usize::from(terms.polled);
+        let (reply, mut fds) = connection.obtain(request, &[ring.memfd.as_fd()], |_| expected, undo)?;
+        let bell = fds.drain(1..).next().map(BellEnd::from_fd);
+        let watch = bell.map(|bell| Watch::new(bell, connection)).transpose();
+        let watch = watch.inspect_err(|_| undo(connection, &reply))?;
         let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
             .inspect_err(|_| undo(connection, &reply))?;
         let (memory, share) = buffers.into_parts();
@@ -53,6 +77,8 @@ impl Producer {
             undo(connection, &reply);
             return Err(stale(memory.number, current));
         }
+        ring.set_waiting(Waiting::default());
+        ring.look_every(LOOKS_EVERY);
         ring.switch(memory.number, memory.buffers.len());
         Ok(Self {
             connection: Arc::clone(connection),
@@ -69,6 +95,7 @@ impl Producer {
             admitted: Incarnation(0),
             trouble: None,
             liveness: Liveness::new(),
+            watch,
             stats: ProducerStats::default(),
             ended: false,
         })

@@ -2,7 +2,7 @@
 
 use crate::error::BlockingConsumer;
 use std::sync::Arc;
-use wharf_linux::PidFd;
+use wharf_linux::{BellEnd, PidFd};
 use wharf_protocol::Member;
 use wharf_stream::{Blocker, Departure, Policy};
 
@@ -31,6 +31,8 @@ struct Entry {
     identity: Identity,
     info: ConsumerInfo,
     process: Arc<PidFd>,
+    /// What it rings for a producer that polls.
+    rings: Option<BellEnd>,
 }
 
 /// How many departed consumers are remembered for a user who never asks; the oldest are forgotten first.
@@ -53,7 +55,7 @@ impl Roster {
     }
 
     /// Notes a consumer that was admitted.
-    pub(super) fn add(&mut self, member: &Member, process: Arc<PidFd>) {
+    pub(super) fn add(&mut self, member: &Member, process: Arc<PidFd>, rings: Option<BellEnd>) {
         let info = ConsumerInfo {
             label: member.label.clone(),
             pid: member.pid,
@@ -66,7 +68,16 @@ impl Roster {
             identity: identity(member),
             info,
             process,
+            rings,
         });
+    }
+
+    /// Silences the bell of a consumer.
+    pub(super) fn silence(&self, incarnation: u64) {
+        let mut entries = self.present.iter();
+        if let Some(entry) = entries.find(|entry| entry.identity.1 == incarnation) {
+            entry.rings.iter().for_each(BellEnd::silence);
+        }
     }
 
     /// Notes that a consumer is gone.

@@ -33,6 +33,8 @@ mod fences;
 mod imported;
 mod importing;
 mod owner;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 pub(crate) use cells::WaiterPages;

@@ -176,14 +176,16 @@ impl Timeline {
         let (due, is_behind) = {
             let mut own = self.shared.lock();
             signal(&mut own.points)?;
-            // Who is not known yet may be asleep.
-            if self.status.imports() > own.importers.newest() || own.importers.any_waits(point) {
+            if own.importers.must_be_woken(&self.status, point) {
                 own.points.wake();
             }
             let is_behind = self.status.version() != own.version;
-            (own.pending.take_up_to(point), is_behind)
+            let due = (!own.pending.is_empty()).then(|| own.pending.take_up_to(point));
+            (due, is_behind)
         };
-        due.settle();
+        if let Some(due) = due {
+            due.settle();
+        }
         if is_behind {
             self.fetch_importers();
         }

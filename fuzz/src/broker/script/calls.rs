@@ -16,6 +16,9 @@ use crate::broker::needs;
 /// From this number on, calls are about moves.
 const FIRST_OF_MOVES: usize = 224;
 
+/// From this number on, calls are about timelines.
+const FIRST_OF_TIMELINES: usize = 246;
+
 /// From this number on, calls are about negotiated sets.
 const FIRST_OF_NEGOTIATED: usize = 200;
 
@@ -40,6 +43,9 @@ const INTERFACES: [&str; 3] = ["dev.wharf.Broker", "org.varlink.service", "org.e
 impl Script<'_> {
     pub(super) fn call(&mut self, tokens: &[Token]) -> Call {
         let kind = self.number(256);
+        if kind >= FIRST_OF_TIMELINES {
+            return self.timeline(kind - FIRST_OF_TIMELINES, tokens);
+        }
         if kind >= FIRST_OF_MOVES {
             return self.moving(kind - FIRST_OF_MOVES);
         }
@@ -65,12 +71,13 @@ impl Script<'_> {
             }
             .into(),
             3 => {
-                let (set, name) = (SetId(self.id()), self.name());
+                let (set, name, max_consumers) = (SetId(self.id()), self.name(), self.count());
                 CreateStream {
                     set,
                     name,
-                    max_consumers: self.count(),
+                    max_consumers,
                     room_ms: None,
+                    polled: (max_consumers / 16 == 2).then_some(true),
                 }
                 .into()
             }
@@ -123,12 +130,12 @@ impl Script<'_> {
         }
     }
 
-    fn name(&mut self) -> String {
+    pub(super) fn name(&mut self) -> String {
         self.pick(&["", "frames", "a name of more than thirty-one bytes"])
             .to_owned()
     }
 
-    fn token(&mut self, tokens: &[Token]) -> Token {
+    pub(super) fn token(&mut self, tokens: &[Token]) -> Token {
         let index = self.number(tokens.len().min(255) + 1);
         tokens
             .get(index)
@@ -149,6 +156,7 @@ impl Script<'_> {
         JoinStream {
             stream,
             contract,
+            polled: (terms / 16 % 2 == 1).then_some(true),
             ..JoinStream::new(token, depth, policy)
         }
     }

@@ -30,6 +30,9 @@ impl Machine {
         let id = self.tokens.stream(&call.token, call.stream)?;
         let set = self.streams.get(&id).map(|stream| stream.set);
         let set = set.ok_or(BrokerError::TokenUnknown)?;
+        if let Some(later) = self.bells_for_joining(request, call, id) {
+            return later;
+        }
         if !self.negotiating.is_negotiated(set) {
             if call.needs.is_some() || call.participant.is_some() {
                 return Err(BrokerError::SetNegotiated { set });

@@ -8,7 +8,8 @@ use wharf_stream::status::SlotState;
 
 use super::world::World;
 use crate::state::accounts::{
-    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, IMPORT, NOTHING, RUNNING_STREAM, SESSION, TIMELINE, sum,
+    CONNECTION, CONSUMER_PAGE, ENDED_STREAM, IMPORT, NOTHING, RUNNING_STREAM, SESSION, STREAM_BELL, TIMELINE,
+    sum,
 };
 use crate::state::moving::Phase;
 use crate::state::negotiating::NOBODY;
@@ -70,6 +71,9 @@ impl World {
                 | crate::state::Event::TimelinePageCreated {
                     outcome: Ok(page), ..
                 } => vec![*page],
+                crate::state::Event::BellsMade {
+                    outcome: Ok(bells), ..
+                } => bells.concat(),
                 _ => Vec::new(),
             })
             .collect();
@@ -184,7 +188,8 @@ impl Machine {
         let pages = self.streams.values().filter_map(|stream| stream.pages);
         let pages = pages.flat_map(|pages| [pages.ring, pages.status]);
         let members = self.streams.values().flat_map(|stream| stream.members.values());
-        let waiting = members.filter_map(|member| member.page);
+        let kept = members.flat_map(|member| member.page.into_iter().chain(member.bells.kept()));
+        let bells = self.streams.values().filter_map(|stream| stream.bell);
         let timelines = self.timelines.values();
         let timelines = timelines.flat_map(|timeline| {
             let imports = timeline.imports.values().map(|import| import.page);
@@ -193,13 +198,14 @@ impl Machine {
         let requests = self
             .operations
             .values()
-            .filter_map(|operation| operation.request.page.as_ref());
+            .flat_map(|operation| operation.request.handles());
         buffers
             .chain(self.negotiating.handles())
             .chain(pages)
-            .chain(waiting)
+            .chain(kept)
+            .chain(bells)
             .chain(timelines)
-            .chain(requests.map(|page| page.handle))
+            .chain(requests)
             .collect()
     }
 
@@ -228,7 +234,10 @@ impl Machine {
                 },
             );
             let waiting = stream.members.values().filter(|member| member.page.is_some());
-            waiting.for_each(|member| owe(member.uid, CONSUMER_PAGE));
+            waiting.for_each(|member| owe(member.uid, sum(CONSUMER_PAGE, member.bells.cost())));
+            if stream.bell.is_some() {
+                owe(stream.uid, STREAM_BELL);
+            }
         }
         for timeline in self.timelines.values() {
             owe(timeline.uid, TIMELINE);

@@ -123,6 +123,7 @@ impl World {
                 name: "preview".to_owned(),
                 max_consumers,
                 room_ms: None,
+                polled: None,
             },
             vec![page],
         )? {

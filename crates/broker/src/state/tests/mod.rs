@@ -1,6 +1,7 @@
 //! Tests of the state machine. No descriptor, clock or thread takes part.
 
 mod audit;
+mod bells;
 mod buffers;
 mod clients;
 mod info;

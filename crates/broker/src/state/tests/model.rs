@@ -178,9 +178,9 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
     }
     let expected = "Allocate AllocateBuffers AlreadyRegistered BadPage CancelAlarm CountsExhausted CreateStatusPage CreateStream \
         CreateTimeline CreateTimelinePage Disconnect Drop DropStatusPage DropTimeline DropTimelinePage EndStream EndTimeline FreeBuffers GetGeneration GetMove GetState ImportBuffers ImportTimeline InvalidArgument \
-        IssueToken JoinStream LeaveStream MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
+        IssueToken JoinStream LeaveStream MakeBells MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
         NoSuchTimeline NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
-        ReleaseImport ReleaseTimeline Resume Seal SetAlarm SetGenerations SetImports SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
+        ReleaseImport ReleaseTimeline Resume Ring Seal SetAlarm SetGenerations SetImports SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
         TakeChanges TakeGeneration TakeImporters TokenForOther TokenUnknown TokenUsedUp Wait";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());

@@ -33,6 +33,7 @@ fn create(world: &mut World, peer: PeerId, set: wharf_protocol::SetId) {
             name: String::new(),
             max_consumers: 1,
             room_ms: None,
+            polled: None,
         },
         vec![page],
     );

@@ -21,6 +21,7 @@ fn create(set: SetId) -> CreateStream {
         name: String::new(),
         max_consumers: 1,
         room_ms: None,
+        polled: None,
     }
 }
 

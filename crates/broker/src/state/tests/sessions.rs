@@ -75,6 +75,7 @@ fn everything_that_changes_something_needs_registration() {
             name,
             max_consumers: 1,
             room_ms: None,
+            polled: None,
         }
         .into(),
         IssueToken {

@@ -142,6 +142,7 @@ fn consumer_is_told_everything_about_its_stream() {
         plan: String::new(),
         producer_label: "camera".to_owned(),
         producer_pid: 101,
+        producer_polls: false,
     };
     assert_eq!(reply, expected);
     assert!(matches!(fds[..2], [FdRef::Held(ring), FdRef::Held(status)] if ring != status));
@@ -218,6 +219,7 @@ fn producer_learns_of_newcomers_in_the_order_of_joining_as_often_as_it_asks() {
         uid: 7,
         depth: 3,
         policy: Policy::Block,
+        polls: false,
     };
     assert_eq!(joined[1], expected);
     assert!(matches!(

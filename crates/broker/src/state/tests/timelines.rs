@@ -108,9 +108,8 @@ fn importer_gets_the_pages_and_the_owner_s_process_and_is_counted_first() {
     };
     assert_eq!(reply, expected);
     let about = |kind: &str| {
-        let history = world.history.iter().map(|effect| format!("{effect:?}"));
-        let position = history.enumerate().filter(|(_, text)| text.contains(kind)).last();
-        position.expect("happened").0
+        let mut history = world.history.iter().map(|effect| format!("{effect:?}"));
+        history.rposition(|text| text.contains(kind)).expect("happened")
     };
     assert!(
         about("SetImports") < about("ImportTimelineReply"),

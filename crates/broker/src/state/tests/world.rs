@@ -64,6 +64,10 @@ pub(super) struct World {
     pub(super) answers: BTreeMap<PeerId, VecDeque<Outcome>>,
     /// What the driver has done but not reported.
     pub(super) reports: VecDeque<Event>,
+    /// Which bell an end is of.
+    pub(super) bells: BTreeMap<FdHandle, u64>,
+    /// How often the broker rang each bell.
+    pub(super) rung: BTreeMap<u64, usize>,
     /// Peers that are not served.
     pub(super) waiting: BTreeSet<PeerId>,
     /// The times the machine wants to be told of, in milliseconds.
@@ -117,6 +121,8 @@ impl World {
             connected: BTreeSet::new(),
             answers: BTreeMap::new(),
             reports: VecDeque::new(),
+            bells: BTreeMap::new(),
+            rung: BTreeMap::new(),
             waiting: BTreeSet::new(),
             alarms: BTreeMap::new(),
             hold_reports: false,
@@ -220,6 +226,12 @@ impl World {
                 );
                 page.generations = generations;
             }
+            Effect::Ring { bells } => {
+                for end in bells {
+                    assert!(self.fds.contains(&end), "{end:?} rung but not held");
+                    *self.rung.entry(self.bells[&end]).or_default() += 1;
+                }
+            }
             Effect::SetAlarm { operation, after_ms } => {
                 assert_eq!(self.alarms.insert(operation, after_ms), None, "set twice");
             }
@@ -239,6 +251,10 @@ impl World {
     fn check_fd(&mut self, fd: FdRef) {
         match fd {
             FdRef::Held(handle) => assert!(self.fds.contains(&handle), "{handle:?} sent but not held"),
+            FdRef::Given(handle) => {
+                assert!(self.bells.contains_key(&handle), "{handle:?} is no end of a bell");
+                assert!(self.fds.remove(&handle), "{handle:?} given but not held");
+            }
             FdRef::Process(peer) => assert!(
                 self.connected.contains(&peer),
                 "process of {peer:?}, which is gone"
@@ -324,6 +340,11 @@ impl World {
                     outcome,
                 }
             }
+            Effect::MakeBells { operation, ends } => {
+                let outcome =
+                    failure.map_or_else(|| Ok(ends.iter().map(|ends| self.new_bell(*ends)).collect()), Err);
+                Event::BellsMade { operation, outcome }
+            }
             Effect::CreateTimelinePage { operation, timeline } => {
                 let outcome = failure.map_or_else(|| Ok(self.new_timeline_page(timeline)), Err);
                 Event::TimelinePageCreated {
@@ -359,6 +380,13 @@ impl World {
         let before = self.status_pages.insert(stream, StatusPage::default());
         assert!(before.is_none(), "{stream} has two pages");
         self.new_fd()
+    }
+
+    fn new_bell(&mut self, ends: u32) -> Vec<FdHandle> {
+        let ends: Vec<_> = (0..ends).map(|_| self.new_fd()).collect();
+        let bell = self.last_fd;
+        self.bells.extend(ends.iter().map(|end| (*end, bell)));
+        ends
     }
 
     fn new_timeline_page(&mut self, timeline: TimelineId) -> FdHandle {

@@ -1,5 +1,8 @@
 use super::*;
-use wharf_protocol::{Amounts, BrokerState, Incarnation, MoveState, OldMemory, Policy, Slot, StreamId};
+use wharf_protocol::{
+    Amounts, BrokerState, Incarnation, MoveState, OldMemory, Policy, Slot, StreamId, TimelineId,
+    TimelineState,
+};
 
 const LIMIT: Amounts = Amounts {
     bytes: 4 << 30,
@@ -49,6 +52,7 @@ fn viewer() -> Member {
         uid: 1000,
         depth: 2,
         policy: Policy::Latest,
+        polls: false,
     }
 }
 
@@ -204,4 +208,26 @@ fn listing_that_is_cut_off_says_so() {
             .is_some_and(|line| line.contains("only the first")),
         "{text}"
     );
+}
+
+#[test]
+fn timelines_are_shown_with_their_owner_and_importers() {
+    let timeline = |number, importers: &[u64]| TimelineState {
+        timeline: TimelineId(number),
+        name: "render".to_owned(),
+        owner: SessionId(1),
+        uid: 1000,
+        importers: importers.iter().map(|session| SessionId(*session)).collect(),
+    };
+    let state = GetStateReply {
+        timelines: vec![timeline(3, &[2, 2, 7]), timeline(12, &[])],
+        ..busy()
+    };
+    let expected = "
+TIMELINE  NAME    OWNER     USER  IMPORTED BY
+       3  render  1 camera  1000  session 2 viewer, session 7
+      12  render  1 camera  1000  nobody
+";
+    let described = described(&state);
+    assert!(described.contains(expected), "{described}");
 }

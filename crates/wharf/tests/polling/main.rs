@@ -1,0 +1,9 @@
+//! Streams in event loops, through a real broker. Contract: S7.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod consumers;
+mod deaths;
+mod hostile;
+mod moves;
+mod producers;
+mod support;
