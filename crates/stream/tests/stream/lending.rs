@@ -26,6 +26,7 @@ on_both_kinds_of_page!(
     frame_is_not_lent_twice_nor_released_after,
     buffer_is_claimed_again_while_it_is_lent,
     full_consumer_gets_another_frame_only_for_one_it_lent,
+    nobody_gets_more_frames_because_others_lent_theirs,
     consumer_that_lends_more_than_its_depth_is_cut_off,
     lending_a_frame_that_is_not_there_means_nothing,
     point_that_goes_back_changes_nothing,
@@ -291,6 +292,23 @@ fn full_consumer_gets_another_frame_only_for_one_it_lent<K: Kind>() {
     other.release(claim.buffer);
     assert!(pair.producer.try_acquire().is_err());
     assert_eq!(pair.producer.try_acquire_lent().unwrap().buffer, held.buffer);
+}
+
+fn nobody_gets_more_frames_because_others_lent_theirs<K: Kind>() {
+    let mut pair = Pair::<K>::new(4, 2, Policy::Block);
+    let mut other = pair.stream.join(&mut pair.producer, 1, 1, Policy::Block);
+    publish(&mut pair.producer);
+    let (lent, _) = pair.claim_and_lend();
+    assert_eq!(drain(&mut other), [1]);
+    publish(&mut pair.producer);
+    assert!(
+        pair.producer.try_acquire().is_err(),
+        "the other has as many as it may"
+    );
+    assert_eq!(pair.producer.try_acquire_lent(), None);
+    assert_eq!(drain(&mut other), [2]);
+    assert!(pair.producer.try_acquire().is_err());
+    assert_eq!(pair.producer.try_acquire_lent().unwrap().buffer, lent);
 }
 
 fn consumer_that_lends_more_than_its_depth_is_cut_off<K: Kind>() {
