@@ -26,7 +26,7 @@ fn broker_seeds_succeed_with_every_method() {
         .iter()
         .flat_map(|script| wharf_fuzz::broker::check(script).succeeded)
         .collect();
-    assert_eq!(succeeded.len(), 33, "{succeeded:?}");
+    assert_eq!(succeeded.len(), 34, "{succeeded:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use wharf_protocol::codec::encode_call;
 use wharf_protocol::{
     AllocateBuffers, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetState, ImportBuffers,
-    Incarnation, IssueToken, ObjectKind, Register, SetId, StreamId, TakeChanges, Token,
+    Incarnation, IssueToken, ObjectKind, Register, SetId, StreamId, TakeChanges, Token, WatchStream,
 };
 use wharf_stream::RING_PAGE_BYTES;
 
@@ -74,6 +74,10 @@ fn call() -> impl Strategy<Value = Call> {
         id().prop_map(|stream| EndStream {
             stream: StreamId(stream),
             reason: EndReason::Ended
+        }
+        .into()),
+        id().prop_map(|stream| WatchStream {
+            stream: StreamId(stream)
         }
         .into()),
         Just(GetState {}.into()),

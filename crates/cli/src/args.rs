@@ -8,6 +8,7 @@ use wharf_broker::state::DEFAULT_QUOTA;
 use wharf_protocol::Amounts;
 
 use crate::failure::Failure;
+use crate::top::TopArgs;
 
 /// The largest quota: an `int` of the protocol, in which `wharf info` is told of it.
 const MAX_QUOTA: u64 = i64::MAX.unsigned_abs();
@@ -33,6 +34,12 @@ pub(crate) enum Command {
     /// A user who neither runs the broker nor is root sees only what is theirs. The connection that asks counts too: two
     /// file descriptors.
     Info(InfoArgs),
+    /// Watch streams, sessions and memory: frames per second, latencies, queues, who holds what and who is in the way.
+    ///
+    /// Streams and consumers count in pages they share anyway, so that watching costs them nothing. A user who neither runs the broker
+    /// nor is root sees only what is theirs. On the screen, q quits and Enter shows all about a row; where stdout is no terminal,
+    /// tables are printed once.
+    Top(TopArgs),
     /// Work out which memory suits everybody in a set, or say who and what conflicts.
     ///
     /// The set is described in a file; nothing is allocated and no broker is needed. Those marked as late join one after the other,
@@ -85,7 +92,7 @@ impl ServeArgs {
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArg,
-    /// Print JSON: what the broker's method GetState replies.
+    /// Print JSON: everything that is known, with what streams count. Every field is in docs/state.md
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -50,6 +50,15 @@ pub(crate) enum Failure {
         /// What is wrong; at least one.
         mistakes: Vec<Mistake>,
     },
+    #[error("there is no column '{heading}'; there are {known}")]
+    NoColumn {
+        /// As given.
+        heading: String,
+        /// Those there are.
+        known: String,
+    },
+    #[error("the terminal cannot be used: {0}; --once prints tables instead")]
+    Terminal(io::Error),
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
 }

@@ -5,20 +5,28 @@
 //! | `args` | what can be said on the command line |
 //! | `serve` | `wharf serve`: a broker as a daemon |
 //! | `listener` | which socket the broker serves: its own, or one that systemd passed |
+//! | `look` | samples: what the broker says, and what streams count in their pages |
+//! | `document` | everything known, with stable names: JSON for programs, and what tables are made of |
 //! | `info` | `wharf info`: who is there and who holds what |
+//! | `top` | `wharf top`: the same, live, with rates and latencies |
 //! | `negotiate` | `wharf solve` and `wharf explain`: memory for a set that a file describes |
+//! | `color` | when colours are used |
 //! | `output` | what the command prints |
 //! | `failure` | why the command failed, in lines of one problem each |
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod color;
+mod document;
 mod failure;
 mod info;
 mod listener;
+mod look;
 mod negotiate;
 mod output;
 mod serve;
+mod top;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -35,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Serve(args) => serve::run(&args).map(|()| Answer::Done),
         Command::Info(args) => info::run(&args).map(|()| Answer::Done),
+        Command::Top(args) => top::run(&args).map(|()| Answer::Done),
         Command::Solve(args) => negotiate::run(&args, Depth::What),
         Command::Explain(args) => negotiate::explain(&args),
     };

@@ -85,10 +85,7 @@ fn points_of_a_timeline_reach_the_other_process_with_their_errors() -> Outcome {
 #[test]
 fn devices_hand_frames_on() {
     let broker = Broker::start(&[]);
-    assert_eq!(
-        run(example("fences", &broker)).output(),
-        "handed on 100 frames\n"
-    );
+    assert_eq!(run(example("fences", &broker)).output(), "handed on 100 frames\n");
 }
 
 #[test]

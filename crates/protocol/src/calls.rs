@@ -177,6 +177,14 @@ pub struct EndStream {
 #[cfg_attr(test, derive(zlink::introspect::Type))]
 pub struct GetState {}
 
+/// Asks for the pages of a stream, to look at what its participants count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::Type))]
+pub struct WatchStream {
+    /// The stream, which the caller may see.
+    pub stream: StreamId,
+}
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -70,6 +70,7 @@ impl Call {
             | Self::ReleaseTimeline(_)
             | Self::DropTimeline(_)
             | Self::GetState(_)
+            | Self::WatchStream(_)
             | Self::GetInfo(_)
             | Self::GetInterfaceDescription(_) => Ok(()),
         }

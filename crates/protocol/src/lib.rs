@@ -41,7 +41,7 @@ pub mod transport;
 pub use buffer_plan::BufferPlan;
 pub use calls::{
     AllocateBuffers, CreateStream, EndStream, FreeBuffers, GetState, ImportBuffers, IssueToken, JoinStream,
-    LeaveStream, ObjectKind, Policy, Register, ReleaseImport, TakeChanges,
+    LeaveStream, ObjectKind, Policy, Register, ReleaseImport, TakeChanges, WatchStream,
 };
 pub use error::{BrokerError, EndReason, Fault, Resource, Target};
 pub use idl::{
@@ -62,7 +62,7 @@ pub use negotiation::{
 pub use object::Object;
 pub use replies::{
     AllocateBuffersReply, CreateStreamReply, Done, ImportBuffersReply, IssueTokenReply, JoinStreamReply,
-    Member, RegisterReply, TakeChangesReply,
+    Member, RegisterReply, TakeChangesReply, WatchStreamReply,
 };
 pub use service::{GetInfo, GetInfoReply, GetInterfaceDescription, GetInterfaceDescriptionReply};
 pub use state::{

@@ -132,6 +132,7 @@ methods! {
         ReleaseTimeline -> Done,
         DropTimeline -> Done,
         GetState -> GetStateReply,
+        WatchStream -> WatchStreamReply,
     }
     "org.varlink.service" {
         GetInfo -> GetInfoReply,
@@ -163,17 +164,22 @@ impl Call {
                 | Self::ExplainSet(_)
                 | Self::CheckSet(_)
                 | Self::GetState(_)
+                | Self::WatchStream(_)
                 | Self::GetInfo(_)
                 | Self::GetInterfaceDescription(_)
         )
     }
 
     /// Tells whether this call is refused before `Register`. The exceptions only look: `Register` itself,
-    /// `GetState` and `org.varlink.service`.
+    /// `GetState`, `WatchStream` and `org.varlink.service`.
     pub fn needs_registration(&self) -> bool {
         !matches!(
             self,
-            Self::Register(_) | Self::GetState(_) | Self::GetInfo(_) | Self::GetInterfaceDescription(_)
+            Self::Register(_)
+                | Self::GetState(_)
+                | Self::WatchStream(_)
+                | Self::GetInfo(_)
+                | Self::GetInterfaceDescription(_)
         )
     }
 }

@@ -109,6 +109,15 @@ pub struct TakeChangesReply {
     pub joined: Vec<Member>,
 }
 
+/// The pages of a stream. Comes with `2 + members` read-only file descriptors: ring page, status page, then the page of each
+/// member in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(zlink::introspect::Type))]
+pub struct WatchStreamReply {
+    /// The consumers, by ascending slot.
+    pub members: Vec<Member>,
+}
+
 /// One consumer of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(zlink::introspect::CustomType))]

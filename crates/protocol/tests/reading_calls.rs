@@ -280,6 +280,7 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
     );
     assert_eq!(page(Register { label: String::new() }.into()), (0, false));
     assert_eq!(page(GetState {}.into()), (0, false));
+    assert_eq!(page(WatchStream { stream: StreamId(1) }.into()), (0, false));
     assert_eq!(page(GetInfo {}.into()), (0, false));
 }
 

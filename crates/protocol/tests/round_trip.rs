@@ -84,6 +84,7 @@ reply_round_trips! {
     take_generation_reply_is_read_as_it_was_written: replies::take_generation => Reply::TakeGeneration,
     get_generation_reply_is_read_as_it_was_written: replies::get_generation => Reply::GetGeneration,
     get_state_reply_is_read_as_it_was_written: replies::get_state => Reply::GetState,
+    watch_stream_reply_is_read_as_it_was_written: replies::watch_stream => Reply::WatchStream,
     create_set_reply_is_read_as_it_was_written: negotiation::create_set => Reply::CreateSet,
     issue_seat_reply_is_read_as_it_was_written: negotiation::issue_seat => Reply::IssueSeat,
     take_seat_reply_is_read_as_it_was_written: negotiation::take_seat => Reply::TakeSeat,

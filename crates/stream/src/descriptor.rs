@@ -45,7 +45,7 @@ pub struct Places {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Common {
     timestamp_ns: u64,
-    published_ns: u64,
+    pub(crate) published_ns: u64,
     pub(crate) generation: u64,
     used_bytes: u64,
     more: u64,

@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x04");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x05");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -51,8 +51,10 @@ pub mod ring {
     pub const SEQ_BITS: u32 = 56;
     /// The producer's points: when a frame's contents are there, see [`super::points`].
     pub const POINTS: usize = MORE + MAX_BUFFERS * MORE_CELLS;
+    /// What the producer counts ([`crate::stats`]).
+    pub const STATS: usize = (POINTS + super::points::CELLS).next_multiple_of(16);
     /// Cells of the page.
-    pub const END: usize = POINTS + super::points::CELLS;
+    pub const END: usize = STATS + crate::stats::producer::CELLS;
 
     /// In place of a buffer's number: the frame was taken back, or its slot is being written.
     pub const TAKEN_BACK: u64 = 0xff;
@@ -103,8 +105,10 @@ pub mod consumer {
     pub const HOLDS: usize = 34;
     /// The consumer's points: when it has finished with a frame that it lent, see [`super::points`].
     pub const POINTS: usize = (HOLDS + MAX_BUFFERS).next_multiple_of(16);
+    /// What the consumer counts ([`crate::stats`]).
+    pub const STATS: usize = (POINTS + super::points::CELLS).next_multiple_of(16);
     /// Cells of the page.
-    pub const END: usize = POINTS + super::points::CELLS;
+    pub const END: usize = STATS + crate::stats::consumer::CELLS;
 
     /// In a hold: the frame was released, but work on it goes on until its point is reached.
     pub const LENT: u64 = 1 << 63;

@@ -13,6 +13,8 @@
 //! | consumer | that consumer | how far it has come, which frames it holds; with which it is done since it lent them |
 //! | status | broker | which consumers live, whether the stream does |
 //!
+//! Ring and consumer pages end with what their writers count about themselves ([`stats`]), for whoever looks.
+//!
 //! # Life of a frame
 //!
 //! The producer *acquires* a buffer nobody uses, fills it and *publishes* it under the next sequence number. Each consumer
@@ -91,6 +93,7 @@ pub mod layout;
 mod member;
 mod points;
 mod producer;
+pub mod stats;
 pub mod status;
 pub mod timeline;
 mod waiting;

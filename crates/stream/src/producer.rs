@@ -270,6 +270,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         if asleep.count() > 0 {
             // All who sleep wait for the frame after the last: this one.
             wake(self.ring.futex(slot));
+            self.counters().woke();
         }
     }
 }

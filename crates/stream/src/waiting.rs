@@ -102,17 +102,27 @@ impl Spinner {
         }
     }
 
-    /// Notes that the wait is over: what was waited for is there.
-    pub(crate) fn done(&mut self) {
-        if let Some(since_ns) = self.since_ns.take() {
-            let waited_ns = now_ns().saturating_sub(since_ns);
-            let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
-            self.long_waits = if is_long {
-                self.long_waits.saturating_add(1)
-            } else {
-                0
-            };
-        }
+    /// Notes that looking was in vain. Since when, in nanoseconds of `CLOCK_MONOTONIC`, the wait goes on.
+    pub(crate) fn sleeps(&mut self) -> u64 {
+        *self.since_ns.get_or_insert_with(now_ns)
+    }
+
+    /// Notes that the wait is over: what was waited for is there. How long it took, in nanoseconds; `None` if a glance was enough.
+    pub(crate) fn done(&mut self) -> Option<u64> {
+        let waited_ns = self.give_up()?;
+        let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
+        self.long_waits = if is_long {
+            self.long_waits.saturating_add(1)
+        } else {
+            0
+        };
+        Some(waited_ns)
+    }
+
+    /// Notes that nobody waits any more. How long it took, likewise.
+    pub(crate) fn give_up(&mut self) -> Option<u64> {
+        let since_ns = self.since_ns.take()?;
+        Some(now_ns().saturating_sub(since_ns))
     }
 }
 

@@ -15,12 +15,11 @@ use crate::moving::MoveStats;
 use moving::Memory;
 pub use polled::PolledConsumer;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 pub use thread::FrameThread;
 use wharf_core::{DmaBuf, Fence, FenceStatus, Usage};
 use wharf_linux::PidFd;
-use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved};
+use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
 use wharf_stream::status::StreamState;
 use wharf_stream::{Claim, ClaimError};
 
@@ -138,6 +137,7 @@ impl Consumer {
             if !is_newly_dead {
                 if deadline.is_some_and(Deadline::has_passed) {
                     let waited = started.elapsed();
+                    self.port.give_up();
                     return Err(ReceiveError::TimedOut {
                         stream: self.name.clone(),
                         waited,
@@ -203,10 +203,12 @@ impl Consumer {
 
     /// Describes a claimed frame; one whose description makes no sense is released at once.
     fn frame(&mut self, claim: Claim) -> Result<Frame, ReceiveError> {
+        let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
         match self.look_up(&claim) {
             Ok((buffer, info, published_ns)) => {
                 self.stats.received += 1;
+                self.port.count_received(&claim, received_ns);
                 self.memory.saw_frame(info.generation);
                 let acquire_fence = match claim.has_point() {
                     true => self.acquire_fence(&claim, &buffer),
@@ -217,7 +219,7 @@ impl Consumer {
                     skipped: claim.skipped,
                     info,
                     published_ns,
-                    received_ns: AtomicU64::new(0),
+                    received_ns,
                     index: claim.buffer,
                     acquire_fence,
                     is_lent: false,

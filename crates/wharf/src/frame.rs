@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wharf_core::layout::FrameLayout;
 use wharf_core::{Deadline as CoreDeadline, DmaBuf, Fence, FenceStatus, Wait};
-use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut, now_ns};
+use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut};
 use wharf_stream::FrameInfo;
 
 /// Buffers whose frames were dropped unpublished, one bit each: the producer takes them up at its next call.
@@ -108,8 +108,7 @@ pub struct Frame {
     pub(crate) skipped: u64,
     pub(crate) info: FrameInfo,
     pub(crate) published_ns: u64,
-    /// 0 until it is asked for.
-    pub(crate) received_ns: AtomicU64,
+    pub(crate) received_ns: u64,
     pub(crate) index: usize,
     /// The fence of contents that were not there, or bad, when it was received.
     pub(crate) acquire_fence: Option<Fence>,
@@ -151,25 +150,14 @@ impl Frame {
         self.published_ns
     }
 
-    /// When this consumer received it, in nanoseconds of `CLOCK_MONOTONIC`: the moment when this or [`Frame::latency_ns`] is first called, because
-    /// looking at the clock costs as much as all the rest of receiving. Who wants to know asks at once.
+    /// When this consumer received it, in nanoseconds of `CLOCK_MONOTONIC`.
     pub fn received_ns(&self) -> u64 {
-        // ORDERING: relaxed; a number that nothing else hangs on. Of two threads that ask first at the same time the earlier store wins.
-        match self.received_ns.load(Ordering::Relaxed) {
-            0 => {
-                let now = now_ns();
-                let before = self
-                    .received_ns
-                    .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-                before.map_or_else(|stamp| stamp, |_| now)
-            }
-            stamp => stamp,
-        }
+        self.received_ns
     }
 
-    /// Time from publication to receipt ([`Frame::received_ns`]) in nanoseconds; 0 when the producer's stamp lies ahead.
+    /// Time from publication to receipt in nanoseconds; 0 when the producer's stamp lies ahead.
     pub fn latency_ns(&self) -> u64 {
-        self.received_ns().saturating_sub(self.published_ns)
+        self.received_ns.saturating_sub(self.published_ns)
     }
 
     /// The fence of the contents, if they were not there when the frame was received, or bad: nothing may be read before it is signaled, and

@@ -61,6 +61,11 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
             };
             members.flat_map(with_bells).collect()
         }
+        (_, Reply::WatchStream(reply)) => {
+            let pages = [Received(Page::Ring), Status].into_iter();
+            let members = reply.members.iter().map(|_| Received(Page::Consumer));
+            pages.chain(members).map(Sent::Descriptor).collect()
+        }
         (_, Reply::CreateTimeline(_)) => vec![Sent::Descriptor(Status)],
         (_, Reply::ImportTimeline(reply)) => {
             let pages = [Received(Page::Timeline), Status].map(Sent::Descriptor);
@@ -97,6 +102,7 @@ pub(super) fn check_reply(reply: &Reply) {
         Reply::JoinStream(reply) => assert_eq!(&read::<p::JoinStream>(text), reply),
         Reply::TakeChanges(reply) => assert_eq!(&read::<p::TakeChanges>(text), reply),
         Reply::GetState(reply) => assert_eq!(&read::<p::GetState>(text), reply),
+        Reply::WatchStream(reply) => assert_eq!(&read::<p::WatchStream>(text), reply),
         Reply::GetInfo(reply) => assert_eq!(&read::<p::GetInfo>(text), reply),
         Reply::GetInterfaceDescription(reply) => assert_eq!(&read::<p::GetInterfaceDescription>(text), reply),
         Reply::MoveBuffers(reply) => assert_eq!(&read::<p::MoveBuffers>(text), reply),

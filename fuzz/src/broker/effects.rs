@@ -141,6 +141,8 @@ impl World {
                 if matches!(&self.turn.call, Some(Call::CreateStream(call)) if call.polled == Some(true)) {
                     self.polled.insert(reply.stream);
                 }
+                let uid = self.peers[&peer].credentials.uid;
+                self.produced.insert(reply.stream, uid);
             }
             Reply::ImportBuffers(_) | Reply::JoinStream(_) | Reply::ImportTimeline(_) => {
                 let token = token_of(call).reveal().to_owned();
@@ -163,6 +165,16 @@ impl World {
                 let uid = self.peers[&peer].credentials.uid;
                 if uid != BROKER_UID {
                     check_privacy(state, uid);
+                }
+            }
+            Reply::WatchStream(_) => {
+                let Some(Call::WatchStream(call)) = &self.turn.call else {
+                    panic!("nobody asked for pages");
+                };
+                let uid = self.peers[&peer].credentials.uid;
+                if uid != BROKER_UID {
+                    let of = self.produced.get(&call.stream);
+                    assert_eq!(of, Some(&uid), "{} is another user's", call.stream);
                 }
             }
             _ => {}

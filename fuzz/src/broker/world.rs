@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) uses: BTreeMap<String, u32>,
     /// Streams whose producers poll.
     pub(super) polled: BTreeSet<StreamId>,
+    /// The user of each stream there ever was.
+    pub(super) produced: BTreeMap<StreamId, u32>,
     pub(super) turn: Turn,
     /// The peers whose calls the broker has gone on with.
     pub(super) resumed: BTreeMap<PeerId, Resumed>,
@@ -90,6 +92,7 @@ impl World {
             chairs: Vec::new(),
             uses: BTreeMap::new(),
             polled: BTreeSet::new(),
+            produced: BTreeMap::new(),
             turn: Turn::default(),
             resumed: BTreeMap::new(),
             reached: Reached::default(),

@@ -40,14 +40,7 @@ pub(super) fn describe(interface: &str) -> Answered {
 
 impl Machine {
     pub(super) fn get_state(&mut self, peer: PeerId) -> Answered {
-        let asker = self
-            .peers
-            .get(&peer)
-            .ok_or(BrokerError::NotRegistered)?
-            .credentials
-            .uid;
-        let sees_all = asker == 0 || asker == self.settings.uid;
-        let visible = |uid: u32| sees_all || uid == asker;
+        let visible = self.sight(peer)?;
         let sessions = self
             .sessions
             .iter()

@@ -21,6 +21,7 @@
 //! | `operations` | what the driver is busy with |
 //! | `pages` | which received descriptors are fit to be shared pages (Contract: S3) |
 //! | `info` | what `GetState` and `org.varlink.service` answer |
+//! | `watching` | who may see what, and pages to look at |
 
 mod accounts;
 mod bells;
@@ -38,6 +39,7 @@ mod sets;
 mod stream;
 mod timelines;
 mod tokens;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -302,6 +304,7 @@ impl Machine {
             Call::ReleaseTimeline(call) => self.release_timeline(peer, call),
             Call::DropTimeline(call) => self.drop_timeline(peer, call),
             Call::GetState(_) => self.get_state(peer),
+            Call::WatchStream(call) => self.watch_stream(peer, call),
             Call::GetInfo(_) => done(Reply::GetInfo(info::service_info())),
             Call::GetInterfaceDescription(call) => info::describe(&call.interface),
         }

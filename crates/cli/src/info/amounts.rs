@@ -1,7 +1,7 @@
 //! Amounts as people read them.
 
 /// An amount of memory, in the largest binary unit of which there is one, to a tenth.
-pub(super) fn memory(bytes: u64) -> String {
+pub(crate) fn memory(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let Some((unit, shift)) = UNITS.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
         return format!("{bytes} B");

@@ -4,31 +4,22 @@ mod amounts;
 mod report;
 mod table;
 
-use std::path::Path;
-
-use wharf::{GetStateReply, PATIENCE};
-use wharf_protocol::GetState;
-use wharf_protocol::transport::BlockingClient;
+pub(crate) use amounts::memory;
 
 use crate::args::InfoArgs;
+use crate::document::Document;
 use crate::failure::Failure;
+use crate::look::Looker;
 use crate::output::print;
 
 /// Asks the broker for its state, and prints it.
 pub(crate) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = args.socket.path()?;
-    let state = ask(&path)?;
+    let sample = Looker::new(&path).sample()?;
     let text = if args.json {
-        serde_json::to_string_pretty(&state)? + "\n"
+        serde_json::to_string_pretty(&Document::new(&path, &sample, None))? + "\n"
     } else {
-        report::describe(&path, &state)
+        report::describe(&path, &sample.state)
     };
     print(&text)
-}
-
-/// Asks without registering: whoever only looks is no session.
-fn ask(path: &Path) -> Result<GetStateReply, Failure> {
-    let mut client = BlockingClient::connect(path, PATIENCE)?;
-    let (state, _) = client.call(GetState {}, &[], PATIENCE)?;
-    Ok(state)
 }

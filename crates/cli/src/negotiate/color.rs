@@ -1,10 +1,9 @@
-//! When and how words are coloured.
-
-use std::env;
-use std::io::{self, IsTerminal};
+//! How words are coloured.
 
 use clap::ColorChoice;
 use wharf_core::negotiation::{Palette, Plain, Role};
+
+use crate::color;
 
 /// The sixteen colours that every terminal has.
 struct Ansi;
@@ -26,17 +25,5 @@ impl Palette for Ansi {
 
 /// The colours for what is printed to stdout.
 pub(super) fn palette(choice: ColorChoice) -> &'static dyn Palette {
-    let coloured = match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => io::stdout().is_terminal() && is_welcome(),
-    };
-    if coloured { &Ansi } else { &Plain }
-}
-
-/// Whether nothing in the environment speaks against colours.
-fn is_welcome() -> bool {
-    let declined = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    !declined && !dumb
+    if color::is_wanted(choice) { &Ansi } else { &Plain }
 }

@@ -208,6 +208,21 @@ pub enum SeatStatus {
     Failed,
 }
 
+impl fmt::Display for SeatStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expected => "expected",
+            Self::Issued => "issued",
+            Self::Declared => "declared",
+            Self::Phantom => "phantom",
+            Self::Joining => "joining",
+            Self::LeftOut => "left out",
+            Self::Released => "released",
+            Self::Failed => "failed",
+        })
+    }
+}
+
 impl From<set::TokenStatus> for SeatStatus {
     fn from(status: set::TokenStatus) -> Self {
         match status {

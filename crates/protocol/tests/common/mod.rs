@@ -105,6 +105,10 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         negotiation::call(),
         timelines::call(),
         Just(GetState {}.into()),
+        number().prop_map(|stream| WatchStream {
+            stream: StreamId(stream),
+        }
+        .into()),
         Just(GetInfo {}.into()),
         text().prop_map(|interface| GetInterfaceDescription { interface }.into()),
     ]

@@ -119,6 +119,10 @@ pub(crate) fn take_changes() -> impl Strategy<Value = TakeChangesReply> {
     vec(member(), 0..4).prop_map(|joined| TakeChangesReply { joined })
 }
 
+pub(crate) fn watch_stream() -> impl Strategy<Value = WatchStreamReply> {
+    vec(member(), 0..4).prop_map(|members| WatchStreamReply { members })
+}
+
 fn sets() -> impl Strategy<Value = Vec<SetId>> {
     vec(number().prop_map(SetId), 0..3)
 }

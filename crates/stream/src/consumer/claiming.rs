@@ -127,8 +127,13 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
         self.claims = self.claims.wrapping_add(1);
-        self.spinner.done();
+        if let Some(waited_ns) = self.spinner.done() {
+            self.counters().has_waited(waited_ns);
+        }
         let skipped = std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            self.counters().skipped(skipped);
+        }
         Claim {
             seq,
             buffer,

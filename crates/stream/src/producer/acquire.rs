@@ -89,7 +89,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             member.kept = 0;
         }
         self.acquired_unseen = self.acquired_unseen.saturating_add(1);
-        self.spinner.done();
+        if let Some(waited_ns) = self.spinner.done() {
+            self.counters().has_waited(waited_ns);
+        }
     }
 
     /// Finds a buffer without looking at the consumers' pages, unless it is time to look.
@@ -160,6 +162,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         let mut left = self.frames.buffers().and(usable).and(had);
         while let Some(buffer) = self.frames.oldest_of(left) {
             if self.take_back(buffer) {
+                self.counters().took_back();
                 return Some(buffer);
             }
             left.remove(buffer);

@@ -3,6 +3,7 @@
 use super::Producer;
 use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
+use crate::stats::ProducerCounters;
 use crate::waiting::{Looked, SHORT_SLEEP};
 use wharf_memory::{
     Deadline, FutexWord, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wait_one,
@@ -35,6 +36,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             Looked::TimedOut => return (None, WaitOutcome::TimedOut),
             Looked::InVain => {}
         }
+        self.note_wait();
         let version = self.seen_version;
         let bell = self.has_unfinished().then(|| {
             let bell = self.ring.futex(at::POINTS + points::BELL);
@@ -59,6 +61,28 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         };
         self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
         (found, outcome)
+    }
+
+    /// Gives up waiting for a buffer: the caller goes without one. Only what is shown of this producer depends on it.
+    pub fn give_up(&mut self) {
+        if let Some(waited_ns) = self.spinner.give_up() {
+            self.counters().has_waited(waited_ns);
+        }
+        self.counters().failed();
+    }
+
+    /// Shows who is in the way, if somebody is: otherwise this is no wait for a buffer.
+    fn note_wait(&mut self) {
+        if self.is_blocked_by_others() {
+            let since_ns = self.spinner.sleeps();
+            let blockers = self.members.iter().filter(|member| member.kept > 0);
+            self.counters()
+                .waits(since_ns, blockers.map(|member| member.slot));
+        }
+    }
+
+    pub(super) fn counters(&self) -> ProducerCounters<'_, O> {
+        ProducerCounters::new(&self.ring, at::STATS)
     }
 
     /// Looks whether somebody in the way releases something.

@@ -18,6 +18,7 @@ mod producer_kills;
 mod random_lives;
 mod read_only;
 mod reuse;
+mod statistics;
 mod stopped_broker;
 mod stopped_consumer;
 mod world;

@@ -36,11 +36,13 @@ impl Producer {
         let mut slept = false;
         loop {
             if !self.ring.is_blocked_by_others() && !self.ring.has_unfinished() {
+                self.ring.give_up();
                 return Err(self.all_in_hand());
             }
             let has_buried = self.liveness.is_due() && self.bury_dead();
             if !has_buried {
                 if deadline.is_some_and(Deadline::has_passed) {
+                    self.ring.give_up();
                     return Err(self.timed_out(&self.ring.blocked(), started.elapsed()));
                 }
                 self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));

@@ -7,11 +7,14 @@ use wharf_protocol::{
     ImportBuffers, Incarnation, IssueSeat, IssueToken, JoinStream, LatePolicy, LeaveSeat, LeaveStream,
     MoveBuffers, MoveContract, Object, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration,
     ReleaseImport, Role, SealSet, Seat, SeatRight, SetContents, SetId, Slot, StreamId, TakeChanges,
-    TakeGeneration, TakeSeat, Token,
+    TakeGeneration, TakeSeat, Token, WatchStream,
 };
 
 use super::Script;
 use crate::broker::needs;
+
+/// This number is the call that asks for a stream's pages.
+const WATCHING: usize = 255;
 
 /// From this number on, calls are about moves.
 const FIRST_OF_MOVES: usize = 224;
@@ -43,6 +46,10 @@ const INTERFACES: [&str; 3] = ["dev.wharf.Broker", "org.varlink.service", "org.e
 impl Script<'_> {
     pub(super) fn call(&mut self, tokens: &[Token]) -> Call {
         let kind = self.number(256);
+        if kind == WATCHING {
+            let stream = StreamId(self.id());
+            return WatchStream { stream }.into();
+        }
         if kind >= FIRST_OF_TIMELINES {
             return self.timeline(kind - FIRST_OF_TIMELINES, tokens);
         }

@@ -17,4 +17,5 @@ mod sessions;
 mod streams;
 mod timelines;
 mod tokens;
+mod watching;
 mod world;

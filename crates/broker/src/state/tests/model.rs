@@ -72,7 +72,10 @@ fn participation() -> impl Strategy<Value = Action> {
 fn stream_action() -> impl Strategy<Value = StreamAction> {
     let reason = prop_oneof![Just(EndReason::Ended), Just(EndReason::ProducerDied)];
     prop_oneof![
-        4 => (0_u64..9).prop_map(|after| StreamAction::Take { after }),
+        4 => (0_u64..9).prop_map(|after| match after {
+            8 => StreamAction::Watch,
+            _ => StreamAction::Take { after },
+        }),
         1 => reason.prop_map(|reason| StreamAction::End { reason }),
         8 => (0_u32..9).prop_map(|uses| StreamAction::Share { uses }),
     ]
@@ -181,7 +184,7 @@ fn random_events_reach_every_effect_reply_and_error_of_the_state_machine() {
         IssueToken JoinStream LeaveStream MakeBells MethodNotFound MoveBuffers MoveBusy MoveFailed MoveInProgress NoSuchSet NoSuchStream \
         NoSuchTimeline NotOwner NotRegistered OutOfDescriptors ProtocolViolation QuotaExceeded ReadyGeneration Register ReleaseGeneration \
         ReleaseImport ReleaseTimeline Resume Ring Seal SetAlarm SetGenerations SetImports SetInUse SetSlot SetStreamState StaleGeneration StreamEnded StreamFull \
-        TakeChanges TakeGeneration TakeImporters TokenForOther TokenUnknown TokenUsedUp Wait";
+        TakeChanges TakeGeneration TakeImporters TokenForOther TokenUnknown TokenUsedUp Wait WatchStream";
     let found: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
 }

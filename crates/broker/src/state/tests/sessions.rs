@@ -3,7 +3,7 @@
 use wharf_protocol::{
     AllocateBuffers, BrokerError, Call, CreateStream, EndReason, EndStream, FreeBuffers, GetInfo, GetState,
     ImportBuffers, Incarnation, IssueToken, JoinStream, LeaveStream, ObjectKind, Policy, Register,
-    RegisterReply, Reply, SessionId, SetId, Slot, StreamId, TakeChanges, Token,
+    RegisterReply, Reply, SessionId, SetId, Slot, StreamId, TakeChanges, Token, WatchStream,
 };
 use wharf_stream::status::{SlotState, StreamState};
 
@@ -300,10 +300,11 @@ fn nothing_is_prepared_for_who_looks_and_wants_no_answer() {
     let stream = world.stream(camera, 2, 1);
     world.history.clear();
     let after = Incarnation(0);
-    let calls: [Call; 3] = [
+    let calls: [Call; 4] = [
         GetState {}.into(),
         GetInfo {}.into(),
         TakeChanges { stream, after }.into(),
+        WatchStream { stream }.into(),
     ];
     for call in calls {
         assert!(!call.changes_something());

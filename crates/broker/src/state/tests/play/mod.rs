@@ -111,6 +111,7 @@ pub(super) enum Which {
 #[derive(Clone, Debug)]
 pub(super) enum StreamAction {
     Take { after: u64 },
+    Watch,
     End { reason: EndReason },
     Share { uses: u32 },
 }

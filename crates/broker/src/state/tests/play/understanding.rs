@@ -7,7 +7,7 @@ use wharf_protocol::{
     GetMove, GetState, ImportBuffers, ImportTimeline, Incarnation, IssueToken, JoinStream, LeaveStream,
     MoveBuffers, ObjectKind, Policy, ReadyGeneration, Register, ReleaseGeneration, ReleaseImport,
     ReleaseTimeline, Role, Seat, SessionId, SetId, Slot, StreamId, TakeChanges, TakeGeneration,
-    TakeImporters, TimelineId,
+    TakeImporters, TimelineId, WatchStream,
 };
 
 use super::{Action, Page, Player, SetAction, StreamAction, TimelineAction, Which, nth};
@@ -230,6 +230,7 @@ impl Player {
                 after: Incarnation(after),
             }
             .into(),
+            StreamAction::Watch => WatchStream { stream }.into(),
             StreamAction::End { reason } => EndStream { stream, reason }.into(),
             StreamAction::Share { uses } => IssueToken {
                 kind: ObjectKind::Stream,
