@@ -7,6 +7,7 @@ mod claiming;
 mod descriptors;
 mod hostile_consumer;
 mod hostile_producer;
+mod lending;
 mod membership;
 mod model;
 mod moving;
