@@ -42,7 +42,7 @@ impl Holding {
 fn expect_bytes(broker: &Broker, bytes: u64) {
     let used = || {
         let state = state(broker);
-        let used = state["users"][0]["used"]["bytes"].as_u64();
+        let used = state["users"][0]["used"]["memory_bytes"].as_u64();
         if used == Some(bytes) { Ok(()) } else { Err(state) }
     };
     eventually(PATIENCE, used).unwrap_or_else(|state| panic!("not {bytes}: {state}"));
@@ -71,7 +71,7 @@ fn buffers_are_the_programs_own() {
     let state = state(&holding.broker);
     let session = &state["sessions"][0];
     assert_eq!(session["pid"].as_u64(), Some(holding.pid), "{state}");
-    assert_eq!(session["bytes"].as_u64(), Some(65536), "{state}");
+    assert_eq!(session["memory_bytes"].as_u64(), Some(65536), "{state}");
     assert!(session["label"].as_str().unwrap().starts_with("hold"), "{state}");
     assert_eq!(
         state["sets"][0]["name"].as_str(),

@@ -1,4 +1,9 @@
 //! `wharf run` with programs that know nothing of Wharf: C programs in `programs/`, compiled here, dynamic and static.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where it cannot go on"
+)]
 
 mod buffers;
 mod endings;

@@ -18,7 +18,10 @@ pub(crate) enum Linked {
     Statically,
 }
 
-static COMPILED: Mutex<Option<HashMap<(String, Linked), Result<PathBuf, String>>>> = Mutex::new(None);
+/// Programs by name and kind: where they are, or why not.
+type Compiled = HashMap<(String, Linked), Result<PathBuf, String>>;
+
+static COMPILED: Mutex<Option<Compiled>> = Mutex::new(None);
 
 /// The program `programs/<name>.c`; `None`, said aloud, where it cannot be compiled.
 pub(crate) fn program(name: &str, linked: Linked) -> Option<PathBuf> {

@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -17,7 +16,7 @@ struct Terminal {
     keys: File,
     shown: Receiver<String>,
     text: String,
-    pid: Pid,
+    child: Child,
 }
 
 impl Terminal {
@@ -38,15 +37,13 @@ impl Terminal {
             .args(["run", "--", "sh", "-c", script]);
         crate::support::without_environment(&mut command);
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let keys = File::from(OwnedFd::from(keys));
+        let keys = File::from(keys);
         let shown = read(keys.try_clone().unwrap());
-        // CAST: process numbers are positive ints.
-        let pid = Pid::from_raw(child.id() as i32).unwrap();
         Some(Self {
             keys,
             shown,
             text: String::new(),
-            pid,
+            child,
         })
     }
 
@@ -65,11 +62,22 @@ impl Terminal {
     /// Waits until it stops or ends.
     #[track_caller]
     fn wait(&self) -> rustix::process::WaitStatus {
+        let pid = Pid::from_child(&self.child);
         let status = || {
-            let changed = waitpid(Some(self.pid), WaitOptions::NOHANG | WaitOptions::UNTRACED).unwrap();
+            let changed = waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED).unwrap();
             changed.map(|(_, status)| status).ok_or("nothing happens")
         };
         wharf_testkit::eventually(PATIENCE, status).unwrap()
+    }
+}
+
+impl Drop for Terminal {
+    /// Ends what a failed test has left.
+    fn drop(&mut self) {
+        if let Ok(None) = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::NOHANG) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
@@ -119,7 +127,7 @@ fn stopping_stops_both_and_both_go_on() {
     };
     terminal.expect("ready");
     assert!(terminal.wait().stopped());
-    rustix::process::kill_process(terminal.pid, rustix::process::Signal::CONT).unwrap();
+    rustix::process::kill_process(Pid::from_child(&terminal.child), rustix::process::Signal::CONT).unwrap();
     terminal.expect("on");
     terminal.expect("terminal");
     assert_eq!(terminal.wait().exit_status(), Some(4));
