@@ -243,6 +243,7 @@ fn more_consumers_than_a_stream_supports_are_refused() {
         max_consumers: 65,
         room_ms: None,
         polled: None,
+        rotation: None,
     };
     assert!(matches!(
         camera.call_with(call, &[&ring]),

@@ -141,6 +141,7 @@ fn page_that_cannot_be_received_is_not_blamed_on_its_sender() {
         max_consumers: 1,
         room_ms: None,
         polled: None,
+        rotation: None,
     };
     assert_eq!(
         camera.call_with(create(), &[&ring]).unwrap_err(),

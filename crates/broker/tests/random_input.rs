@@ -53,6 +53,7 @@ fn call() -> impl Strategy<Value = Call> {
             max_consumers,
             room_ms: None,
             polled: None,
+            rotation: None,
         }
         .into()),
         (id(), any::<u32>()).prop_map(|(id, uses)| IssueToken {

@@ -188,6 +188,7 @@ fn create(set: SetId) -> CreateStream {
         max_consumers: 1,
         room_ms: None,
         polled: None,
+        rotation: None,
     }
 }
 

@@ -303,6 +303,7 @@ fn nonsense_in_pages_does_not_stop_anybody_from_looking() {
             max_consumers: 2,
             room_ms: None,
             polled: None,
+            rotation: None,
         };
         let (stream, _) = producer.call(create, &[ring.0.as_fd()], PATIENCE).unwrap();
         let StreamId(id) = stream.stream;

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wharf_core::negotiation::Participant;
 
-use crate::moves::MoveContract;
+use crate::moves::{MoveContract, Rotation};
 use crate::{EndReason, Incarnation, Object, SetId, Slot, StreamId, Token};
 
 /// Introduces the caller. Must come before every method that makes, shares or changes something.
@@ -58,6 +58,9 @@ pub struct CreateStream {
     /// Whether the caller waits for the stream with poll or epoll, and is to have doorbells; no if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polled: Option<bool>,
+    /// After whose departure the stream moves to other memory; [`Rotation::OtherUsers`] if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 /// Asks for a token that lets others join a stream or import a buffer set or timeline.

@@ -197,6 +197,7 @@ mod tests {
             max_consumers,
             room_ms: None,
             polled: None,
+            rotation: None,
         }
     }
 

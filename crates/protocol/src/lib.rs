@@ -51,7 +51,7 @@ pub use ids::{Incarnation, SessionId, SetId, Slot, StreamId, TimelineId, Token};
 pub use method::{Call, Method, Reply};
 pub use moves::{
     GetGeneration, GetGenerationReply, GetMove, GetMoveReply, Hindrance, MoveBlocker, MoveBuffers,
-    MoveBuffersReply, MoveContract, ReadyGeneration, ReleaseGeneration, Role, Seat, TakeGeneration,
+    MoveBuffersReply, MoveContract, ReadyGeneration, ReleaseGeneration, Role, Rotation, Seat, TakeGeneration,
     TakeGenerationReply,
 };
 pub use negotiation::{

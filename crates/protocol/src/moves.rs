@@ -149,6 +149,23 @@ pub enum MoveContract {
     Pinned,
 }
 
+/// After whose departure a stream moves to other memory, so that nobody reads frames who is not in the stream any more.
+///
+/// Who leaves, dies or is cut off may keep its mappings: the frames that lay there when the move was over it can read for ever, later
+/// ones it cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(zlink::introspect::CustomType), zlink(rename_all = "snake_case"))]
+pub enum Rotation {
+    /// Nobody's.
+    Never,
+    /// That of a consumer of another user than the producer's.
+    #[default]
+    OtherUsers,
+    /// Every consumer's.
+    Always,
+}
+
 /// In what capacity somebody has a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -167,6 +167,8 @@ pub struct StreamState {
     pub max_consumers: u32,
     /// Its consumers, by ascending slot.
     pub members: Vec<Member>,
+    /// Whether somebody has left who may still read the memory in use: it is to move, and cannot yet.
+    pub rotation_due: bool,
 }
 
 /// One timeline.

@@ -19,6 +19,7 @@ fn create() -> CreateStream {
         max_consumers: 1,
         room_ms: None,
         polled: None,
+        rotation: None,
     }
 }
 

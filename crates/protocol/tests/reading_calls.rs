@@ -251,6 +251,7 @@ fn fds_are_expected_where_the_description_says_so_and_registration_where_somethi
                 max_consumers: 1,
                 room_ms: None,
                 polled: None,
+                rotation: None,
             }
             .into()
         ),

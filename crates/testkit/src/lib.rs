@@ -11,12 +11,14 @@
 //! | `gated_heap` | [`GatedHeap`]: a heap that allocates when it is let |
 //! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
 //! | [`soft`] | machines whose CPU and devices do not see each other's caches, to find forgotten brackets |
+//! | [`dying`] | roles of the hand-over that die at a chosen store, and the `victim` program that plays them |
 //! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
 //!
 //! Nothing here is for use outside tests.
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod dying;
 mod eventually;
 mod gated_heap;
 mod heap_faults;

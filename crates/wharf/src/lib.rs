@@ -105,7 +105,7 @@ pub use negotiation::{
     Fit, NegotiatedSet, NegotiationError, Seat, SeatInfo, SeatSpec, SetExplanation, SetOptions,
 };
 pub use options::JoinOptions;
-pub use producer::{ConsumerInfo, PolledProducer, Producer, ProducerStats};
+pub use producer::{ConsumerInfo, PolledProducer, Producer, ProducerStats, StreamTerms};
 pub use session::Session;
 pub use socket_path::{NoSocketPath, SOCKET_ENV, socket_path};
 pub use timeline::{FenceEvent, ImportedTimeline, PointError, Timeline};
@@ -115,7 +115,7 @@ pub use wharf_core::{AccessMode, DmaBuf};
 pub use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut, now_ns};
 pub use wharf_protocol::transport::{CallError, ConnectError};
 pub use wharf_protocol::{
-    BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, SeatRight,
+    BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, Rotation, SeatRight,
     SeatStatus, SetId, SetStatus, Token, state,
 };
 pub use wharf_stream::timeline::SignalPointError;

@@ -16,7 +16,7 @@ use crate::liveness::Liveness;
 use crate::moving::{MoveStats, Mover};
 use crate::watch::Watch;
 use changes::News;
-pub(crate) use creating::StreamTerms;
+pub use creating::StreamTerms;
 use fenced::Fences;
 pub use members::ConsumerInfo;
 use members::Roster;

@@ -125,11 +125,7 @@ impl Session {
         buffers: BufferSet,
         max_consumers: u32,
     ) -> Result<Producer, SessionError> {
-        let terms = StreamTerms {
-            max_consumers,
-            ..StreamTerms::default()
-        };
-        Producer::create(&self.connection, name, buffers, terms)
+        self.create_stream_on(name, buffers, StreamTerms::new(max_consumers))
     }
 
     /// As [`Session::create_stream`], and makes room: for a consumer whose depth does not fit the buffers the stream is moved to as
@@ -146,12 +142,36 @@ impl Session {
         max_consumers: u32,
         patience: Duration,
     ) -> Result<Producer, SessionError> {
-        let terms = StreamTerms {
-            max_consumers,
-            room: Some(patience),
-            ..StreamTerms::default()
-        };
+        let terms = StreamTerms::new(max_consumers).with_room(patience);
+        self.create_stream_on(name, buffers, terms)
+    }
+
+    /// As [`Session::create_stream`], on any terms.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::create_stream`].
+    pub fn create_stream_on(
+        &self,
+        name: &str,
+        buffers: BufferSet,
+        terms: StreamTerms,
+    ) -> Result<Producer, SessionError> {
         Producer::create(&self.connection, name, buffers, terms)
+    }
+
+    /// As [`Session::create_polled_stream`], on any terms.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::create_polled_stream`].
+    pub fn create_polled_stream_on(
+        &self,
+        name: &str,
+        buffers: BufferSet,
+        terms: StreamTerms,
+    ) -> Result<PolledProducer, SessionError> {
+        PolledProducer::create(&self.connection, name, buffers, terms)
     }
 
     /// As [`Session::create_stream`], for a producer that waits for buffers in an event loop; with `room` as
@@ -167,12 +187,9 @@ impl Session {
         max_consumers: u32,
         room: Option<Duration>,
     ) -> Result<PolledProducer, SessionError> {
-        let terms = StreamTerms {
-            max_consumers,
-            room,
-            polled: true,
-        };
-        PolledProducer::create(&self.connection, name, buffers, terms)
+        let terms = StreamTerms::new(max_consumers);
+        let terms = room.map_or(terms, |room| terms.with_room(room));
+        self.create_polled_stream_on(name, buffers, terms)
     }
 
     /// Joins the stream that `token` stands for; the next frame published is the first received.

@@ -701,6 +701,7 @@ fn rogue(fixture: &Fixture) -> (Rogue, Consumer) {
         max_consumers: 1,
         room_ms: None,
         polled: None,
+        rotation: None,
     };
     let (stream, fds) = client.call(create, &[memfd.as_fd()], patience).unwrap();
     let read = |fd, bytes, cells| {

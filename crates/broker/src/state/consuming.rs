@@ -138,6 +138,9 @@ impl Machine {
             return;
         };
         let set = stream.set;
+        if let Some(set) = self.sets.get(&set) {
+            stream.note_departure(&member, set);
+        }
         if let Some(session) = self.sessions.get_mut(&member.session) {
             session.joined.remove(&(id, slot));
         }

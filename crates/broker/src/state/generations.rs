@@ -186,6 +186,7 @@ impl Machine {
             });
         }
         self.drop_released(call.set);
+        self.rotate(call.set);
         done(Reply::ReleaseGeneration(Done {}))
     }
 
@@ -217,6 +218,7 @@ impl Machine {
         }
         self.drop_released(id);
         self.advance_move(id);
+        self.rotate(id);
     }
 }
 

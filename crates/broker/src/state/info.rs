@@ -148,6 +148,10 @@ impl Machine {
             set: stream.set,
             max_consumers: stream.max_consumers,
             members: members.filter_map(describe).collect(),
+            rotation_due: self
+                .sets
+                .get(&stream.set)
+                .is_some_and(|set| stream.is_rotation_due(set)),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod beginning;
 mod ending;
 mod preparing;
+mod rotating;
 
 use std::collections::BTreeSet;
 

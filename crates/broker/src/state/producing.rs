@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wharf_protocol::{
     BrokerError, Call, CreateStream, CreateStreamReply, Done, EndReason, EndStream, ObjectKind, Reply,
-    StreamId, TakeChanges, TakeChangesReply,
+    Rotation, StreamId, TakeChanges, TakeChangesReply,
 };
 use wharf_stream::RING_PAGE_BYTES;
 use wharf_stream::status::StreamState;
@@ -96,6 +96,11 @@ impl Machine {
             set: call.set,
             max_consumers: call.max_consumers,
             room_ms: call.room_ms,
+            rotation: match call.rotation {
+                None if self.negotiating.is_negotiated(call.set) => Rotation::Never,
+                rotation => rotation.unwrap_or_default(),
+            },
+            left_with: 0,
             pages: Some(Pages {
                 ring: ring.handle,
                 status,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wharf_protocol::{
-    Amounts, BrokerError, EndReason, Incarnation, MoveContract, Policy, SessionId, SetId, Slot,
+    Amounts, BrokerError, EndReason, Incarnation, MoveContract, Policy, Rotation, SessionId, SetId, Slot,
 };
 
 use super::FdHandle;
@@ -22,6 +22,10 @@ pub(super) struct Stream {
     pub(super) max_consumers: u32,
     /// How long it may take to move to more buffers for a consumer; `None` if it is not to be done.
     pub(super) room_ms: Option<u64>,
+    /// After whose departure the set moves to other memory.
+    pub(super) rotation: Rotation,
+    /// The newest generation that somebody may still have after whose departure the set moves; 0 if there is none.
+    pub(super) left_with: u64,
     /// The pages the broker hands out, as long as the stream runs.
     pub(super) pages: Option<Pages>,
     /// The broker's end of the bell it rings for a producer that polls, as long as the stream runs.

@@ -162,6 +162,7 @@ impl Client {
             max_consumers,
             room_ms: None,
             polled: None,
+            rotation: None,
         };
         let (reply, mut fds) = self.call_with(call, &[&ring]).unwrap();
         assert_eq!(fds.len(), 1);

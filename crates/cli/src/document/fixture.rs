@@ -204,6 +204,7 @@ fn stream(id: u64, name: &str, producer: u64, consumers: &[(u64, &str, Policy)])
         set: SetId(id),
         max_consumers: 8,
         members: (0..).zip(consumers).map(member).collect(),
+        rotation_due: false,
     }
 }
 

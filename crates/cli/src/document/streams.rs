@@ -19,6 +19,8 @@ pub(crate) struct Stream {
     pub(crate) uid: u32,
     pub(crate) set: u64,
     pub(crate) max_consumers: u32,
+    /// Whether it is to move because somebody has left who may read the memory in use.
+    pub(crate) rotation_due: bool,
     /// What the producer says of itself; none once the stream is over.
     pub(crate) statistics: Option<ProducerStatistics>,
     pub(crate) consumers: Vec<Consumer>,
@@ -135,6 +137,7 @@ impl Stream {
             uid: state.uid,
             set: state.set.0,
             max_consumers: state.max_consumers,
+            rotation_due: state.rotation_due,
             statistics: None,
             consumers: state.members.iter().map(Consumer::new).collect(),
         }

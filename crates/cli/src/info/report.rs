@@ -30,7 +30,7 @@ pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
         title.replace(char::is_control, "\u{fffd}") + "\n" + remark(state),
         section("no sessions", &state.sessions, sessions),
         section("no buffer sets", &state.sets, |sets| self::sets(sets, &names)),
-        moves::moves(&state.sets, &names),
+        moves::moves(&state.sets, &state.streams, &names),
         section("no streams", &state.streams, |streams| {
             self::streams(streams, &names)
         }),

@@ -12,8 +12,8 @@ use crate::method::METHODS;
 use crate::{
     Amounts, BrokerError, BrokerState, EndReason, FailureDomain, FirstMap, Hindrance, LatePolicy, Member,
     MoveBlocker, MoveContract, MoveState, NegotiationState, ObjectKind, OldMemory, Policy, Resource, Role,
-    Seat, SeatRight, SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus, StreamState,
-    Target, TimelineImport, TimelineState, UserState,
+    Rotation, Seat, SeatRight, SeatState, SeatStatus, SessionState, SetContents, SetState, SetStatus,
+    StreamState, Target, TimelineImport, TimelineState, UserState,
 };
 
 const CUSTOM_TYPES: &[&CustomType<'static>] = &[
@@ -27,6 +27,7 @@ const CUSTOM_TYPES: &[&CustomType<'static>] = &[
     Member::CUSTOM_TYPE,
     MoveBlocker::CUSTOM_TYPE,
     MoveContract::CUSTOM_TYPE,
+    Rotation::CUSTOM_TYPE,
     NegotiationState::CUSTOM_TYPE,
     ObjectKind::CUSTOM_TYPE,
     Policy::CUSTOM_TYPE,

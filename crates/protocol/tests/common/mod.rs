@@ -56,6 +56,8 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
                 max_consumers,
                 room_ms,
                 polled: room_ms.map(|ms| ms % 2 == 0),
+                rotation: room_ms
+                    .map(|ms| [Rotation::Never, Rotation::OtherUsers, Rotation::Always][ms as usize % 3]),
             }
             .into()
         ),

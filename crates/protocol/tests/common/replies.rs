@@ -243,19 +243,23 @@ fn stream() -> impl Strategy<Value = StreamState> {
         text(),
         any::<[u32; 2]>(),
         vec(member(), 0..3),
+        any::<bool>(),
     )
-        .prop_map(|([stream, producer, set], name, [uid, max_consumers], members)| {
-            let (stream, producer, set) = (StreamId(stream), SessionId(producer), SetId(set));
-            StreamState {
-                stream,
-                name,
-                producer,
-                uid,
-                set,
-                max_consumers,
-                members,
-            }
-        })
+        .prop_map(
+            |([stream, producer, set], name, [uid, max_consumers], members, rotation_due)| {
+                let (stream, producer, set) = (StreamId(stream), SessionId(producer), SetId(set));
+                StreamState {
+                    stream,
+                    name,
+                    producer,
+                    uid,
+                    set,
+                    max_consumers,
+                    members,
+                    rotation_due,
+                }
+            },
+        )
 }
 
 fn amounts() -> impl Strategy<Value = Amounts> {

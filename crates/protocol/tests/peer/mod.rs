@@ -67,6 +67,7 @@ pub(crate) fn create(name: &str) -> CreateStream {
         max_consumers: 1,
         room_ms: None,
         polled: None,
+        rotation: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod acquiring;
 mod claiming;
 mod descriptors;
 mod hostile_consumer;
+mod hostile_garbage;
 mod hostile_producer;
 mod lending;
 mod membership;

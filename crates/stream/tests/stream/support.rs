@@ -136,6 +136,11 @@ impl<K: Kind> Stream<K> {
         Producer::new(K::own(&self.ring), K::other(&self.status), self.buffers)
     }
 
+    /// The broker's page, for who reads it.
+    pub(crate) fn status_page(&self) -> K::Other {
+        K::other(&self.status)
+    }
+
     /// Lets a consumer in; the producer does not know of it yet.
     pub(crate) fn place(&self, slot: usize, depth: usize, policy: Policy) -> Place<K> {
         let incarnation = self.incarnations.get() + 1;

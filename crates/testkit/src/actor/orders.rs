@@ -4,7 +4,7 @@ use crate::pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use wharf_core::negotiation::Participant;
-use wharf_protocol::{FailureDomain, Policy, Token};
+use wharf_protocol::{FailureDomain, Policy, Rotation, Token};
 
 /// An order, and the report that answers it when all is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +148,8 @@ pub struct ProducerTerms {
     pub max_consumers: u32,
     /// How long it may take to make room for one that does not fit, in milliseconds; `None` if that is not to be done.
     pub room_ms: Option<u64>,
+    /// After whose departure the stream moves; [`Rotation::OtherUsers`] if `None`.
+    pub rotation: Option<Rotation>,
     /// What to fill frames with.
     pub pattern: Pattern,
 }

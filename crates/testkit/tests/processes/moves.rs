@@ -267,6 +267,7 @@ fn roomy_show(name: &str) -> (World, Idle, Idle, Token, Pattern) {
         size_bytes: FRAME_BYTES,
         max_consumers: 8,
         room_ms: Some(4000),
+        rotation: None,
         pattern,
     };
     camera.actor.tell(&Order::Open(terms)).unwrap();

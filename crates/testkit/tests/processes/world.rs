@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const FRAME_BYTES: u64 = 64 << 10;
 /// The file that keeps the gate closed.
 const GATE: &str = "gate";
-const EXECUTABLE: &str = env!("CARGO_BIN_EXE_actor");
+pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_actor");
 
 /// A broker, and what it looked like before anybody came.
 pub(crate) struct World {
@@ -229,6 +229,7 @@ pub(crate) fn open(buffers: u32, size_bytes: u64, pattern: Pattern) -> Order {
         size_bytes,
         max_consumers: 8,
         room_ms: None,
+        rotation: None,
         pattern,
     })
 }

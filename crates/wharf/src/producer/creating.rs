@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use wharf_linux::BellEnd;
-use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation};
+use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation, Rotation};
 use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting};
 
 /// How often buffers are acquired without looking what consumers have released since. Each look moves a cache line from the other
@@ -25,12 +25,53 @@ const LOOKS_EVERY: u32 = 2;
 
 /// On which terms a stream is made.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StreamTerms {
-    pub(crate) max_consumers: u32,
-    /// How long it may take to make room for a consumer; `None` if none is made.
-    pub(crate) room: Option<Duration>,
+pub struct StreamTerms {
+    max_consumers: u32,
+    room: Option<Duration>,
+    rotation: Option<Rotation>,
     /// Whether the producer is to have doorbells.
-    pub(crate) polled: bool,
+    polled: bool,
+}
+
+impl StreamTerms {
+    /// Up to `max_consumers` (1..=64) can be in the stream at a time.
+    pub fn new(max_consumers: u32) -> Self {
+        Self {
+            max_consumers,
+            ..Self::default()
+        }
+    }
+
+    /// Makes room for consumers that do not fit, within `patience`: see
+    /// [`Session::create_stream_with_room`](crate::Session::create_stream_with_room).
+    #[must_use]
+    pub fn with_room(self, patience: Duration) -> Self {
+        Self {
+            room: Some(patience),
+            ..self
+        }
+    }
+
+    /// Moves the stream to other memory after such departures; [`Rotation::OtherUsers`] if this is not called.
+    ///
+    /// Who departs may keep its mappings for ever, and reads there what was published until the move was over, and nothing later. The move
+    /// is a live one, like any other, at this user's cost; a [`Move`](crate::Move) asked for meanwhile is refused (`EBUSY`). If it
+    /// cannot be made, it is tried again when somebody else departs or lets old memory go, and `wharf info` says so. The buffers of
+    /// a negotiated set do not move for this.
+    #[must_use]
+    pub fn with_rotation(self, rotation: Rotation) -> Self {
+        Self {
+            rotation: Some(rotation),
+            ..self
+        }
+    }
+}
+
+impl StreamTerms {
+    /// For a producer that has doorbells.
+    pub(super) fn polled(self) -> Self {
+        Self { polled: true, ..self }
+    }
 }
 
 impl Producer {
@@ -54,6 +95,7 @@ impl Producer {
                 .room
                 .map(|room| u64::try_from(room.as_millis()).unwrap_or(u64::MAX)),
             polled: terms.polled.then_some(true),
+            rotation: terms.rotation,
         };
         let undo = |connection: &Connection, reply: &CreateStreamReply| {
             connection.give_back(EndStream {

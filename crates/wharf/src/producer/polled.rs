@@ -35,11 +35,7 @@ impl PolledProducer {
         buffers: BufferSet,
         terms: StreamTerms,
     ) -> Result<Self, SessionError> {
-        let terms = StreamTerms {
-            polled: true,
-            ..terms
-        };
-        let producer = Producer::create(connection, name, buffers, terms)?;
+        let producer = Producer::create(connection, name, buffers, terms.polled())?;
         let watch = producer.watch.as_ref();
         let watch = watch.ok_or_else(|| SessionError::Incompatible {
             stream: name.to_owned(),

@@ -4,7 +4,7 @@ use super::super::needs::participant;
 use super::super::script::Page;
 use wharf_protocol::{
     CreateStream, EndReason, EndStream, FreeBuffers, IssueToken, JoinStream, LeaveStream, Object, ObjectKind,
-    Policy, ReadyGeneration, ReleaseGeneration, ReleaseImport, Role, Seat, SeatStatus, SessionId, SetId,
+    Policy, ReadyGeneration, ReleaseGeneration, ReleaseImport, Role, Rotation, Seat, SeatStatus, SessionId, SetId,
     SetState, TakeGeneration,
 };
 
@@ -113,6 +113,7 @@ impl Scene<'_> {
                     max_consumers: 1 + how_much as u32 % 4,
                     room_ms: makes_room.then_some(500),
                     polled: None,
+                    rotation: (makes_room && how % 3 == 0).then_some(Rotation::Always),
                 };
                 self.may(peer, call, Some(Page::Ring));
             }

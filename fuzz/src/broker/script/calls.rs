@@ -85,6 +85,7 @@ impl Script<'_> {
                     max_consumers,
                     room_ms: None,
                     polled: (max_consumers / 16 == 2).then_some(true),
+                    rotation: None,
                 }
                 .into()
             }

@@ -98,26 +98,34 @@ impl Machine {
             }
         };
         let answer = self.begin(request, work, NOTHING, allocate)?;
+        let joiners = (work == Work::MakingRoom).then_some(operation);
+        self.record_move(id, spec, (operation, deadline_ms), joiners.into_iter().collect());
+        Ok(answer)
+    }
+
+    /// Takes note of a move for which memory was asked, and charged.
+    pub(super) fn record_move(
+        &mut self,
+        id: SetId,
+        spec: MoveSpec,
+        (operation, after_ms): (OperationId, u64),
+        joiners: Vec<OperationId>,
+    ) {
         if let Some(set) = self.sets.get_mut(&id) {
             set.newest += 1;
             set.moving = Some(Move {
                 number: set.newest,
+                cost: cost_of_buffers(spec.size_bytes, spec.count),
                 spec,
-                cost,
                 operation,
                 phase: Phase::Allocating,
                 buffers: Vec::new(),
-                joiners: (work == Work::MakingRoom)
-                    .then_some(operation)
-                    .into_iter()
-                    .collect(),
+                joiners,
                 ready: BTreeSet::new(),
             });
         }
         self.moves.insert(operation, id);
-        let after_ms = deadline_ms;
         self.effects.push(Effect::SetAlarm { operation, after_ms });
-        Ok(answer)
     }
 
     /// What can be said before any memory is asked for.

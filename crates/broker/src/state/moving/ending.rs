@@ -30,6 +30,7 @@ impl Machine {
         self.end_alarm(moving.operation);
         self.announce_move(id);
         self.serve_joiners(&moving.joiners, None);
+        self.rotate(id);
     }
 
     /// Goes on with the calls that waited for a move, which failed for `error` if there is one.

@@ -5,7 +5,9 @@ use wharf_core::attachment::Contract;
 use wharf_core::constraints::{Buffers, Constraints, key};
 use wharf_core::negotiation::{Function, Participant, ParticipantId};
 use wharf_core::set::{FailureDomain, Rights, TokenId, TokenSpec, TokenStatus};
-use wharf_protocol::{BrokerError, CreateStream, JoinStream, MoveContract, Reply, SessionId, SetId};
+use wharf_protocol::{
+    BrokerError, CreateStream, JoinStream, MoveContract, Reply, Rotation, SessionId, SetId,
+};
 use wharf_stream::CONSUMER_PAGE_BYTES;
 
 use super::declaring::fewest_camping;
@@ -18,7 +20,8 @@ use crate::state::{Answer, Answered, Machine, Request};
 impl Machine {
     /// Creates a stream. One over a negotiated set makes room as that decides.
     pub(in crate::state) fn create_any_stream(&mut self, request: &Request, call: &CreateStream) -> Answered {
-        if self.negotiating.is_negotiated(call.set) && call.room_ms.is_some() {
+        let moves = call.room_ms.is_some() || !matches!(call.rotation, None | Some(Rotation::Never));
+        if self.negotiating.is_negotiated(call.set) && moves {
             return Err(BrokerError::SetNegotiated { set: call.set });
         }
         self.create_stream(request, call)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wharf_protocol::{
     Amounts, BrokerError, CreateStream, EndReason, EndStream, Incarnation, JoinStream, JoinStreamReply,
-    LeaveStream, ObjectKind, Policy, Reply, StreamId, TakeChanges, Token,
+    LeaveStream, ObjectKind, Policy, Reply, Rotation, StreamId, TakeChanges, Token,
 };
 use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 
@@ -20,6 +20,8 @@ fn stream(world: &mut World, camera: PeerId, polled: bool) -> (StreamId, Token, 
         max_consumers: 4,
         room_ms: None,
         polled: Some(polled),
+        // What is counted here is not memory.
+        rotation: Some(Rotation::Never),
     };
     let page = world.page(RING_PAGE_BYTES);
     let Ok((Reply::CreateStream(reply), fds)) = world.call_with(camera, call, vec![page]) else {
@@ -300,6 +302,7 @@ fn quota_of_descriptors_counts_bells() {
             max_consumers: 4,
             room_ms: None,
             polled: Some(polled),
+            rotation: None,
         };
         let page = world.page(RING_PAGE_BYTES);
         let outcome = world.call_with(camera, call, vec![page]);

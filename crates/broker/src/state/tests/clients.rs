@@ -124,6 +124,7 @@ impl World {
                 max_consumers,
                 room_ms: None,
                 polled: None,
+                rotation: None,
             },
             vec![page],
         )? {

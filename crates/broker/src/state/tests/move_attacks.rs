@@ -52,6 +52,7 @@ fn roomy(world: &mut World, owner: Share) -> Token {
         max_consumers: 8,
         room_ms: Some(700),
         polled: None,
+        rotation: None,
     };
     let stream = match world.call_with(owner.peer, call, vec![page]) {
         Ok((Reply::CreateStream(reply), _)) => reply.stream,

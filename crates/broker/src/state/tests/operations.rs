@@ -34,6 +34,7 @@ fn create(world: &mut World, peer: PeerId, set: wharf_protocol::SetId) {
             max_consumers: 1,
             room_ms: None,
             polled: None,
+            rotation: None,
         },
         vec![page],
     );

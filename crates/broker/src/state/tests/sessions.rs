@@ -76,6 +76,7 @@ fn everything_that_changes_something_needs_registration() {
             max_consumers: 1,
             room_ms: None,
             polled: None,
+            rotation: None,
         }
         .into(),
         IssueToken {

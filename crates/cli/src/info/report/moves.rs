@@ -1,6 +1,6 @@
-//! The sets that are being moved to other memory, and the memory that moves have left behind.
+//! The sets that are being moved to other memory, the memory that moves have left behind, and that which somebody can still read who has left.
 
-use wharf_protocol::{SessionId, SetState};
+use wharf_protocol::{SessionId, SetState, StreamState};
 
 use super::Names;
 use crate::info::amounts::memory;
@@ -8,8 +8,14 @@ use crate::info::table::Column::{Left, Right};
 use crate::info::table::Table;
 
 /// A table of who is waited for. Empty where nobody is: most of the time.
-pub(super) fn moves(sets: &[SetState], names: &Names<'_>) -> String {
-    if sets.iter().all(|set| set.moving.is_none() && set.old.is_empty()) {
+pub(super) fn moves(sets: &[SetState], streams: &[StreamState], names: &Names<'_>) -> String {
+    let is_due = |set: &SetState| {
+        streams
+            .iter()
+            .any(|stream| stream.set == set.set && stream.rotation_due)
+    };
+    let is_at_rest = |set: &SetState| set.moving.is_none() && set.old.is_empty() && !is_due(set);
+    if sets.iter().all(is_at_rest) {
         return String::new();
     }
     let mut table = Table::new([
@@ -24,6 +30,10 @@ pub(super) fn moves(sets: &[SetState], names: &Names<'_>) -> String {
             let what = format!("{} replaced", memory(old.bytes));
             let who = list(&old.kept_by, names);
             table.add([number.clone(), old.generation.to_string(), what, who]);
+        }
+        if is_due(set) {
+            let what = "to be replaced: somebody left who may read it".to_owned();
+            table.add([number.clone(), set.generation.to_string(), what, String::new()]);
         }
         if let Some(moving) = &set.moving {
             let (generation, who) = (moving.generation.to_string(), list(&moving.waits_for, names));

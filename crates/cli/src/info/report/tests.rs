@@ -92,6 +92,7 @@ fn busy() -> GetStateReply {
         set: SetId(1),
         max_consumers: 8,
         members: vec![viewer()],
+        rotation_due: false,
     };
     let used = Amounts {
         bytes: 33_177_600,
@@ -162,6 +163,15 @@ SET  GENERATION  MEMORY             WAITS FOR
 
 STREAM ";
     let text = described(&state);
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn memory_that_somebody_can_read_who_has_left_is_shown() {
+    let mut state = busy();
+    state.streams[0].rotation_due = true;
+    let text = described(&state);
+    let expected = "  1           1  to be replaced: somebody left who may read it";
     assert!(text.contains(expected), "{text}");
 }
 

@@ -4,8 +4,8 @@ use crate::stage::{Chair, Failure, Part, perform, refused, stop_at};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wharf::{
-    AcquireError, BufferSpec, FrameInfo, FrameMut, Producer, Reallocation, Session, SessionError, UserData,
-    now_ns,
+    AcquireError, BufferSpec, FrameInfo, FrameMut, Producer, Reallocation, Session, SessionError,
+    StreamTerms, UserData, now_ns,
 };
 use wharf_testkit::Pattern;
 use wharf_testkit::Rng;
@@ -119,10 +119,14 @@ fn try_open(session: &Session, terms: &ProducerTerms) -> Result<Producer, Sessio
         count: terms.buffers,
     };
     let buffers = session.allocate(&spec)?;
-    match terms.room_ms.map(Duration::from_millis) {
-        Some(room) => session.create_stream_with_room("stream", buffers, terms.max_consumers, room),
-        None => session.create_stream("stream", buffers, terms.max_consumers),
+    let mut on = StreamTerms::new(terms.max_consumers);
+    if let Some(room) = terms.room_ms.map(Duration::from_millis) {
+        on = on.with_room(room);
     }
+    if let Some(rotation) = terms.rotation {
+        on = on.with_rotation(rotation);
+    }
+    session.create_stream_on("stream", buffers, on)
 }
 
 impl Stream {

@@ -3,6 +3,7 @@
 mod comings;
 mod failures;
 mod room;
+mod rotation;
 
 use super::world::World;
 use crate::state::{Effect, Event, FdRef, PeerId};

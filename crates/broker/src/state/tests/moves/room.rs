@@ -19,6 +19,7 @@ fn roomy(depth: u32) -> (World, Share, Share, StreamId, PeerId) {
         max_consumers: 8,
         room_ms: Some(700),
         polled: None,
+        rotation: None,
     };
     let stream = match world.call_with(camera, call, vec![page]).unwrap() {
         (Reply::CreateStream(reply), _) => reply.stream,

@@ -181,6 +181,7 @@ impl Player {
                     max_consumers: max,
                     room_ms: room.then_some(700),
                     polled: (max == 3).then_some(true),
+                    rotation: None,
                 }
                 .into(),
                 Some(page),

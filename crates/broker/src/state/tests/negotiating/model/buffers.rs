@@ -33,6 +33,7 @@ impl Play {
             max_consumers: 3,
             room_ms: None,
             polled: None,
+            rotation: None,
         };
         self.call(owner, call, Some(RING_PAGE_BYTES));
         self.world.report_all();

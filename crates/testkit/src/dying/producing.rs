@@ -1,0 +1,176 @@
+//! A producer that fills every frame with its number.
+
+use super::consuming::PATTERN;
+use super::pages::{BUFFERS, Bell, DEPTH, FRAME_BYTES, Stage};
+use super::{Failure, Fuse, FusedWords, STUCK};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use wharf_memory::{Access, Deadline, Mapping, OwnedWords, ReadOnlyWords, WaitOutcome};
+use wharf_stream::{FrameInfo, Member, Producer};
+
+/// From this frame on frames lie in the second generation of the buffers.
+pub const GENERATION_CHANGE: u64 = 8;
+
+/// How long a producer goes on, and how far it has come.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    frames: Option<u64>,
+    is_enough: Arc<AtomicBool>,
+    published: Arc<AtomicU64>,
+}
+
+impl Course {
+    /// For so many frames.
+    pub fn new(frames: u64) -> Self {
+        Self {
+            frames: Some(frames),
+            ..Self::default()
+        }
+    }
+
+    /// Ends it.
+    pub fn end(&self) {
+        self.is_enough.store(true, SeqCst);
+    }
+
+    /// How many frames were published.
+    pub fn published(&self) -> u64 {
+        self.published.load(SeqCst)
+    }
+
+    fn goes_on(&self) -> bool {
+        let published = self.published();
+        !self.is_enough.load(SeqCst) && self.frames.is_none_or(|frames| published < frames)
+    }
+}
+
+/// What a producer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The number of the last frame.
+    pub last: u64,
+    /// How many consumers were dropped.
+    pub departed: usize,
+}
+
+struct Maker {
+    producer: Producer<FusedWords<OwnedWords>, ReadOnlyWords>,
+    memory: Mapping,
+    bell: Bell,
+    waits: u64,
+    departed: usize,
+}
+
+/// Lets all consumers in and publishes frames as long as `course` goes on; then waits until nobody who takes
+/// every frame has any.
+///
+/// # Blocking
+///
+/// Until then.
+///
+/// # Errors
+///
+/// No buffer within [`STUCK`].
+pub fn produce(stage: &Stage, fuse: &Fuse, course: Course) -> Result<Published, Failure> {
+    let mut maker = Maker::new(stage, fuse)?;
+    for (slot, seat) in stage.seats.iter().enumerate() {
+        let member = Member::new(slot, slot as u64 + 1, DEPTH, seat.policy(), seat.page.other()?);
+        maker.producer.admit(member.with_bell(Box::new(seat.bell()?)));
+    }
+    while course.goes_on() {
+        maker.publish()?;
+        course.published.store(maker.producer.head(), SeqCst);
+    }
+    maker.acquire_window()?;
+    Ok(Published {
+        last: maker.producer.head(),
+        departed: maker.departed,
+    })
+}
+
+impl Maker {
+    fn new(stage: &Stage, fuse: &Fuse) -> Result<Self, Failure> {
+        let ring = fuse.guard(stage.ring.own()?);
+        Ok(Self {
+            producer: Producer::new(ring, stage.status.other()?, BUFFERS),
+            memory: stage.memory.map(Access::ReadWrite)?,
+            bell: stage.producers_bell()?,
+            waits: 0,
+            departed: 0,
+        })
+    }
+
+    fn publish(&mut self) -> Result<(), Failure> {
+        let seq = self.producer.head() + 1;
+        if seq == GENERATION_CHANGE {
+            self.producer.switch(1, BUFFERS);
+        }
+        let buffer = self.acquire()?;
+        let generation = self.producer.generation_in_hand(buffer).ok_or("not in hand")?;
+        let place = usize::try_from(generation)? * BUFFERS + buffer;
+        let view = self.memory.view_mut()?;
+        PATTERN.fill(&view.subview(place * FRAME_BYTES, FRAME_BYTES)?, seq)?;
+        let info = FrameInfo {
+            timestamp_ns: seq,
+            used_bytes: FRAME_BYTES as u64,
+            ..FrameInfo::default()
+        };
+        self.producer.publish(buffer, &info).ok_or("not published")?;
+        Ok(())
+    }
+
+    fn acquire(&mut self) -> Result<usize, Failure> {
+        loop {
+            self.note_departures();
+            if let Ok(buffer) = self.producer.try_acquire() {
+                return Ok(buffer);
+            }
+            if let Some(buffer) = self.wait()? {
+                return Ok(buffer);
+            }
+        }
+    }
+
+    /// Waits asleep and for the doorbell, in turns.
+    fn wait(&mut self) -> Result<Option<usize>, Failure> {
+        self.waits += 1;
+        let (found, is_stuck) = if self.waits.is_multiple_of(2) {
+            self.wait_for_bell()?
+        } else {
+            let deadline = Some(Deadline::after(STUCK));
+            let (found, outcome) = self
+                .producer
+                .wait(deadline, |producer| producer.try_acquire().ok());
+            (found, outcome == WaitOutcome::TimedOut)
+        };
+        match is_stuck {
+            true => Err(format!("no buffer after frame {}", self.producer.head()).into()),
+            false => Ok(found),
+        }
+    }
+
+    fn wait_for_bell(&mut self) -> Result<(Option<usize>, bool), Failure> {
+        self.bell.silence();
+        self.producer.arm();
+        self.note_departures();
+        let found = self.producer.try_acquire().ok();
+        let is_rung = found.is_some() || self.bell.wait(STUCK)?;
+        self.producer.disarm();
+        Ok((found, !is_rung))
+    }
+
+    fn note_departures(&mut self) {
+        if self.producer.take_status_change() || self.producer.has_departures() {
+            self.departed += self.producer.drop_departed().len();
+        }
+    }
+
+    /// As many as may be in flight when nobody has any frame any more.
+    fn acquire_window(&mut self) -> Result<(), Failure> {
+        let all = (0..DEPTH)
+            .map(|_| self.acquire())
+            .collect::<Result<Vec<_>, _>>()?;
+        all.into_iter().for_each(|buffer| self.producer.abandon(buffer));
+        Ok(())
+    }
+}
