@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ColorChoice, Parser, Subcommand, value_parser};
 use wharf_broker::Config;
@@ -50,6 +52,58 @@ pub(crate) enum Command {
     /// The set is described in a file, as for solve, or it is one that a broker has: then its number is given, as wharf info shows it,
     /// and why the last one was refused is told too. Ends like solve.
     Explain(ExplainArgs),
+    /// Run a program that uses dma-bufs where the kernel has none for it.
+    ///
+    /// The program finds /dev/dma_heap, /dev/udmabuf and, if asked for, /dev/sw_sync; its buffers are those of a broker and count there as
+    /// the program's. No privilege is needed. Ends as the program does: with its exit code, or by the same signal; with 125 if it cannot be
+    /// run, 126 if it cannot be executed and 127 if there is none.
+    Run(RunArgs),
+    /// A process of a run that wharf run has begun.
+    #[command(hide = true)]
+    RunPart(RunPartArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Names in /dev/dma_heap, each for the same memory
+    #[arg(long = "heap", value_name = "NAME", default_value = "system")]
+    pub(crate) heaps: Vec<HeapName>,
+    /// Have /dev/sw_sync and /sys/kernel/debug/sync/sw_sync: timelines that the program drives
+    #[arg(long)]
+    pub(crate) sw_sync: bool,
+    /// The broker's socket [default: the one that answers at $WHARF_SOCKET, or else at $XDG_RUNTIME_DIR/wharf-0, or else a broker for this run
+    /// alone]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// A name that a file in /dev/dma_heap can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeapName(pub(crate) String);
+
+impl FromStr for HeapName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let is_file = !name.is_empty() && name != "." && name != ".." && name.len() <= 255;
+        if is_file && !name.contains(['/', '\0']) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err("a heap is a file in /dev/dma_heap: its name is 1 to 255 bytes without /")
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunPartArgs {
+    pub(crate) part: String,
+    pub(crate) fd: i32,
+    pub(crate) orders: String,
+    #[arg(last = true)]
+    pub(crate) program: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]

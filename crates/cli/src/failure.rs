@@ -5,6 +5,7 @@ use std::io;
 
 use wharf_broker::{BindError, ServeError};
 use wharf_protocol::transport::{CallError, ConnectError};
+use wharf_standin::RunError;
 
 use crate::negotiate::{Mistake, Unread};
 use crate::output::printable;
@@ -12,7 +13,7 @@ use crate::output::printable;
 /// The longest line, in characters.
 const MAX_LINE: usize = 1000;
 
-/// Why the command failed. Each ends it with exit code 1.
+/// Why the command failed. Each ends it with exit code 1, but those of `wharf run`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(
@@ -35,6 +36,8 @@ pub(crate) enum Failure {
     Bind(#[from] BindError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Run(#[from] RunError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -64,6 +67,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The exit code it ends the command with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+
     /// The failure in lines of one problem each.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {

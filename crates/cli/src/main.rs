@@ -10,6 +10,7 @@
 //! | `info` | `wharf info`: who is there and who holds what |
 //! | `top` | `wharf top`: the same, live, with rates and latencies |
 //! | `negotiate` | `wharf solve` and `wharf explain`: memory for a set that a file describes |
+//! | `run` | `wharf run`: programs with stand-ins for the kernel's dma-bufs |
 //! | `color` | when colours are used |
 //! | `output` | what the command prints |
 //! | `failure` | why the command failed, in lines of one problem each |
@@ -25,6 +26,7 @@ mod listener;
 mod look;
 mod negotiate;
 mod output;
+mod run;
 mod serve;
 mod top;
 
@@ -46,16 +48,19 @@ fn main() -> ExitCode {
         Command::Top(args) => top::run(&args).map(|()| Answer::Done),
         Command::Solve(args) => negotiate::run(&args, Depth::What),
         Command::Explain(args) => negotiate::explain(&args),
+        Command::Run(args) => run::run(args).map(Answer::Code),
+        Command::RunPart(args) => run::play(&args).map(Answer::Code),
     };
     match outcome {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::Refused) => ExitCode::from(REFUSED),
+        Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(failure) => {
             for line in failure.lines() {
                 // Nobody is left to be told if stderr is gone.
                 let _ = writeln!(std::io::stderr(), "wharf: {line}");
             }
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

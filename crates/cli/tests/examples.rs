@@ -83,6 +83,12 @@ fn points_of_a_timeline_reach_the_other_process_with_their_errors() -> Outcome {
 }
 
 #[test]
+fn devices_hand_frames_on() {
+    let broker = Broker::start(&[]);
+    assert_eq!(run(example("fences", &broker)).output(), "handed on 100 frames\n");
+}
+
+#[test]
 fn consumer_with_a_wrong_token_is_refused() {
     let broker = Broker::start(&[]);
     let mut consumer = example("consumer", &broker);

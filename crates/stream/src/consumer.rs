@@ -6,13 +6,17 @@ mod polling;
 
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::doorbell::Doorbell;
-use crate::layout::{ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, ring as at};
+use crate::layout::{
+    ASLEEP, MAGIC, MAGIC_CELL, MAX_BUFFERS, POLLING, consumer as own, points as point, ring as at,
+};
 use crate::member::Policy;
+use crate::points::PointsWriter;
 use crate::producer::sleep_on;
 use crate::stats::ConsumerCounters;
 use crate::status::{GenerationNews, StatusPage, StreamState};
 use crate::waiting::{Looked, Spinner, Waiting};
 use std::sync::Arc;
+use wharf_core::Errno;
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
 
 /// A frame this consumer holds.
@@ -27,6 +31,14 @@ pub struct Claim {
     pub skipped: u64,
     /// What the slot said.
     common: Common,
+}
+
+impl Claim {
+    /// Whether the contents are there only when the point of the buffer with the frame's number is reached: until then it must not be
+    /// read, see [`Points`](crate::Points).
+    pub fn has_point(&self) -> bool {
+        self.common.has_point()
+    }
 }
 
 /// Why no frame could be claimed although the consumer asked rightly, or that it did not.
@@ -244,13 +256,56 @@ fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
 /// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
 /// `bell` is rung if the producer waits for that.
 pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
-    // ORDERING: relaxed; the hold was announced before the caller got the frame.
-    if buffer >= MAX_BUFFERS || page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) == 0 {
+    if held(page, buffer).is_none() {
         return;
     }
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
     notify_release(page, ring, bell);
+}
+
+/// Lends the frame in `buffer` back, on a consumer's own `page`: the consumer has released it, but work that it has begun still reads the
+/// frame. The producer may hand the buffer on to somebody who waits for that, and must not fill it before [`settle`] says that the point
+/// returned is reached. Until then the frame counts against the consumer's depth. `None` for a buffer not held, which is ignored.
+pub fn lend<O: WriteWords, R: ReadWords>(
+    page: &O,
+    ring: &R,
+    bell: Option<&dyn Doorbell>,
+    buffer: usize,
+) -> Option<u64> {
+    let seq = held(page, buffer)?;
+    // ORDERING: Release, both, in this order: see `Consumer::held`.
+    page.increment_u32(own::LENDINGS, Ordering::Release);
+    page.store_u64(own::HOLDS + buffer, seq | own::LENT, Ordering::Release);
+    notify_release(page, ring, bell);
+    Some(seq)
+}
+
+/// Says that the work on a frame that was lent is over, with an error or without: `points` are those of the consumer's own page. To be called
+/// once for each frame lent. Where a later frame in the same buffer is over, those before it are, too.
+pub fn settle<O: WriteWords, R: ReadWords>(
+    points: &mut PointsWriter<O>,
+    (ring, bell): (&R, Option<&dyn Doorbell>),
+    (buffer, point): (usize, u64),
+    error: Option<Errno>,
+) {
+    if buffer >= MAX_BUFFERS {
+        return;
+    }
+    points.reach(buffer, point, error);
+    notify_release(points.words(), ring, bell);
+    // ORDERING: relaxed; the fence of `notify_release` comes between the point and this look for sleepers.
+    points.ring_for([ring.load_u32(at::POINTS + point::SLEEPERS, Ordering::Relaxed)]);
+}
+
+/// The frame held in `buffer`, and not lent.
+fn held<O: ReadWords>(page: &O, buffer: usize) -> Option<u64> {
+    if buffer >= MAX_BUFFERS {
+        return None;
+    }
+    // ORDERING: relaxed; the hold was announced before the caller got the frame.
+    let seq = page.load_u64(own::HOLDS + buffer, Ordering::Relaxed);
+    (seq != 0 && seq & own::LENT == 0).then_some(seq)
 }
 
 /// Promises in a consumer's own `page`, before it joins, that it never sleeps while it waits for frames: the producer need not ask.

@@ -12,9 +12,10 @@ const TIMESTAMP: usize = 1;
 const PUBLISHED: usize = 2;
 const GENERATION: usize = at::GENERATION;
 const USED_BYTES: usize = 4;
-/// [`HAS_LAYOUT`] in the low byte, number of bytes of user data above.
+/// [`HAS_LAYOUT`] and [`HAS_POINT`] in the low byte, number of bytes of user data above.
 const MORE: usize = 5;
 const HAS_LAYOUT: u64 = 1;
+const HAS_POINT: u64 = 2;
 const USER_LEN_SHIFT: u32 = 8;
 
 // Cells of what else there is to say.
@@ -63,6 +64,20 @@ impl Common {
             more: get(MORE),
         }
     }
+
+    /// Whether the contents are there only when the buffer's point with the frame's number is reached.
+    pub(crate) fn has_point(&self) -> bool {
+        self.more & HAS_POINT != 0
+    }
+}
+
+/// When the contents of a frame are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Now.
+    There,
+    /// When the buffer's point with the frame's number is reached.
+    AtPoint,
 }
 
 /// Up to [`MAX_USER_BYTES`] bytes of the producer's own that travel with a frame.
@@ -212,15 +227,23 @@ fn unpack(word: u64) -> (u32, u32) {
 /// Writes a description, stamped with the time of publication. A frame without layout and user data is one cache line.
 ///
 /// ORDERING: relaxed throughout; the store that makes the frame valid publishes them.
-pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo) {
+pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo, contents: Contents) {
     let put = |cell: usize, value: u64| words.store_u64(places.slot + cell, value, Ordering::Relaxed);
     put(TIMESTAMP, info.timestamp_ns);
     put(PUBLISHED, now_ns());
     put(GENERATION, info.generation);
     put(USED_BYTES, info.used_bytes);
     let has_layout = if info.layout.is_some() { HAS_LAYOUT } else { 0 };
+    let has_point = if contents == Contents::AtPoint {
+        HAS_POINT
+    } else {
+        0
+    };
     // CAST: at most MAX_USER_BYTES.
-    put(MORE, has_layout | (info.user.len as u64) << USER_LEN_SHIFT);
+    put(
+        MORE,
+        has_layout | has_point | (info.user.len as u64) << USER_LEN_SHIFT,
+    );
     let put = |cell: usize, value: u64| words.store_u64(places.more + cell, value, Ordering::Relaxed);
     if let Some(layout) = &info.layout {
         let planes = layout.planes();

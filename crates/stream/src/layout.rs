@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x04");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x05");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -46,13 +46,16 @@ pub mod ring {
     pub const MORE: usize = ADMISSIONS + 2 * MAX_CONSUMERS;
     /// Two cache lines: the picture's layout, and the producer's own bytes.
     pub const MORE_CELLS: usize = 16;
-    /// What the producer counts ([`crate::stats`]).
-    pub const STATS: usize = more(MAX_BUFFERS);
-    /// Cells of the page.
-    pub const END: usize = STATS + crate::stats::producer::CELLS;
 
     /// Of the first word of a slot, these bits are the frame's number, the rest its buffer. Sleepers compare the low half of the word.
     pub const SEQ_BITS: u32 = 56;
+    /// The producer's points: when a frame's contents are there, see [`super::points`].
+    pub const POINTS: usize = MORE + MAX_BUFFERS * MORE_CELLS;
+    /// What the producer counts ([`crate::stats`]).
+    pub const STATS: usize = (POINTS + super::points::CELLS).next_multiple_of(16);
+    /// Cells of the page.
+    pub const END: usize = STATS + crate::stats::producer::CELLS;
+
     /// In place of a buffer's number: the frame was taken back, or its slot is being written.
     pub const TAKEN_BACK: u64 = 0xff;
     /// Which cell of a slot says in which generation of the buffers the frame lies.
@@ -91,16 +94,62 @@ pub mod consumer {
     pub const LEFT: usize = 9;
     /// u32: 1 if the consumer never sleeps; stored before it joins, for good.
     pub const SLEEPLESS: usize = 10;
+    /// u32: counts frames that were lent; for the consumer itself. Stored before `RELEASES`.
+    pub const LENDINGS: usize = 11;
     /// u64: every frame up to this one was claimed or passed over.
     pub const CURSOR: usize = 32;
     /// u32: counts releases; the producer sleeps on it.
     pub const RELEASES: usize = 33;
-    /// u64 each: sequence number of the frame held in a buffer; 0 when none is. The first six share a line with the cursor.
+    /// u64 each: sequence number of the frame held in a buffer, with [`LENT`] or without; 0 when none is. The first six share a line with
+    /// the cursor.
     pub const HOLDS: usize = 34;
+    /// The consumer's points: when it has finished with a frame that it lent, see [`super::points`].
+    pub const POINTS: usize = (HOLDS + MAX_BUFFERS).next_multiple_of(16);
     /// What the consumer counts ([`crate::stats`]).
-    pub const STATS: usize = (HOLDS + MAX_BUFFERS).next_multiple_of(16);
+    pub const STATS: usize = (POINTS + super::points::CELLS).next_multiple_of(16);
     /// Cells of the page.
     pub const END: usize = STATS + crate::stats::consumer::CELLS;
+
+    /// In a hold: the frame was released, but work on it goes on until its point is reached.
+    pub const LENT: u64 = 1 << 63;
+}
+
+/// The points of one side of a stream, a part of its page: when work on frames is over.
+///
+/// Each buffer is a timeline of its own, because work on different buffers may end in any order; the points are the numbers of the
+/// frames there. So a point needs no word of its own: that there is one for a frame, its slot or its hold says.
+pub mod points {
+    use super::MAX_BUFFERS;
+
+    /// u32: how many threads here sleep until a point of somebody else is reached.
+    pub const SLEEPERS: usize = 0;
+    /// u32: counts points reached; they sleep on it.
+    pub const BELL: usize = 16;
+    /// Two u64 each: the highest point of a buffer that is reached, and the newest error, see [`encode_error`].
+    pub const BUFFERS: usize = 32;
+    /// Cells of all this.
+    pub const CELLS: usize = BUFFERS + 2 * MAX_BUFFERS;
+
+    /// Bits of an error number: 1 to 4095.
+    const ERRNO_BITS: u32 = 12;
+
+    /// The cell of the highest point of `buffer`, from the first cell; that of the error comes after it.
+    pub const fn value(buffer: usize) -> usize {
+        BUFFERS + 2 * (buffer % MAX_BUFFERS)
+    }
+
+    /// What the cell of the error says: the point's low bits, then the error number.
+    pub const fn encode_error(point: u64, errno: i32) -> u64 {
+        // CAST: callers pass 1 to 4095.
+        point << ERRNO_BITS | errno as u64
+    }
+
+    /// The error number that such a cell has for `point`, if it is about that one and has any.
+    pub fn decode_error(cell: u64, point: u64) -> Option<i32> {
+        let errno = cell & ((1 << ERRNO_BITS) - 1);
+        // CAST: 12 bits fit.
+        (cell == point << ERRNO_BITS | errno && errno != 0).then_some(errno as i32)
+    }
 }
 
 /// The status page: written by the broker.

@@ -9,8 +9,8 @@
 //!
 //! | page | written by | says |
 //! |---|---|---|
-//! | ring | producer | which frame is where, which consumers were admitted and from which frame on |
-//! | consumer | that consumer | how far it has come, which frames it holds |
+//! | ring | producer | which frame is where, which consumers were admitted and from which frame on; whose contents came late |
+//! | consumer | that consumer | how far it has come, which frames it holds; with which it is done since it lent them |
 //! | status | broker | which consumers live, whether the stream does |
 //!
 //! Ring and consumer pages end with what their writers count about themselves ([`stats`]), for whoever looks.
@@ -36,6 +36,13 @@
 //! The slot of a frame is used again 64 frames later, also while somebody holds the frame. A blocking consumer has copied what the slot says
 //! before it moves its cursor, and the producer does not get 64 frames beyond a cursor. A latest-frame consumer looks once more after
 //! copying whether the slot is still the same: the producer marks a slot before it writes there.
+//!
+//! # Devices
+//!
+//! The contents of a frame may come after it ([`Producer::publish_unfinished`]), and a consumer may give a frame back while a device of its own still
+//! reads it ([`lend`]). The frame's slot, or the hold, says that there is a *point* to wait for in the page of whose device it is; see
+//! [`Points`]. Until then nobody refills the buffer, and a frame that was lent counts as held; but a producer that can wait later may take it
+//! ([`Producer::try_acquire_lent`]). Frames without points cost nothing more.
 //!
 //! # Moving to other buffers (contract N5)
 //!
@@ -84,13 +91,16 @@ mod descriptor;
 mod doorbell;
 pub mod layout;
 mod member;
+mod points;
 mod producer;
 pub mod stats;
 pub mod status;
 pub mod timeline;
 mod waiting;
 
-pub use consumer::{Claim, ClaimError, Consumer, decline, leave, promise_not_to_sleep, release};
+pub use consumer::{
+    Claim, ClaimError, Consumer, decline, leave, lend, promise_not_to_sleep, release, settle,
+};
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, TooMuchUserData, UserData};
 pub use doorbell::Doorbell;
 pub use layout::{
@@ -98,5 +108,6 @@ pub use layout::{
     STATUS_PAGE_BYTES, STATUS_PAGE_CELLS,
 };
 pub use member::{Departure, Member, Policy};
-pub use producer::{Blocked, Blocker, Producer};
+pub use points::{Points, PointsReader, PointsWriter, Sleepers};
+pub use producer::{Blocked, Blocker, Lent, Producer};
 pub use waiting::Waiting;

@@ -2,7 +2,7 @@
 
 use crate::buffers::{Buffers, Frames};
 use crate::doorbell::Doorbell;
-use crate::layout::{POLLING, consumer as at};
+use crate::layout::{POLLING, consumer as at, points};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
 /// What the producer does when a consumer does not keep up (contract S1).
@@ -40,10 +40,23 @@ pub struct Member<W> {
     pub(crate) bell: Option<Box<dyn Doorbell>>,
     /// The buffers with frames that were given to it and were not seen back: every one that it has, and some that it has no more.
     pub(crate) has: Buffers,
+    /// Those of them with frames that it had lent when it was last looked.
+    pub(crate) lent: Buffers,
     /// Its count of releases before `has` was last brought up to date.
     pub(crate) seen_releases: u32,
     /// Frames it was in the producer's way with at the last search for a buffer.
     pub(crate) kept: usize,
+}
+
+/// What a consumer says about a frame that it has claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// It has no more to do with it.
+    None,
+    /// It holds it.
+    Held,
+    /// It released it, and work that it has begun reads it still.
+    Lent,
 }
 
 impl<W: ReadWords> Member<W> {
@@ -61,6 +74,7 @@ impl<W: ReadWords> Member<W> {
             page,
             bell: None,
             has: Buffers::NONE,
+            lent: Buffers::NONE,
             seen_releases: 0,
             kept: 0,
         }
@@ -90,18 +104,19 @@ impl<W: ReadWords> Member<W> {
     pub(crate) fn look(&mut self, frames: &Frames) {
         // ORDERING: Acquire, and before the holds: who sleeps on this count sleeps on what came before them.
         self.seen_releases = self.page.load_u32(at::RELEASES, Ordering::Acquire);
-        let mut has = self.has;
+        let (mut has, mut lent) = (self.has, Buffers::NONE);
         for buffer in self.has.each() {
-            if !self.still_has(frames.seq(buffer), buffer) {
-                has.remove(buffer);
+            let seq = frames.seq(buffer);
+            if !self.has_passed(seq) {
+                continue;
+            }
+            match self.hold(buffer, seq) {
+                Hold::None => has.remove(buffer),
+                Hold::Held => {}
+                Hold::Lent => lent.insert(buffer),
             }
         }
-        self.has = has;
-    }
-
-    /// Whether frame `seq` in `buffer`, which was given to it, is not back: unclaimed, or held.
-    fn still_has(&self, seq: u64, buffer: usize) -> bool {
-        !self.has_passed(seq) || self.holds(buffer, seq)
+        (self.has, self.lent) = (has, lent);
     }
 
     /// Whether it has claimed or passed over frame `seq`.
@@ -112,11 +127,26 @@ impl<W: ReadWords> Member<W> {
         self.page.load_u64(at::CURSOR, Ordering::Acquire) >= seq
     }
 
-    /// Whether it announces a hold on frame `seq` in `buffer`. A hold on any other frame that the buffer once had is void: the consumer
-    /// lets go as soon as it sees that.
+    /// Whether it announces a hold on frame `seq` in `buffer`, or has lent it and is not done with it. A hold on any other frame that the
+    /// buffer once had is void: the consumer lets go as soon as it sees that.
     pub(crate) fn holds(&self, buffer: usize, seq: u64) -> bool {
+        self.hold(buffer, seq) != Hold::None
+    }
+
+    fn hold(&self, buffer: usize, seq: u64) -> Hold {
         // ORDERING: Acquire pairs with the Release store of 0 at release: its reads of the frame are done.
-        self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire) == seq
+        let cell = self.page.load_u64(at::HOLDS + buffer, Ordering::Acquire);
+        if cell == seq {
+            return Hold::Held;
+        }
+        if cell != seq | at::LENT {
+            return Hold::None;
+        }
+        // ORDERING: Acquire pairs with the Release store of the point: the reads of the work are done, too.
+        let reached = self
+            .page
+            .load_u64(at::POINTS + points::value(buffer), Ordering::Acquire);
+        if reached < seq { Hold::Lent } else { Hold::None }
     }
 
     /// Whether it takes every frame and has not claimed frame `seq` in `buffer`, which it was given.

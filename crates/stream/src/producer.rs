@@ -1,15 +1,17 @@
 //! The producer's side of the hand-over.
 
 mod acquire;
+mod lent;
 mod moving;
 mod polling;
 mod waiting;
 
 pub use acquire::{Blocked, Blocker};
+pub use lent::Lent;
 pub(crate) use waiting::sleep_on;
 
 use crate::buffers::{Buffers, Frames};
-use crate::descriptor::{FrameInfo, Places, store};
+use crate::descriptor::{Contents, FrameInfo, Places, store};
 use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
 use crate::member::{Departure, Member};
 use crate::status::StatusPage;
@@ -30,6 +32,8 @@ pub struct Producer<O, R> {
     has_sleepers: bool,
     /// The buffers that carry frames, those that nobody uses, and those that the producer is filling.
     frames: Frames,
+    /// Those of the buffers that carry frames whose contents were not there when it was last looked.
+    unfinished: Buffers,
     free: Buffers,
     in_hand: Buffers,
     /// How many indices were ever in use.
@@ -67,6 +71,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             cut_off: Vec::new(),
             has_sleepers: false,
             frames: Frames::default(),
+            unfinished: Buffers::NONE,
             free: Buffers::first(count),
             in_hand: Buffers::NONE,
             known: count,
@@ -195,9 +200,22 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Publishes the frame in an acquired buffer to every member and wakes those that sleep. Returns its sequence number.
     /// `None` when the buffer was not acquired. The generation in `info` is the buffer's at acquisition, whatever it says.
     pub fn publish(&mut self, buffer: usize, info: &FrameInfo) -> Option<u64> {
+        self.publish_as(buffer, info, Contents::There)
+    }
+
+    /// As [`Producer::publish`], before the contents are there: consumers must not read them before the point of this buffer with the
+    /// frame's number is reached, which [`PointsWriter::finish`](crate::PointsWriter::finish) is to say. Until then the buffer is acquired only
+    /// by [`Producer::try_acquire_lent`].
+    pub fn publish_unfinished(&mut self, buffer: usize, info: &FrameInfo) -> Option<u64> {
+        let seq = self.publish_as(buffer, info, Contents::AtPoint)?;
+        self.unfinished.insert(buffer);
+        Some(seq)
+    }
+
+    fn publish_as(&mut self, buffer: usize, info: &FrameInfo, contents: Contents) -> Option<u64> {
         let generation = self.generation_in_hand(buffer)?;
         let info = FrameInfo { generation, ..*info };
-        self.publish_with(buffer, |ring, places| store(ring, places, &info))
+        self.publish_with(buffer, |ring, places| store(ring, places, &info, contents))
     }
 
     /// As [`Producer::publish`], with the description filled in by `describe`.

@@ -7,6 +7,7 @@ mod thread;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
+use crate::fences::note;
 use crate::frame::Frame;
 use crate::liveness::Liveness;
 use crate::membership::Membership;
@@ -16,7 +17,7 @@ pub use polled::PolledConsumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use thread::FrameThread;
-use wharf_core::DmaBuf;
+use wharf_core::{DmaBuf, Fence, FenceStatus, Usage};
 use wharf_linux::PidFd;
 use wharf_memory::{Deadline, OwnedWords, ReadOnlyWords, bytes_moved, now_ns};
 use wharf_stream::status::StreamState;
@@ -52,7 +53,7 @@ pub struct Consumer {
     port: wharf_stream::Consumer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
     membership: Arc<Membership>,
     memory: Memory,
-    producer: PidFd,
+    producer: Arc<PidFd>,
     connection: Arc<Connection>,
     liveness: Liveness,
     /// What was seen of others' deaths without the broker's help; final.
@@ -209,6 +210,10 @@ impl Consumer {
                 self.stats.received += 1;
                 self.port.count_received(&claim, received_ns);
                 self.memory.saw_frame(info.generation);
+                let acquire_fence = match claim.has_point() {
+                    true => self.acquire_fence(&claim, &buffer),
+                    false => None,
+                };
                 Ok(Frame {
                     seq: claim.seq,
                     skipped: claim.skipped,
@@ -216,6 +221,8 @@ impl Consumer {
                     published_ns,
                     received_ns,
                     index: claim.buffer,
+                    acquire_fence,
+                    is_lent: false,
                     buffer,
                     membership: Arc::clone(&self.membership),
                 })
@@ -225,6 +232,20 @@ impl Consumer {
                 Err(corrupt.into())
             }
         }
+    }
+}
+
+impl Consumer {
+    /// The fence of contents that are not there, or that are bad; noted on the buffer.
+    #[cold]
+    fn acquire_fence(&self, claim: &Claim, buffer: &DmaBuf) -> Option<Fence> {
+        let contents = &self.membership.contents;
+        if contents.status(claim.buffer, claim.seq) == FenceStatus::Signaled {
+            return None;
+        }
+        let fence = contents.fence(claim.buffer, claim.seq);
+        note(buffer, &fence, Usage::Write);
+        Some(fence)
     }
 }
 

@@ -160,7 +160,7 @@ pub struct BlockingConsumer {
     pub label: String,
     /// Its process.
     pub pid: u32,
-    /// Frames it has: queued for it or held by it.
+    /// Frames it has: queued for it, held by it, or lent by it and not done.
     pub frames: usize,
 }
 
@@ -171,6 +171,9 @@ impl fmt::Display for BlockingConsumer {
 }
 
 fn list(consumers: &[BlockingConsumer]) -> String {
+    if consumers.is_empty() {
+        return "work of the producer itself goes on in them".to_owned();
+    }
     consumers
         .iter()
         .map(ToString::to_string)
@@ -189,7 +192,7 @@ pub enum AcquireError {
         stream: String,
         /// How long the call waited.
         waited: Duration,
-        /// Who has frames.
+        /// Who has frames; nobody if only work of this process goes on in the buffers.
         consumers: Vec<BlockingConsumer>,
     },
     /// Only the caller can end the wait: it has buffers in hand and consumers have none.
@@ -225,6 +228,38 @@ impl AcquireError {
     }
 }
 
+/// Why the contents of a frame cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadyError {
+    /// They were not there within the time the caller gave. Wait again.
+    #[error("the contents of frame {seq} were not there within {waited:?}")]
+    TimedOut {
+        /// The frame's number.
+        seq: u64,
+        /// How long the call waited.
+        waited: Duration,
+    },
+    /// The producer's work on them failed, or it died before they were there. Blame: the producer, or its device.
+    #[error("the contents of frame {seq} are bad: {errno}; drop it")]
+    Bad {
+        /// The frame's number.
+        seq: u64,
+        /// What the producer says; `EOWNERDEAD` if it died.
+        errno: wharf_core::Errno,
+    },
+}
+
+impl ReadyError {
+    /// `ETIMEDOUT`, or what the producer says.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::TimedOut { .. } => Errno::TIMEDOUT,
+            Self::Bad { errno, .. } => Errno::from_raw_os_error(errno.raw()),
+        }
+    }
+}
+
 /// Why a frame could not be published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -243,6 +278,14 @@ pub enum PublishError {
         /// Bytes there are.
         size_bytes: u64,
     },
+    /// It is said to be complete, while somebody still works on the buffer it was acquired with.
+    #[error(
+        "{pending} fences of the frame's buffer are not signaled: wait, or publish it with a fence that comes after them"
+    )]
+    NotIdle {
+        /// How many of [`FrameMut::release_fences`](crate::FrameMut::release_fences).
+        pending: usize,
+    },
     /// The layout does not fit the buffer.
     #[error(transparent)]
     Layout(#[from] wharf_core::layout::LayoutError),
@@ -252,9 +295,12 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// `EINVAL`: the caller got it wrong.
+    /// `EBUSY` for a buffer that is not idle, else `EINVAL`: the caller got it wrong.
     pub fn errno(&self) -> Errno {
-        Errno::INVAL
+        match self {
+            Self::NotIdle { .. } => Errno::BUSY,
+            _ => Errno::INVAL,
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! Frames: the right to fill a buffer, and the right to read one.
 
 use crate::buffers::mapping;
+use crate::error::ReadyError;
+use crate::fences::{when_all_signaled, when_signaled};
 use crate::membership::Membership;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wharf_core::DmaBuf;
+use std::time::{Duration, Instant};
 use wharf_core::layout::FrameLayout;
-use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut};
+use wharf_core::{Deadline as CoreDeadline, DmaBuf, Fence, FenceStatus, Wait};
+use wharf_memory::{Deadline, NotWritable, OutOfBounds, View, ViewMut};
 use wharf_stream::FrameInfo;
 
 /// Buffers whose frames were dropped unpublished, one bit each: the producer takes them up at its next call.
@@ -36,6 +39,8 @@ pub struct FrameMut {
     pub(crate) generation: u64,
     pub(crate) index: usize,
     pub(crate) returned: Arc<Returned>,
+    /// Work on the buffer that was not over when it was acquired.
+    pub(crate) fences: Vec<Fence>,
     pub(crate) published: bool,
 }
 
@@ -54,16 +59,42 @@ impl FrameMut {
         self.generation
     }
 
-    /// The buffer the frame will lie in.
+    /// The buffer the frame will lie in. Work on it that is not over is on its reservation.
     pub fn buffer(&self) -> &DmaBuf {
         &self.buffer
+    }
+
+    /// Work on the buffer that was not over when it was acquired with [`Producer::acquire_async`](crate::Producer::acquire_async): consumers
+    /// read the frame before, or the producer's own device fills it still. Nothing may be written before all of it is over. Which error it had does not
+    /// matter for that.
+    pub fn release_fences(&self) -> &[Fence] {
+        &self.fences
+    }
+
+    /// Waits until the buffer may be written; tells whether it may.
+    ///
+    /// # Blocking
+    ///
+    /// While some of [`FrameMut::release_fences`] is not signaled: asleep, for `timeout`; for ever without one. A consumer that dies counts as
+    /// done.
+    pub fn wait_idle(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let wait = deadline.map_or_else(Wait::forever, |deadline| Wait::until(CoreDeadline::At(deadline)));
+        self.fences.iter().all(|fence| fence.wait(&wait).is_ok())
+    }
+
+    /// How many of the fences are not signaled.
+    pub(crate) fn pending(&self) -> usize {
+        self.fences.iter().filter(|fence| !fence.is_signaled()).count()
     }
 }
 
 impl Drop for FrameMut {
     fn drop(&mut self) {
         if !self.published {
-            self.returned.put(self.index);
+            // As long as somebody works on it, it is in hand.
+            let (returned, index) = (Arc::clone(&self.returned), self.index);
+            when_all_signaled(std::mem::take(&mut self.fences), move || returned.put(index));
         }
     }
 }
@@ -79,6 +110,10 @@ pub struct Frame {
     pub(crate) published_ns: u64,
     pub(crate) received_ns: u64,
     pub(crate) index: usize,
+    /// The fence of contents that were not there, or bad, when it was received.
+    pub(crate) acquire_fence: Option<Fence>,
+    /// It was released with a fence.
+    pub(crate) is_lent: bool,
     // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
     pub(crate) membership: Arc<Membership>,
     pub(crate) buffer: DmaBuf,
@@ -125,7 +160,74 @@ impl Frame {
         self.received_ns.saturating_sub(self.published_ns)
     }
 
-    /// The bytes the frame uses.
+    /// The fence of the contents, if they were not there when the frame was received, or bad: nothing may be read before it is signaled, and
+    /// with an error never. For a device; who reads himself calls [`Frame::wait_ready`].
+    pub fn acquire_fence(&self) -> Option<&Fence> {
+        self.acquire_fence.as_ref()
+    }
+
+    /// Waits until the contents are there. Returns at once for a frame that came with them.
+    ///
+    /// # Blocking
+    ///
+    /// Asleep, for `timeout`; for ever without one. The death of the producer ends the wait, also when the broker is dead.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadyError::TimedOut`] (`ETIMEDOUT`): wait again. [`ReadyError::Bad`]: the contents are bad for good, and what the producer says of that;
+    /// `EOWNERDEAD`: it died before they were there.
+    pub fn wait_ready(&self, timeout: Option<Duration>) -> Result<(), ReadyError> {
+        let Some(fence) = &self.acquire_fence else {
+            return Ok(());
+        };
+        let seq = self.seq;
+        if !fence.is_signaled() {
+            let started = Instant::now();
+            let deadline = timeout.map(Deadline::after);
+            if !self.membership.contents.wait(self.index, seq, deadline) {
+                let waited = started.elapsed();
+                return Err(ReadyError::TimedOut { seq, waited });
+            }
+        }
+        match fence.status() {
+            FenceStatus::Failed(errno) => Err(ReadyError::Bad { seq, errno }),
+            FenceStatus::Signaled | FenceStatus::Unsignaled => Ok(()),
+        }
+    }
+
+    /// Gives the frame back now, while work that this consumer has begun still reads it: that ends when `fence` is signaled, with an error or
+    /// without. Until then the producer does not fill the buffer, and the frame counts against the depth this consumer joined with.
+    ///
+    /// Any fence will do. It must be signaled in bounded time, as all fences; until then this process keeps the buffer mapped, and its place in the
+    /// stream, whatever else is dropped.
+    ///
+    /// # Blocking
+    ///
+    /// No.
+    pub fn release_after(mut self, fence: &Fence) {
+        if fence.is_signaled() {
+            return;
+        }
+        let (index, membership) = (self.index, Arc::clone(&self.membership));
+        let Membership { page, ring, bell, .. } = &*membership;
+        let Some(point) = wharf_stream::lend(page, ring, bell.as_deref(), index) else {
+            return;
+        };
+        self.is_lent = true;
+        // Dropped after the producer was told, in this order.
+        let kept = (membership, self.buffer.clone());
+        when_signaled(fence, move |error| {
+            let (membership, buffer) = kept;
+            let Membership {
+                ring, bell, releases, ..
+            } = &*membership;
+            releases.settle((ring, bell.as_deref()), (index, point), error);
+            drop(membership);
+            drop(buffer);
+        });
+    }
+
+    /// The bytes the frame uses. Where there is an [acquire fence](Frame::acquire_fence) they mean nothing before [`Frame::wait_ready`].
     ///
     /// # Errors
     ///
@@ -143,7 +245,7 @@ impl Frame {
             .subview(0, used)
     }
 
-    /// The buffer it lies in.
+    /// The buffer it lies in. Contents that are not there are on its reservation.
     pub fn buffer(&self) -> &DmaBuf {
         &self.buffer
     }
@@ -151,7 +253,9 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        let Membership { page, ring, bell } = &*self.membership;
-        wharf_stream::release(page, ring, bell.as_deref(), self.index);
+        if !self.is_lent {
+            let Membership { page, ring, bell, .. } = &*self.membership;
+            wharf_stream::release(page, ring, bell.as_deref(), self.index);
+        }
     }
 }

@@ -75,6 +75,7 @@ mod buffers;
 mod connection;
 mod consumer;
 mod error;
+mod fences;
 mod frame;
 mod generation;
 mod liveness;
@@ -95,7 +96,8 @@ pub use buffers::{BrokerBuffer, BufferSet, BufferSpec, Contents, Reallocation};
 pub use connection::PATIENCE;
 pub use consumer::{Consumer, ConsumerStats, FrameThread, Frames, PolledConsumer};
 pub use error::{
-    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReceiveError, SessionError,
+    AcquireError, BlockingConsumer, BufferError, PageError, PublishError, ReadyError, ReceiveError,
+    SessionError,
 };
 pub use frame::{Frame, FrameMut};
 pub use moving::{MoveStats, MoveStep, MoveTimes};

@@ -2,6 +2,7 @@
 
 use crate::buffers::Hold;
 use crate::connection::Connection;
+use crate::fences::{FarWork, Releases};
 use crate::negotiation::SeatHold;
 use std::sync::Arc;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
@@ -9,11 +10,15 @@ use wharf_protocol::{Incarnation, LeaveStream, Slot, StreamId};
 use wharf_stream::Doorbell;
 
 /// What a consumer and its frames share: the place in the stream. It is left when the consumer and the last frame are dropped, so
-/// that no frame is refilled while it can be read.
+/// that no frame is refilled while it can be read. Work on a frame that was lent counts as a frame.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) page: Arc<OwnedWords>,
     pub(crate) ring: Arc<ReadOnlyWords>,
+    /// The producer's work on frames.
+    pub(crate) contents: Arc<FarWork>,
+    /// This consumer's work on frames that it has lent.
+    pub(crate) releases: Releases,
     /// The producer's, if it polls.
     pub(crate) bell: Option<Arc<dyn Doorbell>>,
 }

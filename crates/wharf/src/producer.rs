@@ -3,6 +3,7 @@
 mod acquiring;
 mod changes;
 mod creating;
+mod fenced;
 mod members;
 mod moving;
 mod polled;
@@ -16,6 +17,7 @@ use crate::moving::{MoveStats, Mover};
 use crate::watch::Watch;
 use changes::News;
 pub use creating::StreamTerms;
+use fenced::Fences;
 pub use members::ConsumerInfo;
 use members::Roster;
 pub use polled::PolledProducer;
@@ -48,7 +50,8 @@ pub struct Producer {
     connection: Arc<Connection>,
     stream: StreamId,
     name: String,
-    ring: wharf_stream::Producer<OwnedWords, ReadOnlyWords>,
+    ring: wharf_stream::Producer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
+    fences: Fences,
     memory: Generation,
     /// Buffers in use before, in which frames still lie.
     older: Vec<Generation>,
@@ -164,11 +167,12 @@ impl Producer {
         }
     }
 
-    /// Takes a buffer to fill: one that no consumer has any more.
+    /// Takes a buffer to fill: one that no consumer has any more, and in which no work goes on.
     ///
     /// # Blocking
     ///
-    /// While consumers have all buffers, or one that takes every frame has as many as its depth: asleep, for `timeout`; for
+    /// While consumers have all buffers, or one that takes every frame has as many as its depth, those included on which their devices or that
+    /// of this process still work: asleep, for `timeout`; for
     /// ever without one; not at all with a zero one. Consumers that die meanwhile are dropped.
     ///
     /// # Errors
@@ -179,15 +183,19 @@ impl Producer {
         let copied_before = bytes_moved();
         let acquired = self.acquire_index(timeout);
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
-        let index = acquired?;
+        Ok(self.frame(acquired?))
+    }
+
+    fn frame(&mut self, index: usize) -> FrameMut {
         self.mover.saw_frame(self.memory.number);
-        Ok(FrameMut {
+        FrameMut {
             buffer: self.memory.buffers[index].clone(),
             generation: self.memory.number,
             index,
             returned: Arc::clone(&self.returned),
+            fences: Vec::new(),
             published: false,
-        })
+        }
     }
 
     /// Publishes a frame to every consumer and returns its number. `info.generation` is filled in.
@@ -200,8 +208,8 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] (`EINVAL`) when the frame is of another stream or `info` does not fit the buffer; the buffer goes back
-    /// unseen.
+    /// [`PublishError`] when the frame is of another stream or `info` does not fit the buffer (`EINVAL`), or fences of the frame are not signaled
+    /// (`EBUSY`); the buffer goes back unseen.
     pub fn publish(&mut self, mut frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         let copied_before = bytes_moved();
         let published = self.publish_checked(&mut frame, info);
@@ -211,11 +219,27 @@ impl Producer {
     }
 
     fn publish_checked(&mut self, frame: &mut FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
-        let foreign = || PublishError::ForeignFrame {
+        self.check(frame, info)?;
+        match frame.pending() {
+            0 => {}
+            pending => return Err(PublishError::NotIdle { pending }),
+        }
+        self.refresh();
+        let seq = self.ring.publish(frame.index, info);
+        frame.published = seq.is_some();
+        seq.ok_or_else(|| self.foreign())
+    }
+
+    fn foreign(&self) -> PublishError {
+        PublishError::ForeignFrame {
             stream: self.name.clone(),
-        };
+        }
+    }
+
+    /// Whether the frame is this stream's and is as `info` says.
+    fn check(&self, frame: &FrameMut, info: &FrameInfo) -> Result<(), PublishError> {
         if !Arc::ptr_eq(&frame.returned, &self.returned) {
-            return Err(foreign());
+            return Err(self.foreign());
         }
         let size_bytes = frame.buffer.size_bytes();
         if info.used_bytes > size_bytes {
@@ -227,12 +251,7 @@ impl Producer {
         if let Some(layout) = &info.layout {
             layout.validate(size_bytes)?;
         }
-        self.refresh();
-        let seq = self.ring.publish(frame.index, info);
-        frame.published = seq.is_some();
-        seq.ok_or_else(|| PublishError::ForeignFrame {
-            stream: self.name.clone(),
-        })
+        Ok(())
     }
 
     /// Ends the stream: consumers receive the frames published so far, then

@@ -47,6 +47,8 @@ pub(crate) enum Answer {
     Done,
     /// With somebody whose needs cannot be met.
     Refused,
+    /// The command ends with this code.
+    Code(u8),
 }
 
 /// Explains the set that is described, or the one that a broker has.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::deferred::{self, Afterwards};
 use super::{AddFenceError, Fences, Reservation, ReserveError, Usage};
-use crate::{ContextId, Fence, WwGuard};
+use crate::{ContextId, Fence, Wait, WwGuard};
 
 /// Proof that this thread holds a reservation. Dropping it unlocks.
 ///
@@ -154,6 +154,36 @@ impl<'r> ReservationGuard<'r> {
 }
 
 impl Reservation {
+    /// Adds a fence of work that goes on already, as work of another process does, without waiting for the lock: it is there when this returns
+    /// if nobody has the lock, else before its holder has unlocked. Otherwise as [`ReservationGuard::add_fence`]; needs no slot.
+    ///
+    /// # Blocking
+    /// No; but if there is no memory to note the fence, whoever unlocks waits for it.
+    ///
+    /// # Locking
+    /// May be called with any lock held that no callback of these fences takes.
+    ///
+    /// # Errors
+    /// [`AddFenceError::Container`]: EINVAL.
+    ///
+    /// # References
+    /// `dma_resv_reserve_fences`, `dma_resv_add_fence` (drivers/dma-buf/dma-resv.c, v6.12), whose callers lock. Contract: R.
+    pub fn add_foreign_fence(&self, fence: &Fence, usage: Usage) -> Result<(), AddFenceError> {
+        if fence.is_container() {
+            return Err(AddFenceError::Container);
+        }
+        let fence = fence.clone();
+        self.defer(move |guard| {
+            let added = guard.reserve_fences(1).is_ok() && guard.add_fence(&fence, usage).is_ok();
+            (!added).then(|| -> Afterwards {
+                Box::new(move || {
+                    let _ = fence.wait(&Wait::forever());
+                })
+            })
+        });
+        Ok(())
+    }
+
     /// Has `work` done while the lock is held: at once if it is free, else by its holder before it unlocks. Does not block
     /// on the lock. What `work` returns is done right after unlocking.
     pub(crate) fn defer(

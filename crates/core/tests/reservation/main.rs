@@ -5,6 +5,7 @@
 mod adding;
 mod deferred;
 mod errors;
+mod foreign;
 mod locking;
 mod model;
 mod prop;

@@ -1,6 +1,6 @@
 //! How a consumer claims frames.
 
-use super::{Claim, ClaimError, Consumer};
+use super::{Claim, ClaimError, Consumer, held};
 use crate::descriptor::{Common, Corrupt};
 use crate::layout::{MAX_CONSUMERS, consumer as own, ring as at};
 use crate::member::Policy;
@@ -53,12 +53,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.cursor
     }
 
-    /// How many frames this consumer holds.
+    /// How many frames this consumer holds or has lent. A frame that was lent counts as released twice, and once as lent.
     fn held(&self) -> usize {
-        // ORDERING: relaxed; this process counts, and a release not seen yet is seen by the next call.
-        let releases = self.page.load_u32(own::RELEASES, Ordering::Relaxed);
+        // ORDERING: Acquire: each frame counted as released because it was lent is counted as lent below. A release not seen yet is seen by
+        // the next call.
+        let releases = self.page.load_u32(own::RELEASES, Ordering::Acquire);
+        let lendings = self.page.load_u32(own::LENDINGS, Ordering::Relaxed);
         // CAST: u32 fits usize on Linux.
-        self.claims.wrapping_sub(releases) as usize
+        self.claims.wrapping_sub(releases).wrapping_add(lendings) as usize
     }
 
     /// Claims the frame after the last. The line of its slot is the only one of the producer's that is looked at.
@@ -146,11 +148,12 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let word = self.ring.load_u64(at::slot(seq), Ordering::Acquire);
         // CAST: eight bits are left.
         let buffer = (word >> at::SEQ_BITS) as usize;
-        (at::seq_of(word) == at::seq_of(seq) && buffer < self.buffer_count).then_some(buffer)
+        // Numbers beyond what a slot can say are no frames.
+        (at::seq_of(word) == seq && buffer < self.buffer_count).then_some(buffer)
     }
 
     fn is_held(&self, buffer: usize) -> bool {
-        self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0
+        held(&self.page, buffer).is_some()
     }
 
     /// Announces a hold on `buffer` and keeps it only if `seq` is still the valid frame there: what its slot says.

@@ -10,7 +10,7 @@ use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
     /// The consumers that have frames the producer waits for; empty when only the caller can end the wait, by publishing or
-    /// abandoning what it has in hand.
+    /// abandoning what it has in hand, or by finishing [contents](Producer::has_unfinished).
     pub by: Vec<Blocker>,
 }
 
@@ -21,7 +21,7 @@ pub struct Blocker {
     pub slot: usize,
     /// Its incarnation.
     pub incarnation: u64,
-    /// Frames it has: held by it or, if it takes every frame, queued for it.
+    /// Frames it has: held by it, lent by it and not done, or, if it takes every frame, queued for it.
     pub frames: usize,
 }
 
@@ -77,13 +77,15 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.members.iter().any(|member| member.kept > 0)
     }
 
-    fn take(&mut self, buffer: usize) {
+    pub(super) fn take(&mut self, buffer: usize) {
         self.frames.remove(buffer);
+        self.unfinished.remove(buffer);
         self.free.remove(buffer);
         self.in_hand.insert(buffer);
         self.lies_in[buffer] = self.generation;
         for member in &mut self.members {
             member.has.remove(buffer);
+            member.lent.remove(buffer);
             member.kept = 0;
         }
         self.acquired_unseen = self.acquired_unseen.saturating_add(1);
@@ -109,9 +111,10 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         })
     }
 
-    /// Looks what consumers have released.
+    /// Looks what consumers have released, and which contents are there.
     pub(super) fn look(&mut self) {
         self.acquired_unseen = 0;
+        self.look_at_contents();
         for member in &mut self.members {
             member.look(&self.frames);
         }
@@ -132,7 +135,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             return None;
         }
         let usable = Buffers::first(self.usable);
-        let given_back = self.frames.buffers().and(usable).without(had);
+        let given_back = self.frames.buffers().and(usable).without(had.or(self.unfinished));
         self.frames
             .newest_of(given_back)
             .or_else(|| self.free.and(usable).each().next())
@@ -155,7 +158,8 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     fn take_back_oldest(&mut self) -> Option<usize> {
         let had = self.members.iter().map(|member| member.has);
         let had = had.fold(Buffers::NONE, Buffers::or);
-        let mut left = self.frames.buffers().and(Buffers::first(self.usable)).and(had);
+        let usable = Buffers::first(self.usable).without(self.unfinished);
+        let mut left = self.frames.buffers().and(usable).and(had);
         while let Some(buffer) = self.frames.oldest_of(left) {
             if self.take_back(buffer) {
                 self.counters().took_back();

@@ -34,13 +34,18 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         self.clear_beyond();
         let had = self.members.iter().map(|member| member.has);
         let had = had.fold(Buffers::NONE, Buffers::or);
-        self.oldest_of(self.in_hand.or(had.and(self.frames.buffers())))
+        self.oldest_of(
+            self.in_hand
+                .or(self.unfinished)
+                .or(had.and(self.frames.buffers())),
+        )
     }
 
     /// Takes back the frames in buffers that are not acquired any more which nobody holds or will claim. No other frame is going to
     /// take their place, and a consumer that claims nothing is not to keep their memory.
     fn clear_beyond(&mut self) {
-        let beyond = self.frames.buffers().without(Buffers::first(self.usable));
+        let kept = Buffers::first(self.usable).or(self.unfinished);
+        let beyond = self.frames.buffers().without(kept);
         for buffer in beyond.each() {
             let seq = self.frames.seq(buffer);
             let is_over = |member: &Member<R>| self.is_over_for(member, buffer, seq);

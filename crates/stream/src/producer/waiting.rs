@@ -1,7 +1,7 @@
 //! How the producer waits for a buffer.
 
 use super::Producer;
-use crate::layout::{ASLEEP, MAX_CONSUMERS, ring as at};
+use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
 use crate::stats::ProducerCounters;
 use crate::waiting::{Looked, SHORT_SLEEP};
@@ -11,7 +11,8 @@ use wharf_memory::{
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Waits until a consumer that was in the way at the last search for a buffer releases a frame or leaves, or the status page differs from
-    /// what [`Producer::take_status_change`] last saw. If nobody was in the way it waits for any consumer.
+    /// what [`Producer::take_status_change`] last saw. If nobody was in the way it waits for any consumer. Contents that were not there
+    /// then are waited for, too.
     ///
     /// `try_again` is called once after the producer has announced that it sleeps; when it returns `Some` the producer does
     /// not sleep. Returns that value, or `None` when the caller is to look again itself.
@@ -37,6 +38,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         }
         self.note_wait();
         let version = self.seen_version;
+        let bell = self.has_unfinished().then(|| {
+            let bell = self.ring.futex(at::POINTS + points::BELL);
+            // ORDERING: Acquire, and before looking again: who sees the bell sees the points.
+            bell.load(Ordering::Acquire)
+        });
         for member in &mut self.members {
             member.seen_releases = member.release_word().load(Ordering::Acquire);
             member.kept = 0;
@@ -49,7 +55,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         // One that left before its releases were looked at will not count another; it is for the caller to drop it.
         let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
         let outcome = if may_sleep {
-            self.sleep(version, deadline)
+            self.sleep((version, bell), deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -91,15 +97,19 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         })
     }
 
-    fn sleep(&self, version: u32, deadline: Option<Deadline>) -> WaitOutcome {
+    fn sleep(&self, (version, bell): (u32, Option<u32>), deadline: Option<Deadline>) -> WaitOutcome {
         let status = (self.status.version_word(), version);
-        let mut words = [status; MAX_CONSUMERS + 1];
+        let mut words = [status; MAX_CONSUMERS + 2];
         let in_the_way = |member: &&Member<R>| member.kept > 0;
         let nobody = !self.members.iter().any(|member| in_the_way(&member));
         let waited_for = self.members.iter().filter(|member| nobody || in_the_way(member));
         let mut count = 1;
         for (word, member) in words[1..].iter_mut().zip(waited_for) {
             *word = (member.release_word(), member.seen_releases);
+            count += 1;
+        }
+        if let Some(seen) = bell {
+            words[count] = (self.ring.futex(at::POINTS + points::BELL), seen);
             count += 1;
         }
         sleep_on(&words[..count], deadline)

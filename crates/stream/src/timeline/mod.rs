@@ -55,15 +55,17 @@
 
 mod error;
 mod import;
+mod latch;
 pub mod layout;
 mod owner;
 mod reader;
 mod status;
-mod sync;
+pub(crate) mod sync;
 mod waiting;
 
 pub use error::SignalPointError;
 pub use import::{Import, Until, sleep_in_turns, wait};
+pub(crate) use latch::Latch;
 pub use owner::{Importers, PointWriter};
 pub use reader::{End, PointReader};
 pub use status::{TimelineState, TimelineStatus, TimelineStatusWriter};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wharf_memory::{Deadline, Ordering, ReadWords, WriteWords};
-use wharf_stream::layout::ring;
+use wharf_stream::layout::{points, ring};
 use wharf_stream::{Claim, ClaimError, Corrupt, MAX_BUFFERS, Policy, RING_PAGE_CELLS};
 
 use crate::support::{ConsumerOf, Heap, Kind, Place, Stream};
@@ -88,7 +88,12 @@ impl Victim {
     }
 
     fn store(&self, cell: usize, word: u64) {
-        if cell == ring::WAITING {
+        let narrow = [
+            ring::WAITING,
+            ring::POINTS + points::SLEEPERS,
+            ring::POINTS + points::BELL,
+        ];
+        if narrow.contains(&cell) {
             self.ring.store_u32(cell, word as u32, Ordering::Release);
         } else {
             self.ring.store_u64(cell, word, Ordering::Release);

@@ -8,6 +8,7 @@ mod descriptors;
 mod hostile_consumer;
 mod hostile_garbage;
 mod hostile_producer;
+mod lending;
 mod membership;
 mod model;
 mod moving;

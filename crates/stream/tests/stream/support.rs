@@ -8,7 +8,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use wharf_memory::{
     Access, CELL_BYTES, HeapWords, Mapping, Ordering, OwnedWords, ReadOnlyWords, ReadWords, WriteWords,
 };
-use wharf_stream::layout::{consumer, ring, status};
+use wharf_stream::layout::{consumer, points, ring, status};
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
 use wharf_stream::{
     CONSUMER_PAGE_CELLS, Claim, Consumer, FrameInfo, MAX_BUFFERS, Member, Policy, Producer, RING_PAGE_CELLS,
@@ -83,8 +83,11 @@ impl Kind for Mapped {
 }
 
 /// The cells of a consumer's page that hold 32-bit words.
-pub(crate) const NARROW: [usize; 4] = [
+pub(crate) const NARROW: [usize; 7] = [
     consumer::RELEASES,
+    consumer::LENDINGS,
+    consumer::POINTS + points::SLEEPERS,
+    consumer::POINTS + points::BELL,
     consumer::LEFT,
     consumer::WAITING,
     consumer::SLEEPLESS,
@@ -97,7 +100,7 @@ pub(crate) type MemberOf<K> = Member<<K as Kind>::Other>;
 /// The pages of a stream, with the test as its broker.
 pub(crate) struct Stream<K: Kind> {
     pub(crate) ring: K::Page,
-    status: K::Page,
+    pub(crate) status: K::Page,
     pub(crate) broker: StatusWriter<K::Own>,
     buffers: usize,
     incarnations: Cell<u64>,
@@ -114,7 +117,14 @@ impl<K: Kind> Stream<K> {
     pub(crate) fn new(buffers: usize) -> Self {
         let status = K::page(STATUS_PAGE_CELLS, &[status::VERSION, status::STREAM]);
         Self {
-            ring: K::page(RING_PAGE_CELLS, &[ring::WAITING]),
+            ring: K::page(
+                RING_PAGE_CELLS,
+                &[
+                    ring::WAITING,
+                    ring::POINTS + points::SLEEPERS,
+                    ring::POINTS + points::BELL,
+                ],
+            ),
             broker: StatusWriter::new(K::own(&status)),
             status,
             buffers,

@@ -4,6 +4,7 @@ use super::moving::Memory;
 use super::{Consumer, ConsumerStats, Seen};
 use crate::connection::Connection;
 use crate::error::{PageError, SessionError};
+use crate::fences::{FarWork, Releases};
 use crate::generation::{Generation, Share};
 use crate::liveness::Liveness;
 use crate::membership::{Membership, Place};
@@ -21,8 +22,8 @@ use wharf_protocol::{
     BrokerError, JoinStream, JoinStreamReply, LeaveStream, Object, Policy as WirePolicy, Role, Seat, Token,
 };
 use wharf_stream::{
-    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Doorbell, MAX_BUFFERS, MAX_CONSUMERS, Policy, RING_PAGE_BYTES,
-    RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting,
+    CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS, Doorbell, MAX_BUFFERS, MAX_CONSUMERS, Points, Policy,
+    RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Sleepers, Waiting,
 };
 
 /// Descriptors that come first: ring page, status page, producer's process. Doorbells follow, and then the buffers.
@@ -148,9 +149,16 @@ impl Consumer {
         // CAST: u32 fits usize on Linux.
         let (slot, depth) = (reply.slot.0 as usize, options.depth as usize);
         let (page, ring) = (Arc::new(page), Arc::new(received.ring));
+        let status = Arc::new(received.status);
+        let producer = Arc::new(received.producer);
+        let points = Points::of_producer(
+            (Arc::clone(&ring), Arc::clone(&status)),
+            Arc::new(Sleepers::of_consumer(Arc::clone(&page))),
+        );
+        let contents = FarWork::new(points, Arc::clone(&producer), &reply.name);
         let mut port = wharf_stream::Consumer::new(
             Arc::clone(&page),
-            (Arc::clone(&ring), Arc::new(received.status)),
+            (Arc::clone(&ring), status),
             (slot, reply.incarnation.0),
             // How many there are is checked for each frame's generation.
             MAX_BUFFERS,
@@ -166,8 +174,14 @@ impl Consumer {
         }
         Ok(Self {
             port,
-            membership: Arc::new(Membership { page, ring, bell }),
-            producer: received.producer,
+            membership: Arc::new(Membership {
+                releases: Releases::new(Arc::clone(&page)),
+                page,
+                ring,
+                bell,
+                contents: Arc::new(contents),
+            }),
+            producer,
             connection: Arc::clone(&share.connection),
             memory: Memory::new(received.memory, share),
             liveness: Liveness::new(),

@@ -1,6 +1,7 @@
 //! How a producer finds a buffer, waiting for one if need be.
 
 use super::Producer;
+use super::fenced::Ring;
 use crate::error::AcquireError;
 use std::time::{Duration, Instant};
 use wharf_memory::Deadline;
@@ -8,20 +9,33 @@ use wharf_stream::Blocked;
 
 impl Producer {
     pub(super) fn acquire_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
+        self.acquire_by(timeout, wharf_stream::Producer::acquire_now)
+    }
+
+    /// Finds something with `acquire`, waiting as long as there is nothing.
+    pub(super) fn acquire_by<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        acquire: impl Fn(&mut Ring) -> Option<T>,
+    ) -> Result<T, AcquireError> {
         self.refresh();
-        match self.ring.acquire_now() {
-            Some(index) => Ok(index),
-            None => self.wait_for_index(timeout),
+        match acquire(&mut self.ring) {
+            Some(acquired) => Ok(acquired),
+            None => self.wait_for(timeout, acquire),
         }
     }
 
     /// Goes on after nothing was found at once. The clock is not looked at before.
-    fn wait_for_index(&mut self, timeout: Option<Duration>) -> Result<usize, AcquireError> {
+    fn wait_for<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        acquire: impl Fn(&mut Ring) -> Option<T>,
+    ) -> Result<T, AcquireError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         let mut slept = false;
         loop {
-            if !self.ring.is_blocked_by_others() {
+            if !self.ring.is_blocked_by_others() && !self.ring.has_unfinished() {
                 self.ring.give_up();
                 return Err(self.all_in_hand());
             }
@@ -33,13 +47,13 @@ impl Producer {
                 }
                 self.stats.waits += u64::from(!std::mem::replace(&mut slept, true));
                 let until = self.liveness.until(deadline);
-                if let (Some(index), _) = self.ring.wait(Some(until), wharf_stream::Producer::acquire_now) {
-                    return Ok(index);
+                if let (Some(acquired), _) = self.ring.wait(Some(until), &acquire) {
+                    return Ok(acquired);
                 }
             }
             self.refresh();
-            if let Some(index) = self.ring.acquire_now() {
-                return Ok(index);
+            if let Some(acquired) = acquire(&mut self.ring) {
+                return Ok(acquired);
             }
         }
     }

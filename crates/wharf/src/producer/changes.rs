@@ -7,6 +7,7 @@ use crate::error::{PageError, SessionError};
 use crate::page;
 use crate::watch::RingingEnd;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wharf_linux::{BellEnd, PidFd};
 use wharf_protocol::transport::CallError;
@@ -63,9 +64,13 @@ impl Producer {
 
     fn drop_departed(&mut self) {
         for (member, departure) in self.ring.drop_departed() {
-            self.roster
-                .remove((member.slot(), member.incarnation()), departure);
+            self.forget((member.slot(), member.incarnation()), departure);
         }
+    }
+
+    fn forget(&mut self, consumer: (usize, u64), departure: Departure) {
+        self.fences.forget(consumer, departure);
+        self.roster.remove(consumer, departure);
     }
 
     /// Asks who joined and admits them. A broker that is gone or silent, or a consumer that cannot be admitted, must not stop the
@@ -156,6 +161,8 @@ impl Producer {
         }
         // CAST: u32 fits usize on Linux.
         let depth = member.depth as usize;
+        let (page, process) = (Arc::new(page), Arc::new(process));
+        self.fences.admit((slot, incarnation), &page, &process);
         let admitted = Member::new(slot, incarnation, depth, policy(member), page);
         self.ring.admit(match own {
             Some(bell) => admitted.with_bell(Box::new(RingingEnd(bell))),
@@ -170,7 +177,7 @@ impl Producer {
         let dead = self.roster.dead();
         for (slot, incarnation) in &dead {
             if self.ring.drop_member(*slot, *incarnation).is_some() {
-                self.roster.remove((*slot, *incarnation), Departure::Dropped);
+                self.forget((*slot, *incarnation), Departure::Dropped);
             }
         }
         !dead.is_empty()

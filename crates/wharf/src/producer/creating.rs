@@ -1,6 +1,7 @@
 //! How a producer makes a stream of its buffers.
 
 use super::changes::News;
+use super::fenced::Fences;
 use super::members::Roster;
 use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
@@ -110,7 +111,9 @@ impl Producer {
         let status = page::open("status", fds.first(), STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)
             .inspect_err(|_| undo(connection, &reply))?;
         let (memory, share) = buffers.into_parts();
-        let mut ring = wharf_stream::Producer::new(ring.words, status, memory.buffers.len());
+        let (words, status) = (Arc::new(ring.words), Arc::new(status));
+        let fences = Fences::new(&words, &status, name);
+        let mut ring = wharf_stream::Producer::new(words, status, memory.buffers.len());
         let current = ring.news().current;
         if current != memory.number {
             undo(connection, &reply);
@@ -124,6 +127,7 @@ impl Producer {
             stream: reply.stream,
             name: name.to_owned(),
             ring,
+            fences,
             memory,
             older: Vec::new(),
             mover: Mover::new(share),

@@ -1,6 +1,7 @@
 //! The producer's list of its consumers.
 
 use crate::error::BlockingConsumer;
+use std::sync::Arc;
 use wharf_linux::{BellEnd, PidFd};
 use wharf_protocol::Member;
 use wharf_stream::{Blocker, Departure, Policy};
@@ -29,7 +30,7 @@ pub(super) type Identity = (usize, u64);
 struct Entry {
     identity: Identity,
     info: ConsumerInfo,
-    process: PidFd,
+    process: Arc<PidFd>,
     /// What it rings for a producer that polls.
     rings: Option<BellEnd>,
 }
@@ -54,7 +55,7 @@ impl Roster {
     }
 
     /// Notes a consumer that was admitted.
-    pub(super) fn add(&mut self, member: &Member, process: PidFd, rings: Option<BellEnd>) {
+    pub(super) fn add(&mut self, member: &Member, process: Arc<PidFd>, rings: Option<BellEnd>) {
         let info = ConsumerInfo {
             label: member.label.clone(),
             pid: member.pid,

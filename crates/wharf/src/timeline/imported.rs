@@ -3,7 +3,7 @@
 use super::cells::Cell;
 use super::error::PointError;
 use super::fences::{self, Due, Pending, Source};
-use super::watcher;
+use super::watcher::{self, Watched};
 use crate::connection::Connection;
 use crate::liveness::Liveness;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,7 +155,9 @@ fn settle(
         .collect();
     let pause = || {
         if liveness.is_due() {
-            points.iter().for_each(|(timeline, _)| timeline.shared.look());
+            points
+                .iter()
+                .for_each(|(timeline, _)| timeline.shared.look_at_owner());
         }
         Some(liveness.until(None))
     };
@@ -175,7 +177,7 @@ fn settle(
 
 impl Imported {
     /// Looks whether the owner's process is dead, in case nobody else says so.
-    pub(super) fn look(&self) {
+    fn look_at_owner(&self) {
         if self.owner.is_dead().unwrap_or(false) {
             self.import.close(End::OwnerDied);
         }
@@ -207,17 +209,8 @@ impl Imported {
         })
     }
 
-    /// The words that the waiter thread sleeps on.
-    pub(super) fn words(&self) -> [(FutexWord<'_>, u32); 2] {
-        self.import.words()
-    }
-
-    pub(super) fn has_pending(&self) -> bool {
-        !self.pending().is_empty()
-    }
-
     /// Takes the fences whose points are settled.
-    pub(super) fn take_due(&self) -> Due {
+    fn take_due(&self) -> Due {
         let last = match self.import.end() {
             Some(_) => u64::MAX,
             None => self.import.value(),
@@ -229,7 +222,7 @@ impl Imported {
     }
 
     /// Forgets fences that nobody has any more.
-    pub(super) fn prune(&self) {
+    fn prune(&self) {
         let mut pending = self.pending();
         let gone = pending.prune();
         gone.into_iter()
@@ -239,6 +232,25 @@ impl Imported {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         // No foreign code runs under it, so that it protects a whole value even if a thread panicked.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched for Imported {
+    fn words(&self) -> [(FutexWord<'_>, u32); 2] {
+        self.import.words()
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.pending().is_empty()
+    }
+
+    fn look(&self) {
+        self.look_at_owner();
+        self.prune();
+    }
+
+    fn serve(&self) {
+        self.take_due().settle();
     }
 }
 

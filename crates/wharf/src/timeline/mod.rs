@@ -42,3 +42,4 @@ pub use error::PointError;
 pub use event::FenceEvent;
 pub use imported::ImportedTimeline;
 pub use owner::Timeline;
+pub(crate) use watcher::{Watched, watch};

@@ -1,5 +1,6 @@
 //! What cannot be seen from outside, because a look every 100 ms would hide it: that nobody is woken by that alone.
 
+use super::Watched as _;
 use super::{ImportedTimeline, Timeline};
 use crate::Session;
 use std::sync::mpsc;

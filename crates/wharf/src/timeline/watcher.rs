@@ -1,12 +1,26 @@
-//! The waiter thread: one for all imported timelines of the process that have fences with callbacks.
+//! The waiter thread: one for all work of other processes that fences with callbacks of this one wait for.
 
-use super::imported::Imported;
 use crate::liveness::Liveness;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
-use wharf_memory::{Deadline, HeapWords, Ordering, ReadWords, WriteWords, fence, wake};
+use wharf_memory::{Deadline, FutexWord, HeapWords, Ordering, ReadWords, WriteWords, fence, wake};
 use wharf_stream::timeline::sleep_in_turns;
+
+/// Work of another process: an imported timeline, or one side of a stream.
+pub(crate) trait Watched: Send + Sync {
+    /// The words to sleep on, with their values now: what tells of work, then what tells of its owner.
+    fn words(&self) -> [(FutexWord<'_>, u32); 2];
+
+    /// Whether there are fences that somebody wants to be told of.
+    fn has_pending(&self) -> bool;
+
+    /// Looks at what no word tells, and forgets fences that nobody has any more.
+    fn look(&self);
+
+    /// Signals the fences that are due. To be called with no lock held.
+    fn serve(&self);
+}
 
 /// How long the thread stays when there is nothing to watch: who makes a fence for every frame keeps it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,21 +44,22 @@ struct Watcher {
 }
 
 struct State {
-    /// The timelines with pending fences, and some that had.
-    watched: Vec<Arc<Imported>>,
+    /// What has pending fences, and some that had.
+    watched: Vec<Arc<dyn Watched>>,
     /// Whether there is a thread.
     is_running: bool,
     /// The process that it is in.
     process: u32,
 }
 
-/// Has the waiter thread look after the pending fences of `timeline`.
-pub(super) fn watch(timeline: &Arc<Imported>) {
+/// Has the waiter thread look after the pending fences of `work`.
+pub(crate) fn watch<W: Watched + 'static>(work: &Arc<W>) {
     let watcher = &*WATCHER;
     let mut state = watcher.lock();
     state.leave_parent();
-    if !state.watched.iter().any(|watched| Arc::ptr_eq(watched, timeline)) {
-        state.watched.push(Arc::clone(timeline));
+    let is_it = |watched: &Arc<dyn Watched>| std::ptr::addr_eq(Arc::as_ptr(watched), Arc::as_ptr(work));
+    if !state.watched.iter().any(is_it) {
+        state.watched.push(Arc::<W>::clone(work));
     }
     if state.is_running {
         // ORDERING: Release: the thread that sees the new count sees what is pending.
@@ -90,10 +105,10 @@ impl Watcher {
             // ORDERING: between what was announced for the pending fences, by other threads, and looking at the timelines.
             fence(Ordering::SeqCst);
             // The words before what they tell of.
-            let timelines = watched.iter().flat_map(|timeline| timeline.words());
+            let others = watched.iter().flat_map(|work| work.words());
             let words: Vec<_> = [(self.control.futex(CONTROL), control)]
                 .into_iter()
-                .chain(timelines)
+                .chain(others)
                 .collect();
             serve(&watched, &mut liveness);
             if self.forget_idle() {
@@ -103,14 +118,11 @@ impl Watcher {
         }
     }
 
-    /// Lets go of the timelines that nothing is pending for; says whether there were any.
+    /// Lets go of that for which nothing is pending; says whether there were any.
     fn forget_idle(&self) -> bool {
         let mut state = self.lock();
         // Under the lock: who adds a fence does so before it asks to be watched.
-        let idle: Vec<_> = state
-            .watched
-            .extract_if(.., |timeline| !timeline.has_pending())
-            .collect();
+        let idle: Vec<_> = state.watched.extract_if(.., |work| !work.has_pending()).collect();
         drop(state);
         // The last handle on an import tells the broker: with no lock held.
         !idle.is_empty()
@@ -125,14 +137,9 @@ impl Watcher {
 }
 
 /// Signals the fences that are due.
-fn serve(watched: &[Arc<Imported>], liveness: &mut Liveness) {
+fn serve(watched: &[Arc<dyn Watched>], liveness: &mut Liveness) {
     if liveness.is_due() {
-        for timeline in watched {
-            timeline.look();
-            timeline.prune();
-        }
+        watched.iter().for_each(|work| work.look());
     }
-    for timeline in watched {
-        timeline.take_due().settle();
-    }
+    watched.iter().for_each(|work| work.serve());
 }

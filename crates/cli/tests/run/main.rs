@@ -1,0 +1,17 @@
+//! `wharf run` with programs that know nothing of Wharf: C programs in `programs/`, compiled here, dynamic and static.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where it cannot go on"
+)]
+
+mod buffers;
+mod endings;
+mod guardian;
+mod hostility;
+mod programs;
+#[path = "../support/mod.rs"]
+mod support;
+mod surface;
+mod terminal;
+mod timelines;

@@ -1,0 +1,270 @@
+//! The loop that answers.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use wharf_core::fence::{CallbackOutcome, Fence};
+use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
+
+use super::sys::{self, Notification, Reply};
+use super::task::{Handles, Task, is_interrupted, open_again};
+use crate::devices::dma_buf::{Begun, Outcome};
+use crate::devices::sw_sync::Timeline;
+use crate::devices::{
+    Answer, Buffer, Caller as _, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync, sync_file,
+    udmabuf,
+};
+use crate::memory::{Depot, Releases};
+use crate::supervisor::InFlight;
+
+/// The calls of all programs of a run, and how to answer them.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: Arc<OwnedFd>,
+    handles: Handles,
+    pub(crate) objects: Objects,
+    pub(crate) depot: Depot,
+    pub(crate) releases: Releases,
+    /// Calls that wait for a fence, and whose they are.
+    waiting: Arc<Mutex<HashMap<u64, u32>>>,
+    in_flight: Arc<InFlight>,
+    /// Whether there may be buffers that another supervisor allocated.
+    inherits: bool,
+}
+
+/// What there is to do for a call now.
+enum Next {
+    Reply(Reply),
+    Wait(Fence),
+    Nothing,
+}
+
+impl From<Result<Answer, Errno>> for Next {
+    fn from(answer: Result<Answer, Errno>) -> Self {
+        match answer {
+            Ok(Answer::Value(value)) => Self::Reply(Reply::Value(value)),
+            Ok(Answer::Native) => Self::Reply(Reply::Native),
+            Ok(Answer::Answered) => Self::Nothing,
+            Err(errno) => Self::Reply(Reply::Error(errno)),
+        }
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(
+        fd: Arc<OwnedFd>,
+        (objects, depot, releases): (Objects, Depot, Releases),
+        in_flight: Arc<InFlight>,
+        inherits: bool,
+    ) -> Self {
+        // Older kernels wake in their usual way.
+        let _ = sys::wake_synchronously(fd.as_fd());
+        Self {
+            fd,
+            handles: Handles::default(),
+            objects,
+            depot,
+            releases,
+            waiting: Arc::default(),
+            in_flight,
+            inherits,
+        }
+    }
+
+    /// Answers calls until no program is left.
+    pub(crate) fn serve(&self) {
+        loop {
+            match sys::receive(self.fd.as_fd()) {
+                Ok(notification) => self.serve_one(&notification),
+                // The caller was killed meanwhile, or everybody is gone.
+                Err(Errno::NOENT) if is_deserted(self.fd.as_fd()) => return,
+                Err(Errno::NOENT | Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn serve_one(&self, notification: &Notification) {
+        let id = notification.id;
+        self.in_flight.begin(id);
+        match self.decide(notification) {
+            Next::Reply(reply) => self.reply(id, reply),
+            Next::Wait(fence) => self.wait(notification, &fence),
+            Next::Nothing => {}
+        }
+    }
+
+    fn reply(&self, id: u64, reply: Reply) {
+        // Fails only when the caller was killed.
+        let _ = sys::reply(self.fd.as_fd(), id, reply);
+    }
+
+    fn decide(&self, notification: &Notification) -> Next {
+        let task = Task {
+            listener: self.fd.as_fd(),
+            handles: &self.handles,
+            notification,
+        };
+        let [fd, request, address, ..] = notification.data.args;
+        // CAST: both are 32 bits wide in the kernel.
+        let (fd, request) = (fd as i32, Ioctl::from_raw(request as u32));
+        // Whatever cannot be looked at is none of ours: the kernel says what is wrong with it.
+        let Ok((file, id)) = task.file(fd) else {
+            return Next::Reply(Reply::Native);
+        };
+        let Some(object) = self
+            .objects
+            .get(id)
+            .or_else(|| self.inherited(&file, id, request))
+        else {
+            return Next::Reply(Reply::Native);
+        };
+        drop(file);
+        self.call(&task, object, (fd, request, address))
+    }
+
+    fn call(&self, task: &Task<'_>, object: Object, (fd, request, address): (i32, Ioctl, u64)) -> Next {
+        let objects = &self.objects;
+        match object {
+            Object::Heap(heap) => self.allocate(task, &heap, request, address).into(),
+            Object::Udmabuf => self.make_udmabuf(task, request, address).into(),
+            Object::Buffer(buffer) => {
+                match crate::devices::dma_buf::call(task, (objects, &buffer), request, address) {
+                    Ok(Outcome::After(fence)) => Next::Wait(fence),
+                    Ok(Outcome::Known(answer)) => Ok(answer).into(),
+                    Err(errno) => Err(errno).into(),
+                }
+            }
+            Object::SyncFile(file) => sync_file::call(task, (objects, &file), request, address).into(),
+            Object::SwSync => Timeline::create(task, objects, fd)
+                .and_then(|timeline| sw_sync::call(task, (objects, &timeline), request, address))
+                .into(),
+            Object::Timeline(timeline) => sw_sync::call(task, (objects, &timeline), request, address).into(),
+        }
+    }
+
+    fn allocate(
+        &self,
+        task: &Task<'_>,
+        heap: &Arc<str>,
+        request: Ioctl,
+        address: u64,
+    ) -> Result<Answer, Errno> {
+        if request.selector() != wharf_uapi::dma_heap::ALLOC.selector() {
+            return Ok(Answer::Native);
+        }
+        let asked = dma_heap::check(task, request, address)?;
+        let size_bytes = asked.size_bytes;
+        let piece = self.depot.take(heap, size_bytes).or_else(|errno| {
+            // Perhaps the program has closed what we do not know yet.
+            self.releases.look(&self.objects, std::time::Duration::ZERO);
+            self.depot.drop_stale(std::time::Duration::ZERO);
+            if errno == Errno::NOMEM {
+                self.depot.take(heap, size_bytes)
+            } else {
+                Err(errno)
+            }
+        })?;
+        let id = piece.id;
+        let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
+        self.objects
+            .insert(id, Object::Buffer(Arc::new(Buffer::of_heap(piece))));
+        let told = install_and_tell(
+            task,
+            (given.as_fd(), asked.flags),
+            address,
+            &asked.argument,
+            |fd| asked.with_number(fd),
+        );
+        drop(given);
+        // If it failed it is released like any other that nobody has.
+        self.releases.add(&self.objects, id, size_bytes);
+        told
+    }
+
+    fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {
+        match request {
+            uapi_udmabuf::CREATE => {}
+            uapi_udmabuf::CREATE_LIST => return Err(udmabuf::refuse_list(task, address)),
+            _ => return Ok(Answer::Native),
+        }
+        let asked = udmabuf::check(task, address)?;
+        let given = open_again(&asked.memory, OFlags::RDWR)?;
+        // Memory that is a buffer already stays the one it is.
+        if self.objects.get(asked.id).is_none() {
+            let buffer = Buffer::of_others(Some(Begun::default()));
+            self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
+        }
+        task.return_fd(given.as_fd(), asked.flags)?;
+        Ok(Answer::Answered)
+    }
+
+    /// A buffer that a supervisor before this one allocated.
+    fn inherited(&self, file: &OwnedFd, id: FileId, request: Ioctl) -> Option<Object> {
+        let of_buffer = request.selector() >> 8 == dma_buf::SYNC.selector() >> 8;
+        if !self.inherits || !of_buffer {
+            return None;
+        }
+        let link = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
+        let prefix = format!("/memfd:{}", crate::memory::NAME_PREFIX);
+        if !link.as_bytes().starts_with(prefix.as_bytes()) {
+            return None;
+        }
+        let object = Object::Buffer(Arc::new(Buffer::of_others(None)));
+        self.objects.insert(id, object.clone());
+        Some(object)
+    }
+
+    /// Has the call answered when `fence` is signaled.
+    fn wait(&self, notification: &Notification, fence: &Fence) {
+        let id = notification.id;
+        self.waiting.lock().insert(id, notification.pid);
+        self.in_flight.note_waiting(self.waiting.lock().keys().copied());
+        // Whoever looks for signals may be asleep.
+        self.releases.ring();
+        let (fd, waiting) = (Arc::clone(&self.fd), Arc::clone(&self.waiting));
+        let answer = move |_: &Fence| {
+            // Whoever takes it out answers.
+            if waiting.lock().remove(&id).is_some() {
+                let _ = sys::reply(fd.as_fd(), id, Reply::Value(0));
+            }
+        };
+        if let CallbackOutcome::AlreadySignaled(answer) = fence.add_callback(answer) {
+            answer(fence);
+        }
+    }
+
+    /// Ends the waits that a signal interrupts; tells whether some go on.
+    pub(crate) fn interrupt_waits(&self) -> bool {
+        let waiting: Vec<(u64, u32)> = self
+            .waiting
+            .lock()
+            .iter()
+            .map(|(id, thread)| (*id, *thread))
+            .collect();
+        for (id, thread) in &waiting {
+            if is_interrupted(*thread) && self.waiting.lock().remove(id).is_some() {
+                self.reply(*id, Reply::Error(Errno::INTR));
+            }
+        }
+        self.in_flight.note_waiting(self.waiting.lock().keys().copied());
+        !waiting.is_empty()
+    }
+
+    /// The kernel's side: hangs up when no program is left.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whether no program with the filter is left.
+pub(crate) fn is_deserted(listener: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::new(&listener, PollFlags::empty())];
+    let now = rustix::time::Timespec::default();
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+}

@@ -1,0 +1,15 @@
+//! Trapping the program's calls, and answering them.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `filter` | which calls are trapped |
+//! | `sys` | the system calls of it, and all `unsafe` |
+//! | `task` | the caller's memory and descriptors |
+//! | `answering` | the loop that answers |
+
+pub(crate) mod answering;
+pub(crate) mod filter;
+pub(crate) mod sys;
+pub(crate) mod task;
+
+pub(crate) use answering::Listener;

@@ -1,0 +1,228 @@
+//! The system calls of the trap: all `unsafe` of this crate.
+//!
+//! Each function is one system call with its arguments made from safe types, so that each block can be judged by itself.
+
+#![allow(unsafe_code, reason = "these calls have no safe wrapper in the crates used")]
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// One instruction of a filter.
+pub(crate) type Instruction = libc::sock_filter;
+
+/// A call of the program that waits for an answer.
+pub(crate) type Notification = libc::seccomp_notif;
+
+/// Not in the `libc` crate: switches to the program at once when it is answered, and to the supervisor when it calls.
+const SYNC_WAKE_UP: u64 = 1;
+
+/// The result of a call of the C library, -1 being an error.
+fn checked(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result == -1 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok(result)
+}
+
+/// Installs a filter for this thread and everything it starts, and returns the listener.
+///
+/// # Errors
+/// `EINVAL`: the kernel is older than 5.19 or the filter is malformed; `EACCES`: neither `no_new_privs` nor `CAP_SYS_ADMIN`;
+/// `EBUSY`: this process already has a filter with a listener.
+pub(crate) fn install_filter(instructions: &mut [Instruction]) -> Result<OwnedFd, Errno> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(instructions.len()).map_err(|_| Errno::INVAL)?,
+        filter: instructions.as_mut_ptr(),
+    };
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    // SAFETY:
+    // * `program` and the instructions it points to live through the call, and `len` is their number; the kernel only reads them.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER),
+            flags,
+            &raw const program,
+        )
+    };
+    let fd = checked(result)?;
+    // CAST: descriptors are ints.
+    // SAFETY:
+    // * With NEW_LISTENER the call returns a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Asks the kernel to hand the processor over directly between program and supervisor. Older kernels cannot.
+pub(crate) fn wake_synchronously(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY:
+    // * This request takes its argument by value.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+            SYNC_WAKE_UP,
+        )
+    };
+    checked(result.into()).map(drop)
+}
+
+/// Waits for the next call.
+///
+/// # Errors
+/// `EINTR`; `ENOENT`: the caller was killed meanwhile, or nobody with the filter is left.
+pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Notification, Errno> {
+    let mut notification = Notification {
+        id: 0,
+        pid: 0,
+        flags: 0,
+        data: libc::seccomp_data {
+            nr: 0,
+            arch: 0,
+            instruction_pointer: 0,
+            args: [0; 6],
+        },
+    };
+    // SAFETY:
+    // * The request's number has the size of this structure in it; the kernel writes no more than that.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut notification,
+        )
+    };
+    checked(result.into()).map(|_| notification)
+}
+
+/// How a call is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// It returns this.
+    Value(i64),
+    /// It fails.
+    Error(Errno),
+    /// The kernel does it as if there was no filter.
+    Native,
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// `ENOENT`: the caller was killed; `EINPROGRESS`: it was answered before.
+pub(crate) fn reply(listener: BorrowedFd<'_>, id: u64, reply: Reply) -> Result<(), Errno> {
+    let (val, error, flags) = match reply {
+        Reply::Value(value) => (value, 0, 0),
+        Reply::Error(errno) => (0, -errno.raw_os_error(), 0),
+        // CAST: the flag is 1.
+        Reply::Native => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+    };
+    let mut response = libc::seccomp_notif_resp {
+        id,
+        val,
+        error,
+        flags,
+    };
+    // SAFETY:
+    // * The request's number has the size of this structure in it, which the kernel reads.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw mut response,
+        )
+    };
+    checked(result.into()).map(drop)
+}
+
+/// Where a descriptor goes in the caller's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// To the lowest free number, which is returned; the call goes on waiting.
+    Lowest,
+    /// To the lowest free number, which the call returns: it is answered by this.
+    Answer,
+    /// In place of this descriptor.
+    At(u32),
+}
+
+/// Gives the caller a descriptor of its own.
+///
+/// # Errors
+/// `EMFILE`: it has no room; `ENOENT`: it was killed; `EBADF`: there is no such place.
+pub(crate) fn add_fd(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    fd: BorrowedFd<'_>,
+    place: Place,
+    flags: u32,
+) -> Result<u32, Errno> {
+    let (how, newfd) = match place {
+        Place::Lowest => (0, 0),
+        Place::Answer => (libc::SECCOMP_ADDFD_FLAG_SEND, 0),
+        Place::At(number) => (libc::SECCOMP_ADDFD_FLAG_SETFD, number),
+    };
+    let mut request = libc::seccomp_notif_addfd {
+        id,
+        // CAST: the flags are 1 and 2.
+        flags: how as u32,
+        // CAST: open descriptors are not negative.
+        srcfd: fd.as_raw_fd() as u32,
+        newfd,
+        newfd_flags: flags,
+    };
+    // SAFETY:
+    // * The request's number has the size of this structure in it, which the kernel reads.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
+            &raw mut request,
+        )
+    };
+    // CAST: a descriptor, not negative.
+    checked(result.into()).map(|number| number as u32)
+}
+
+/// Whether `fd`, which was opened for writing, is the only open description of its file. Nobody is kept from opening it for longer
+/// than this call.
+///
+/// # Errors
+/// `EACCES`: the file belongs to another user.
+///
+/// # References
+/// `fcntl(2)` "Leases".
+pub(crate) fn is_sole_description(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY:
+    // * This request takes its argument by value.
+    let taken = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) };
+    match checked(taken.into()) {
+        Err(Errno::AGAIN) => return Ok(false),
+        Err(errno) => return Err(errno),
+        Ok(_) => {}
+    }
+    // SAFETY:
+    // * This request takes its argument by value.
+    let given_back = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    checked(given_back.into()).map(|_| true)
+}
+
+/// Takes over a descriptor that this process was started with, and has it closed on exec. `None` if nothing is open there.
+pub(crate) fn own(fd: i32) -> Option<OwnedFd> {
+    // SAFETY:
+    // * This request takes no argument but a number.
+    let marked = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    checked(marked.into()).ok()?;
+    // SAFETY:
+    // * It is open, as the call before has shown.
+    // * Nobody else has it: it was passed to this process for this purpose, and is taken over once, before anything is opened.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has a signal do what it does by default.
+pub(crate) fn restore_default(signal: i32) {
+    // SAFETY:
+    // * The default is a disposition of the kernel's and no function of ours, so nothing can run in a place where it must not.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
