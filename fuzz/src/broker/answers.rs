@@ -57,7 +57,11 @@ pub(super) fn check_descriptors(call: Option<&Call>, reply: &Reply, sent: &[Sent
             let page = Sent::Descriptor(Received(Page::Consumer));
             let with_bells = |member: &Member| {
                 let bells = usize::from(member.polls) + usize::from(is_polled);
-                [vec![page, Sent::Process(member.pid)], vec![Sent::Descriptor(Bell); bells]].concat()
+                [
+                    vec![page, Sent::Process(member.pid)],
+                    vec![Sent::Descriptor(Bell); bells],
+                ]
+                .concat()
             };
             members.flat_map(with_bells).collect()
         }

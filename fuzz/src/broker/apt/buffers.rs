@@ -4,8 +4,8 @@ use super::super::needs::participant;
 use super::super::script::Page;
 use wharf_protocol::{
     CreateStream, EndReason, EndStream, FreeBuffers, IssueToken, JoinStream, LeaveStream, Object, ObjectKind,
-    Policy, ReadyGeneration, ReleaseGeneration, ReleaseImport, Role, Rotation, Seat, SeatStatus, SessionId, SetId,
-    SetState, TakeGeneration,
+    Policy, ReadyGeneration, ReleaseGeneration, ReleaseImport, Role, Rotation, Seat, SeatStatus, SessionId,
+    SetId, SetState, TakeGeneration,
 };
 
 use super::{Scene, WAIT_MS};
