@@ -84,7 +84,7 @@ impl World {
                 count,
                 size_bytes,
                 ..
-            } => self.begin(operation, Work::Allocate { count, size_bytes }),
+            } => self.allocate(operation, Work::Allocate { count, size_bytes }),
             Effect::CreateTimelinePage { operation, timeline } => {
                 self.begin(operation, Work::TimelinePage(timeline));
             }

@@ -70,6 +70,22 @@ impl World {
         assert!(before.is_none(), "{id:?} was begun twice");
     }
 
+    /// Allocates: for a call that asks for it, or for nobody, because somebody departed who may not read later frames.
+    pub(super) fn allocate(&mut self, id: OperationId, work: Work) {
+        let asks = |call: &Call| {
+            matches!(
+                call,
+                Call::AllocateBuffers(_) | Call::MoveBuffers(_) | Call::JoinStream(_)
+            )
+        };
+        if self.turn.call.as_ref().is_some_and(asks) {
+            self.begin(id, work);
+        } else {
+            self.reached.note("rotates");
+            self.begin_alone(id, work);
+        }
+    }
+
     /// Seals buffers: for a call that waits for it, for one that is answered at once, or for nobody.
     pub(super) fn seal(&mut self, peer: PeerId, id: OperationId, set: SetId, buffers: Vec<FdHandle>) {
         for buffer in &buffers {
