@@ -165,11 +165,9 @@ impl Depot {
 
     /// Gives back the sets of which nothing is left.
     pub(crate) fn free_done(&self) {
-        let done: Vec<SetId> = self.to_free.lock().try_iter().collect();
-        if !done.is_empty() {
-            let mut source = self.source.lock();
-            done.into_iter().for_each(|set| source.free(set));
-        }
+        // The source first: whoever allocates next comes after what somebody else has begun to give back.
+        let mut source = self.source.lock();
+        self.to_free.lock().try_iter().for_each(|set| source.free(set));
     }
 
     /// Drops what nobody has asked for; tells whether there is more.

@@ -61,6 +61,8 @@ struct Books {
 /// What is known of who still has what.
 #[derive(Debug)]
 pub(crate) struct Releases {
+    /// Taken before the books, by who looks: whoever looks next finds given back what others found released.
+    looking: Mutex<()>,
     books: Mutex<Books>,
     inotify: OwnedFd,
     bell: OwnedFd,
@@ -85,6 +87,7 @@ fn ask(probe: BorrowedFd<'_>) -> Holders {
 impl Releases {
     pub(crate) fn new() -> Result<Self, Errno> {
         Ok(Self {
+            looking: Mutex::default(),
             books: Mutex::default(),
             inotify: inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?,
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -135,6 +138,7 @@ impl Releases {
     /// whether some are young still.
     pub(crate) fn look(&self, objects: &Objects, youth: Duration) -> bool {
         let mut released = Vec::new();
+        let looking = self.looking.lock();
         let mut books = self.books.lock();
         self.read_closings(&mut books);
         let now = Instant::now();
@@ -151,8 +155,9 @@ impl Releases {
         }
         let more = !books.young.is_empty();
         drop(books);
-        // Their memory goes without the lock.
+        // Their memory goes without the lock on the books.
         drop(released);
+        drop(looking);
         more
     }
 
