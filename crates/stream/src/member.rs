@@ -40,7 +40,7 @@ pub struct Member<W> {
     pub(crate) bell: Option<Box<dyn Doorbell>>,
     /// The buffers with frames that were given to it and were not seen back: every one that it has, and some that it has no more.
     pub(crate) has: Buffers,
-    /// Its count of releases before `has` was last brought up to date.
+    /// Its count of releases when the producer was last about to sleep.
     pub(crate) seen_releases: u32,
     /// Frames it was in the producer's way with at the last search for a buffer.
     pub(crate) kept: usize,
@@ -88,15 +88,11 @@ impl<W: ReadWords> Member<W> {
     /// Looks which frames came back. What it once did not have any more it never has again, whatever its page says later: the producer
     /// may have filled the buffer.
     pub(crate) fn look(&mut self, frames: &Frames) {
-        // ORDERING: Acquire, and before the holds: who sleeps on this count sleeps on what came before them.
-        self.seen_releases = self.page.load_u32(at::RELEASES, Ordering::Acquire);
-        let mut has = self.has;
-        for buffer in self.has.each() {
-            if !self.still_has(frames.seq(buffer), buffer) {
-                has.remove(buffer);
-            }
-        }
-        self.has = has;
+        let still_had = self
+            .has
+            .each()
+            .filter(|buffer| self.still_has(frames.seq(*buffer), *buffer));
+        self.has = still_had.collect();
     }
 
     /// Whether frame `seq` in `buffer`, which was given to it, is not back: unclaimed, or held.
@@ -148,7 +144,7 @@ impl<W: ReadWords> Member<W> {
 
     /// Whether it sleeps. If it waits for its doorbell instead, that is rung.
     pub(crate) fn is_asleep(&self) -> bool {
-        // ORDERING: the caller's SeqCst fence orders this load after its store of the frame.
+        // ORDERING: the caller's fence orders this load after its store of the frame.
         match self.page.load_u32(at::WAITING, Ordering::Relaxed) {
             0 => false,
             POLLING => {
@@ -163,9 +159,10 @@ impl<W: ReadWords> Member<W> {
         self.page.futex(at::RELEASES)
     }
 
-    /// Whether it has released something since the producer last looked.
-    pub(crate) fn has_news(&self) -> bool {
-        self.page.load_u32(at::RELEASES, Ordering::Relaxed) != self.seen_releases
+    /// Whether it has released something since the producer last looked, or has left.
+    pub(crate) fn has_news(&self, frames: &Frames) -> bool {
+        let is_back = |buffer: usize| !self.still_has(frames.seq(buffer), buffer);
+        self.has.each().any(is_back) || self.has_left()
     }
 }
 

@@ -26,7 +26,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if !self.is_member() {
             return Ok(None);
         }
-        if self.held() >= self.depth {
+        if self.holds_enough() {
             return Err(ClaimError::HoldsTooMany { depth: self.depth });
         }
         match self.policy {
@@ -53,12 +53,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.cursor
     }
 
-    /// How many frames this consumer holds.
-    fn held(&self) -> usize {
-        // ORDERING: relaxed; this process counts, and a release not seen yet is seen by the next call.
-        let releases = self.page.load_u32(own::RELEASES, Ordering::Relaxed);
-        // CAST: u32 fits usize on Linux.
-        self.claims.wrapping_sub(releases) as usize
+    /// Whether this consumer holds as many frames as it may. What it has released is looked for only then.
+    fn holds_enough(&mut self) -> bool {
+        if self.holding.count() < self.depth {
+            return false;
+        }
+        let held = self.holding.each().filter(|buffer| self.is_held(*buffer));
+        self.holding = held.collect();
+        self.holding.count() >= self.depth
     }
 
     /// Claims the frame after the last. The line of its slot is the only one of the producer's that is looked at.
@@ -124,7 +126,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
-        self.claims = self.claims.wrapping_add(1);
+        self.holding.insert(buffer);
         if let Some(waited_ns) = self.spinner.done() {
             self.counters().has_waited(waited_ns);
         }
@@ -150,6 +152,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     fn is_held(&self, buffer: usize) -> bool {
+        // ORDERING: relaxed; this process writes it, and a release not seen yet is seen by the next call.
         self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) != 0
     }
 
@@ -171,7 +174,6 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if self.buffer_of(seq) == Some(buffer) {
             return Some(common);
         }
-        self.claims = self.claims.wrapping_add(1);
         self.release(buffer);
         None
     }
