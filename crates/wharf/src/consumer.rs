@@ -9,7 +9,6 @@ use crate::connection::Connection;
 use crate::error::ReceiveError;
 use crate::frame::Frame;
 use crate::liveness::Liveness;
-use crate::membership::Membership;
 use crate::moving::MoveStats;
 use moving::Memory;
 pub use polled::PolledConsumer;
@@ -50,7 +49,6 @@ enum Seen {
 #[derive(Debug)]
 pub struct Consumer {
     port: wharf_stream::Consumer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
-    membership: Arc<Membership>,
     memory: Memory,
     producer: PidFd,
     connection: Arc<Connection>,
@@ -81,7 +79,7 @@ impl Consumer {
 
     /// The stream's buffers, those of the newest generation in use, read-only.
     pub fn buffers(&self) -> &[DmaBuf] {
-        &self.memory.newest().buffers
+        &self.memory.newest().memory.buffers
     }
 
     /// What this consumer has seen so far.
@@ -120,14 +118,15 @@ impl Consumer {
     }
 
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
-        match self.try_receive()? {
-            Some(frame) => Ok(frame),
-            None => self.wait_for_frame(timeout),
-        }
+        let claim = match self.try_claim()? {
+            Some(claim) => claim,
+            None => self.wait_for_claim(timeout)?,
+        };
+        self.frame(&claim)
     }
 
     /// Goes on after nothing was found at once. The clock is not looked at before.
-    fn wait_for_frame(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
+    fn wait_for_claim(&mut self, timeout: Option<Duration>) -> Result<Claim, ReceiveError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         loop {
@@ -144,19 +143,19 @@ impl Consumer {
                 }
                 self.port.wait(Some(self.liveness.until(deadline)));
             }
-            if let Some(frame) = self.try_receive()? {
-                return Ok(frame);
+            if let Some(claim) = self.try_claim()? {
+                return Ok(claim);
             }
         }
     }
 
-    /// The next frame, if there is one. Fails if none can come.
-    fn try_receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+    /// Claims the next frame, if there is one. Fails if none can come.
+    fn try_claim(&mut self) -> Result<Option<Claim>, ReceiveError> {
         self.follow_moves();
         // The state is read before looking for a frame: what was published before the end is still received.
         let state = self.port.stream_state();
         match self.port.try_claim() {
-            Ok(Some(claim)) => self.frame(claim).map(Some),
+            Ok(Some(claim)) => Ok(Some(claim)),
             Ok(None) => self.check_alive(state).map(|()| None),
             Err(error) => Err(self.claim_error(error)),
         }
@@ -201,13 +200,14 @@ impl Consumer {
     }
 
     /// Describes a claimed frame; one whose description makes no sense is released at once.
-    fn frame(&mut self, claim: Claim) -> Result<Frame, ReceiveError> {
+    #[inline]
+    fn frame(&mut self, claim: &Claim) -> Result<Frame, ReceiveError> {
         let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
-        match self.look_up(&claim) {
-            Ok((buffer, info, published_ns)) => {
+        match self.look_up(claim) {
+            Ok((reading, info, published_ns)) => {
                 self.stats.received += 1;
-                self.port.count_received(&claim, received_ns);
+                self.port.count_received(claim, received_ns);
                 self.memory.saw_frame(info.generation);
                 Ok(Frame {
                     seq: claim.seq,
@@ -216,8 +216,7 @@ impl Consumer {
                     published_ns,
                     received_ns,
                     index: claim.buffer,
-                    buffer,
-                    membership: Arc::clone(&self.membership),
+                    reading,
                 })
             }
             Err(corrupt) => {

@@ -1,6 +1,7 @@
 //! Frames: the right to fill a buffer, and the right to read one.
 
 use crate::buffers::mapping;
+use crate::generation::Generation;
 use crate::membership::Membership;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,23 +20,50 @@ impl Returned {
         self.0.fetch_or(1 << index, Ordering::Release);
     }
 
+    #[inline]
     pub(crate) fn take(&self) -> impl Iterator<Item = usize> {
         // ORDERING: relaxed; what is not seen yet is taken up by the next call. Nearly always there is nothing, and a load is cheaper.
         let bits = match self.0.load(Ordering::Relaxed) {
             0 => 0,
             _ => self.0.swap(0, Ordering::Acquire),
         };
-        (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
+        let mut rest = bits;
+        std::iter::from_fn(move || {
+            let index = (rest != 0).then(|| rest.trailing_zeros() as usize);
+            rest &= rest.wrapping_sub(1);
+            index
+        })
+    }
+}
+
+/// A buffer that a producer fills again and again. Its frames share this, so that each costs one count of references.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    pub(crate) buffer: DmaBuf,
+    pub(crate) generation: u64,
+    pub(crate) index: usize,
+    pub(crate) returned: Arc<Returned>,
+}
+
+impl Filling {
+    /// The buffers of a generation, whose frames go back to `returned`.
+    pub(crate) fn all_of(memory: &Generation, returned: &Arc<Returned>) -> Vec<Arc<Self>> {
+        let filling = |(index, buffer): (usize, &DmaBuf)| {
+            Arc::new(Self {
+                buffer: buffer.clone(),
+                generation: memory.number,
+                index,
+                returned: Arc::clone(returned),
+            })
+        };
+        memory.buffers.iter().enumerate().map(filling).collect()
     }
 }
 
 /// A buffer to fill. Publish it with [`Producer::publish`](crate::Producer::publish); dropped instead, it goes back unseen.
 #[derive(Debug)]
 pub struct FrameMut {
-    pub(crate) buffer: DmaBuf,
-    pub(crate) generation: u64,
-    pub(crate) index: usize,
-    pub(crate) returned: Arc<Returned>,
+    pub(crate) filling: Arc<Filling>,
     pub(crate) published: bool,
 }
 
@@ -46,25 +74,46 @@ impl FrameMut {
     ///
     /// [`NotWritable`] (`EACCES`): not for a frame that came from [`Producer::acquire`](crate::Producer::acquire).
     pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
-        mapping(&self.buffer).ok_or(NotWritable)?.view_mut()
+        mapping(self.buffer()).ok_or(NotWritable)?.view_mut()
     }
 
     /// Which generation of the stream's buffers it will lie in (contract N5).
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.filling.generation
     }
 
     /// The buffer the frame will lie in.
     pub fn buffer(&self) -> &DmaBuf {
-        &self.buffer
+        &self.filling.buffer
     }
 }
 
 impl Drop for FrameMut {
     fn drop(&mut self) {
         if !self.published {
-            self.returned.put(self.index);
+            self.filling.returned.put(self.filling.index);
         }
+    }
+}
+
+/// A buffer that a consumer reads again and again. Its frames share this, so that each costs one count of references.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
+    membership: Arc<Membership>,
+    pub(crate) buffer: DmaBuf,
+}
+
+impl Reading {
+    /// The buffers of a generation, for a member of their stream.
+    pub(crate) fn all_of(memory: &Generation, membership: &Arc<Membership>) -> Vec<Arc<Self>> {
+        let reading = |buffer: &DmaBuf| {
+            Arc::new(Self {
+                membership: Arc::clone(membership),
+                buffer: buffer.clone(),
+            })
+        };
+        memory.buffers.iter().map(reading).collect()
     }
 }
 
@@ -79,9 +128,7 @@ pub struct Frame {
     pub(crate) published_ns: u64,
     pub(crate) received_ns: u64,
     pub(crate) index: usize,
-    // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
-    pub(crate) membership: Arc<Membership>,
-    pub(crate) buffer: DmaBuf,
+    pub(crate) reading: Arc<Reading>,
 }
 
 impl Frame {
@@ -137,7 +184,7 @@ impl Frame {
             len_bytes: used,
             window_bytes: 0,
         };
-        mapping(&self.buffer)
+        mapping(self.buffer())
             .ok_or(out_of_bounds)?
             .view()
             .subview(0, used)
@@ -145,13 +192,13 @@ impl Frame {
 
     /// The buffer it lies in.
     pub fn buffer(&self) -> &DmaBuf {
-        &self.buffer
+        &self.reading.buffer
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        let Membership { page, ring, bell } = &*self.membership;
+        let Membership { page, ring, bell } = &*self.reading.membership;
         wharf_stream::release(page, ring, bell.as_deref(), self.index);
     }
 }

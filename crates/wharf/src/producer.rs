@@ -9,7 +9,7 @@ mod polled;
 
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
-use crate::frame::{FrameMut, Returned};
+use crate::frame::{Filling, FrameMut, Returned};
 use crate::generation::Generation;
 use crate::liveness::Liveness;
 use crate::moving::{MoveStats, Mover};
@@ -50,6 +50,8 @@ pub struct Producer {
     name: String,
     ring: wharf_stream::Producer<OwnedWords, ReadOnlyWords>,
     memory: Generation,
+    /// What frames in its buffers share.
+    filling: Vec<Arc<Filling>>,
     /// Buffers in use before, in which frames still lie.
     older: Vec<Generation>,
     mover: Mover,
@@ -182,10 +184,7 @@ impl Producer {
         let index = acquired?;
         self.mover.saw_frame(self.memory.number);
         Ok(FrameMut {
-            buffer: self.memory.buffers[index].clone(),
-            generation: self.memory.number,
-            index,
-            returned: Arc::clone(&self.returned),
+            filling: Arc::clone(&self.filling[index]),
             published: false,
         })
     }
@@ -214,10 +213,10 @@ impl Producer {
         let foreign = || PublishError::ForeignFrame {
             stream: self.name.clone(),
         };
-        if !Arc::ptr_eq(&frame.returned, &self.returned) {
+        if !Arc::ptr_eq(&frame.filling.returned, &self.returned) {
             return Err(foreign());
         }
-        let size_bytes = frame.buffer.size_bytes();
+        let size_bytes = frame.filling.buffer.size_bytes();
         if info.used_bytes > size_bytes {
             return Err(PublishError::UsedBytes {
                 used_bytes: info.used_bytes,
@@ -228,7 +227,7 @@ impl Producer {
             layout.validate(size_bytes)?;
         }
         self.refresh();
-        let seq = self.ring.publish(frame.index, info);
+        let seq = self.ring.publish(frame.filling.index, info);
         frame.published = seq.is_some();
         seq.ok_or_else(|| PublishError::ForeignFrame {
             stream: self.name.clone(),

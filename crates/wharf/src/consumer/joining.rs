@@ -164,12 +164,12 @@ impl Consumer {
         if let Some(bell) = &bell {
             port.set_producers_bell(Arc::clone(bell));
         }
+        let membership = Arc::new(Membership { page, ring, bell });
         Ok(Self {
             port,
-            membership: Arc::new(Membership { page, ring, bell }),
             producer: received.producer,
             connection: Arc::clone(&share.connection),
-            memory: Memory::new(received.memory, share),
+            memory: Memory::new(received.memory, membership, share),
             liveness: Liveness::new(),
             seen: Seen::Nothing,
             name: reply.name,

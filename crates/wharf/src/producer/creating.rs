@@ -6,6 +6,7 @@ use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::SessionError;
+use crate::frame::Filling;
 use crate::generation::stale;
 use crate::liveness::Liveness;
 use crate::moving::Mover;
@@ -77,15 +78,17 @@ impl Producer {
         ring.set_waiting(Waiting::default());
         ring.look_every(LOOKS_EVERY);
         ring.switch(memory.number, memory.buffers.len());
+        let returned = Arc::default();
         Ok(Self {
             connection: Arc::clone(connection),
             stream: reply.stream,
             name: name.to_owned(),
             ring,
+            filling: Filling::all_of(&memory, &returned),
             memory,
             older: Vec::new(),
             mover: Mover::new(share),
-            returned: Arc::default(),
+            returned,
             roster: Roster::default(),
             news: News::default(),
             admitted: Incarnation(0),

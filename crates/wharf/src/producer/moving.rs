@@ -3,6 +3,7 @@
 use super::Producer;
 use crate::buffers::Reallocation;
 use crate::error::SessionError;
+use crate::frame::Filling;
 use crate::generation::Generation;
 use crate::moving::{MoveStep, Observer};
 use wharf_core::layout::FrameLayout;
@@ -71,6 +72,7 @@ impl Producer {
     pub(super) fn follow_moves(&mut self) {
         if let Some(next) = self.mover.follow(self.ring.news()) {
             self.ring.switch(next.number, next.buffers.len());
+            self.filling = Filling::all_of(&next, &self.returned);
             self.older.push(std::mem::replace(&mut self.memory, next));
         }
         self.mover.give_up_without_broker(|| self.ring.news());
