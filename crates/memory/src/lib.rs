@@ -12,6 +12,7 @@
 //! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
 //! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
 //! | `place` | addresses at which huge pages can be mapped |
+//! | `prefetch` | cache lines fetched before they are needed |
 //! | `residency` | locked pages, huge pages |
 //! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
 //! | `copy` | the raw copies under the views |
@@ -39,6 +40,9 @@ mod object;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "mmap, and munmap of what did not come to be used")]
 mod place;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "a hint to the processor")]
+mod prefetch;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "madvise and mlock of a whole mapping")]
 mod residency;

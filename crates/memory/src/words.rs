@@ -22,6 +22,8 @@ pub trait ReadWords {
     /// The 32-bit word of `cell`, or the low half of its 64-bit word, as something to sleep on or wake. Waking needs no right to
     /// write.
     fn futex(&self, cell: usize) -> FutexWord<'_>;
+    /// Has the cache line of `cell` fetched, which is going to be loaded from soon. A hint.
+    fn prefetch(&self, _cell: usize) {}
 }
 
 /// Stores to the cells of a page that this process alone writes (contract S3).
@@ -54,6 +56,10 @@ impl<W: ReadWords + ?Sized> ReadWords for std::sync::Arc<W> {
     #[inline]
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         (**self).futex(cell)
+    }
+    #[inline]
+    fn prefetch(&self, cell: usize) {
+        (**self).prefetch(cell);
     }
 }
 

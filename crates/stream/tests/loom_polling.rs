@@ -113,13 +113,30 @@ impl Pages {
 }
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_within(3, model);
+}
+
+/// With at most so many threads interrupted; long models would take hours with more.
+fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 
 fn publish(producer: &mut Producer<Words, Words>, buffer: usize) {
     assert!(producer.publish_with(buffer, |_, _| ()).is_some());
+}
+
+/// A buffer, asleep until there is one.
+fn acquire(producer: &mut Producer<Words, Words>) -> usize {
+    loop {
+        if let Ok(buffer) = producer.try_acquire() {
+            return buffer;
+        }
+        if let (Some(buffer), _) = producer.wait(None, |producer| producer.try_acquire().ok()) {
+            return buffer;
+        }
+    }
 }
 
 /// One try, as `wharf::PolledConsumer::try_receive` does it.
@@ -146,14 +163,16 @@ fn try_receive(consumer: &mut Consumer<Words, Words>, bell: &Bell) -> Option<Cla
 }
 
 /// Whoever tries once each time the bell is rung gets every frame, with `unasked` tries besides that nobody rang for.
-fn polls(frames: usize, unasked: usize) {
-    check(move || {
+fn polls(preemptions: usize, frames: usize, unasked: usize) {
+    check_within(preemptions, move || {
         let pages = Pages::new(frames);
-        let mut producer = pages.producer(frames);
-        let (mut consumer, bell) = (pages.consumer(frames), pages.consumers.clone());
+        // No more frames can be unclaimed than the ring has slots.
+        let depth = frames.min(ring::SLOT_COUNT);
+        let mut producer = pages.producer(depth);
+        let (mut consumer, bell) = (pages.consumer(depth), pages.consumers.clone());
         let publishing = thread::spawn(move || {
             for _ in 0..frames {
-                let buffer = producer.try_acquire().unwrap();
+                let buffer = acquire(&mut producer);
                 publish(&mut producer, buffer);
             }
         });
@@ -167,6 +186,7 @@ fn polls(frames: usize, unasked: usize) {
             if let Some(claim) = try_receive(&mut consumer, &bell) {
                 received += 1;
                 assert_eq!(claim.seq, received as u64);
+                consumer.release(claim.buffer);
             }
         }
         publishing.join().unwrap();
@@ -175,13 +195,13 @@ fn polls(frames: usize, unasked: usize) {
 
 #[test]
 fn no_ring_is_lost_between_publishing_and_polling() {
-    polls(2, 0);
+    polls(3, 2, 0);
 }
 
 #[test]
 fn no_ring_is_lost_when_somebody_looks_unasked() {
-    polls(3, 2);
-    polls(3, 4);
+    polls(2, 3, 2);
+    polls(2, 3, 4);
 }
 
 #[test]

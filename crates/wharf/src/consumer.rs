@@ -202,6 +202,7 @@ impl Consumer {
     /// Describes a claimed frame; one whose description makes no sense is released at once.
     #[inline]
     fn frame(&mut self, claim: &Claim) -> Result<Frame, ReceiveError> {
+        self.fetch_next();
         let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
         match self.look_up(claim) {

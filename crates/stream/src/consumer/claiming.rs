@@ -35,6 +35,21 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         }
     }
 
+    /// The buffer of the frame after the last one claimed, if it is there already: the producer's word, to be believed in nothing but what to
+    /// fetch into the cache. Has the slot after that fetched. Who is behind thus finds both at hand.
+    #[inline]
+    pub fn glimpse_next(&self) -> Option<usize> {
+        let next = self.cursor?.saturating_add(1);
+        // ORDERING: relaxed; nothing follows from it.
+        let word = self.ring.load_u64(at::slot(next), Ordering::Relaxed);
+        if at::seq_of(word) != at::seq_of(next) {
+            return None;
+        }
+        self.ring.prefetch(at::slot(next.saturating_add(1)));
+        // CAST: eight bits are left.
+        Some((word >> at::SEQ_BITS) as usize)
+    }
+
     /// The cell that says whom the producer has let into this consumer's slot.
     pub(super) fn admission_cell(&self) -> usize {
         at::ADMISSIONS + 2 * self.slot.min(MAX_CONSUMERS - 1) + 1

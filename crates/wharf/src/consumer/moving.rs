@@ -1,6 +1,7 @@
 //! How a consumer follows its stream to other buffers. Contract: N5.
 
 use super::Consumer;
+use crate::buffers::mapping;
 use crate::connection::SHORT_PATIENCE;
 use crate::frame::Reading;
 use crate::generation::{Generation, Share};
@@ -156,6 +157,17 @@ impl Consumer {
             && let Some(oldest) = self.port.oldest_generation()
         {
             self.memory.retire(oldest);
+        }
+    }
+
+    /// Has the beginning of the frame after the last one claimed fetched into the cache, if that is there already.
+    #[inline]
+    pub(super) fn fetch_next(&self) {
+        let next = self.port.glimpse_next();
+        if let Some(reading) = next.and_then(|buffer| self.memory.newest.reading.get(buffer))
+            && let Some(mapping) = mapping(&reading.buffer)
+        {
+            mapping.prefetch();
         }
     }
 
