@@ -7,7 +7,7 @@ mod thread;
 
 use crate::connection::Connection;
 use crate::error::ReceiveError;
-use crate::frame::Frame;
+use crate::frame::{Frame, Reading};
 use crate::liveness::Liveness;
 use crate::moving::MoveStats;
 use moving::Memory;
@@ -44,6 +44,9 @@ enum Seen {
     /// The broker died before the producer heard of this consumer.
     Stranded,
 }
+
+/// A claim, and what its frame is going to share with others in its buffer, if that was known before.
+type Claimed = (Claim, Option<Arc<Reading>>);
 
 /// A consumer of a stream: receives frames and holds each until it is dropped.
 #[derive(Debug)]
@@ -118,15 +121,15 @@ impl Consumer {
     }
 
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
-        let claim = match self.try_claim()? {
-            Some(claim) => claim,
+        let (claim, reading) = match self.try_claim()? {
+            Some(claimed) => claimed,
             None => self.wait_for_claim(timeout)?,
         };
-        self.frame(&claim)
+        self.frame(&claim, reading)
     }
 
     /// Goes on after nothing was found at once. The clock is not looked at before.
-    fn wait_for_claim(&mut self, timeout: Option<Duration>) -> Result<Claim, ReceiveError> {
+    fn wait_for_claim(&mut self, timeout: Option<Duration>) -> Result<Claimed, ReceiveError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         loop {
@@ -150,12 +153,17 @@ impl Consumer {
     }
 
     /// Claims the next frame, if there is one. Fails if none can come.
-    fn try_claim(&mut self) -> Result<Option<Claim>, ReceiveError> {
+    fn try_claim(&mut self) -> Result<Option<Claimed>, ReceiveError> {
         self.follow_moves();
         // The state is read before looking for a frame: what was published before the end is still received.
         let state = self.port.stream_state();
+        // Counting waits for all stores before: those of the claim would have to fetch their line from the producer first.
+        let reading = self
+            .port
+            .glimpse_next()
+            .and_then(|buffer| self.memory.share_of(buffer));
         match self.port.try_claim() {
-            Ok(Some(claim)) => Ok(Some(claim)),
+            Ok(Some(claim)) => Ok(Some((claim, reading))),
             Ok(None) => self.check_alive(state).map(|()| None),
             Err(error) => Err(self.claim_error(error)),
         }
@@ -201,11 +209,11 @@ impl Consumer {
 
     /// Describes a claimed frame; one whose description makes no sense is released at once.
     #[inline]
-    fn frame(&mut self, claim: &Claim) -> Result<Frame, ReceiveError> {
+    fn frame(&mut self, claim: &Claim, expected: Option<Arc<Reading>>) -> Result<Frame, ReceiveError> {
         self.fetch_next();
         let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
-        match self.look_up(claim) {
+        match self.look_up(claim, expected) {
             Ok((reading, info, published_ns)) => {
                 self.stats.received += 1;
                 self.port.count_received(claim, received_ns);

@@ -36,34 +36,13 @@ impl Returned {
     }
 }
 
-/// A buffer that a producer fills again and again. Its frames share this, so that each costs one count of references.
+/// A buffer to fill. Publish it with [`Producer::publish`](crate::Producer::publish); dropped instead, it goes back unseen.
 #[derive(Debug)]
-pub(crate) struct Filling {
+pub struct FrameMut {
     pub(crate) buffer: DmaBuf,
     pub(crate) generation: u64,
     pub(crate) index: usize,
     pub(crate) returned: Arc<Returned>,
-}
-
-impl Filling {
-    /// The buffers of a generation, whose frames go back to `returned`.
-    pub(crate) fn all_of(memory: &Generation, returned: &Arc<Returned>) -> Vec<Arc<Self>> {
-        let filling = |(index, buffer): (usize, &DmaBuf)| {
-            Arc::new(Self {
-                buffer: buffer.clone(),
-                generation: memory.number,
-                index,
-                returned: Arc::clone(returned),
-            })
-        };
-        memory.buffers.iter().enumerate().map(filling).collect()
-    }
-}
-
-/// A buffer to fill. Publish it with [`Producer::publish`](crate::Producer::publish); dropped instead, it goes back unseen.
-#[derive(Debug)]
-pub struct FrameMut {
-    pub(crate) filling: Arc<Filling>,
     pub(crate) published: bool,
 }
 
@@ -79,19 +58,19 @@ impl FrameMut {
 
     /// Which generation of the stream's buffers it will lie in (contract N5).
     pub fn generation(&self) -> u64 {
-        self.filling.generation
+        self.generation
     }
 
     /// The buffer the frame will lie in.
     pub fn buffer(&self) -> &DmaBuf {
-        &self.filling.buffer
+        &self.buffer
     }
 }
 
 impl Drop for FrameMut {
     fn drop(&mut self) {
         if !self.published {
-            self.filling.returned.put(self.filling.index);
+            self.returned.put(self.index);
         }
     }
 }

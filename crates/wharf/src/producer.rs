@@ -9,7 +9,7 @@ mod polled;
 
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
-use crate::frame::{Filling, FrameMut, Returned};
+use crate::frame::{FrameMut, Returned};
 use crate::generation::Generation;
 use crate::liveness::Liveness;
 use crate::moving::{MoveStats, Mover};
@@ -50,8 +50,9 @@ pub struct Producer {
     name: String,
     ring: wharf_stream::Producer<OwnedWords, ReadOnlyWords>,
     memory: Generation,
-    /// What frames in its buffers share.
-    filling: Vec<Arc<Filling>>,
+    /// Frames published, by their index: each is handed out again with the next frame in its buffer. So no references are counted, which
+    /// would wait for the publication to reach the cache.
+    spent: Vec<Option<FrameMut>>,
     /// Buffers in use before, in which frames still lie.
     older: Vec<Generation>,
     mover: Mover,
@@ -183,10 +184,31 @@ impl Producer {
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
         let index = acquired?;
         self.mover.saw_frame(self.memory.number);
-        Ok(FrameMut {
-            filling: Arc::clone(&self.filling[index]),
+        Ok(self.frame(index))
+    }
+
+    fn frame(&mut self, index: usize) -> FrameMut {
+        if let Some(mut frame) = self.spent.get_mut(index).and_then(Option::take) {
+            frame.published = false;
+            return frame;
+        }
+        FrameMut {
+            buffer: self.memory.buffers[index].clone(),
+            generation: self.memory.number,
+            index,
+            returned: Arc::clone(&self.returned),
             published: false,
-        })
+        }
+    }
+
+    /// Keeps a frame that was published for the next one in its buffer, unless the stream has moved to other buffers since.
+    fn keep(&mut self, frame: FrameMut) {
+        if frame.published
+            && frame.generation == self.memory.number
+            && let Some(place) = self.spent.get_mut(frame.index)
+        {
+            *place = Some(frame);
+        }
     }
 
     /// Publishes a frame to every consumer and returns its number. `info.generation` is filled in.
@@ -206,6 +228,7 @@ impl Producer {
         let published = self.publish_checked(&mut frame, info);
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
         self.stats.published += u64::from(published.is_ok());
+        self.keep(frame);
         published
     }
 
@@ -213,10 +236,10 @@ impl Producer {
         let foreign = || PublishError::ForeignFrame {
             stream: self.name.clone(),
         };
-        if !Arc::ptr_eq(&frame.filling.returned, &self.returned) {
+        if !Arc::ptr_eq(&frame.returned, &self.returned) {
             return Err(foreign());
         }
-        let size_bytes = frame.filling.buffer.size_bytes();
+        let size_bytes = frame.buffer.size_bytes();
         if info.used_bytes > size_bytes {
             return Err(PublishError::UsedBytes {
                 used_bytes: info.used_bytes,
@@ -227,7 +250,7 @@ impl Producer {
             layout.validate(size_bytes)?;
         }
         self.refresh();
-        let seq = self.ring.publish(frame.filling.index, info);
+        let seq = self.ring.publish(frame.index, info);
         frame.published = seq.is_some();
         seq.ok_or_else(|| PublishError::ForeignFrame {
             stream: self.name.clone(),

@@ -60,6 +60,12 @@ impl Memory {
         &self.newest
     }
 
+    /// What a frame in this buffer of the newest generation is going to share with others there.
+    #[inline]
+    pub(super) fn share_of(&self, buffer: usize) -> Option<Arc<Reading>> {
+        self.newest.reading.get(buffer).map(Arc::clone)
+    }
+
     pub(super) fn stats(&self) -> MoveStats {
         self.mover.stats()
     }
@@ -174,7 +180,11 @@ impl Consumer {
     /// Finds the buffer a claimed frame lies in, and reads what the frame is. What the producer wrote is believed only where it makes
     /// sense.
     #[inline]
-    pub(super) fn look_up(&mut self, claim: &Claim) -> Result<(Arc<Reading>, FrameInfo, u64), Corrupt> {
+    pub(super) fn look_up(
+        &mut self,
+        claim: &Claim,
+        expected: Option<Arc<Reading>>,
+    ) -> Result<(Arc<Reading>, FrameInfo, u64), Corrupt> {
         let (seq, generation) = (claim.seq, self.port.generation(claim));
         let unknown = Corrupt::Generation { seq, generation };
         if self.memory.find(generation).is_none() {
@@ -193,6 +203,11 @@ impl Consumer {
         if info.generation != generation {
             return Err(unknown);
         }
-        Ok((Arc::clone(reading), info, published_ns))
+        let expected = expected.filter(|expected| Arc::ptr_eq(expected, reading));
+        Ok((
+            expected.unwrap_or_else(|| Arc::clone(reading)),
+            info,
+            published_ns,
+        ))
     }
 }

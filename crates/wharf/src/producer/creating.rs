@@ -6,8 +6,8 @@ use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::SessionError;
-use crate::frame::Filling;
-use crate::generation::stale;
+use crate::frame::FrameMut;
+use crate::generation::{Generation, stale};
 use crate::liveness::Liveness;
 use crate::moving::Mover;
 use crate::page;
@@ -31,6 +31,11 @@ pub(crate) struct StreamTerms {
     pub(crate) room: Option<Duration>,
     /// Whether the producer is to have doorbells.
     pub(crate) polled: bool,
+}
+
+/// Places for the frames in these buffers.
+pub(super) fn none_spent(memory: &Generation) -> Vec<Option<FrameMut>> {
+    memory.buffers.iter().map(|_| None).collect()
 }
 
 impl Producer {
@@ -78,17 +83,16 @@ impl Producer {
         ring.set_waiting(Waiting::default());
         ring.look_every(LOOKS_EVERY);
         ring.switch(memory.number, memory.buffers.len());
-        let returned = Arc::default();
         Ok(Self {
             connection: Arc::clone(connection),
             stream: reply.stream,
             name: name.to_owned(),
             ring,
-            filling: Filling::all_of(&memory, &returned),
+            spent: none_spent(&memory),
             memory,
             older: Vec::new(),
             mover: Mover::new(share),
-            returned,
+            returned: Arc::default(),
             roster: Roster::default(),
             news: News::default(),
             admitted: Incarnation(0),
