@@ -6,6 +6,7 @@ use std::time::Duration;
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// Returns the time of `CLOCK_MONOTONIC` in nanoseconds. Comparable between processes; stops during suspend.
+#[inline]
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     // CAST: CLOCK_MONOTONIC starts near zero at boot and its nanoseconds are below 10^9: both are non-negative.

@@ -12,11 +12,13 @@
 //! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
 //! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
 //! | `place` | addresses at which huge pages can be mapped |
+//! | `prefetch` | cache lines fetched before they are needed |
 //! | `residency` | locked pages, huge pages |
 //! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
 //! | `copy` | the raw copies under the views |
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
 //! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
+//! | `fences` | [`fence_light`], [`fence_heavy`]: two fences of which one costs next to nothing |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
@@ -27,6 +29,7 @@ mod clock;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "copies to and from memory that other processes write")]
 mod copy;
+mod fences;
 #[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
 #[cfg(not(loom))]
@@ -37,6 +40,9 @@ mod object;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "mmap, and munmap of what did not come to be used")]
 mod place;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "a hint to the processor")]
+mod prefetch;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "madvise and mlock of a whole mapping")]
 mod residency;
@@ -54,6 +60,7 @@ mod words;
 mod words_mapped;
 
 pub use clock::{Deadline, now_ns};
+pub use fences::{fence_heavy, fence_light, heavy_fences_reach_others, lighten_fences};
 pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(loom))]
 pub use mapping::{Access, Mapping};

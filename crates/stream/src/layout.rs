@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x05");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x06");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -94,11 +94,9 @@ pub mod consumer {
     pub const LEFT: usize = 9;
     /// u32: 1 if the consumer never sleeps; stored before it joins, for good.
     pub const SLEEPLESS: usize = 10;
-    /// u32: counts frames that were lent; for the consumer itself. Stored before `RELEASES`.
-    pub const LENDINGS: usize = 11;
     /// u64: every frame up to this one was claimed or passed over.
     pub const CURSOR: usize = 32;
-    /// u32: counts releases; the producer sleeps on it.
+    /// u32: counts what was released while the producer waited; it sleeps on this.
     pub const RELEASES: usize = 33;
     /// u64 each: sequence number of the frame held in a buffer, with [`LENT`] or without; 0 when none is. The first six share a line with
     /// the cursor.

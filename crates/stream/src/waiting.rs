@@ -108,6 +108,7 @@ impl Spinner {
     }
 
     /// Notes that the wait is over: what was waited for is there. How long it took, in nanoseconds; `None` if a glance was enough.
+    #[inline]
     pub(crate) fn done(&mut self) -> Option<u64> {
         let waited_ns = self.give_up()?;
         let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
@@ -120,6 +121,7 @@ impl Spinner {
     }
 
     /// Notes that nobody waits any more. How long it took, likewise.
+    #[inline]
     pub(crate) fn give_up(&mut self) -> Option<u64> {
         let since_ns = self.since_ns.take()?;
         Some(now_ns().saturating_sub(since_ns))

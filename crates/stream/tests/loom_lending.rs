@@ -45,7 +45,7 @@ impl Pages {
                     .chain([consumer::HOLDS, consumer::CURSOR]),
                 narrow(consumer::POINTS)
                     .into_iter()
-                    .chain([consumer::RELEASES, consumer::LENDINGS]),
+                    .chain([consumer::RELEASES]),
             )),
             status: Arc::new(HeapWords::new([status::SLOTS], [status::VERSION, status::STREAM])),
             memory: Arc::default(),

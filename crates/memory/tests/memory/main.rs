@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+mod fences;
 mod futex;
 mod huge;
 mod mapping;

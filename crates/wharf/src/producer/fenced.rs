@@ -131,6 +131,7 @@ impl Producer {
         self.fences
             .contents
             .finish_with((frame.index, seq), contents, fence);
+        self.keep(frame);
         Ok(seq)
     }
 }

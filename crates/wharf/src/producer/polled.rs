@@ -12,6 +12,7 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+use wharf_memory::heavy_fences_reach_others;
 use wharf_stream::FrameInfo;
 
 /// A producer that waits for buffers with poll, epoll, or what is built on them. Made by
@@ -167,7 +168,7 @@ impl Producer {
         let Some(watch) = &mut self.watch else { return };
         let roster = &self.roster;
         let seen = watch.silence(|incarnation| roster.silence(incarnation));
-        if self.mover.is_unfinished() || self.has_news_pending() {
+        if self.mover.is_unfinished() || self.has_news_pending() || !heavy_fences_reach_others() {
             self.watch.iter_mut().for_each(Watch::look_again);
         }
         if seen.death {
