@@ -1,7 +1,8 @@
 //! Work of this process on the frames of a stream, as the other side is told of it.
 
 use super::{Contexts, when_signaled};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Arc, Mutex};
 use wharf_core::{Errno, Fence, UniqueFence};
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_stream::{Doorbell, MAX_BUFFERS, PointsWriter, settle};
@@ -107,9 +108,4 @@ impl Releases {
     ) {
         settle(&mut *lock(&self.points), producer, point, error);
     }
-}
-
-/// Locks: no foreign code runs under these locks, so that they protect whole values even if a thread panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
