@@ -12,10 +12,9 @@ use crate::layout::{
 };
 use crate::member::Policy;
 use crate::points::PointsWriter;
-use crate::producer::sleep_within_reach;
 use crate::stats::ConsumerCounters;
 use crate::status::{GenerationNews, StatusPage, StreamState};
-use crate::waiting::{Looked, Spinner, Waiting};
+use crate::waiting::{Looked, Spinner, Waiting, sleep_within_reach};
 use std::sync::Arc;
 use wharf_core::Errno;
 use wharf_memory::{

@@ -123,30 +123,14 @@ pub mod points {
     pub const SLEEPERS: usize = 0;
     /// u32: counts points reached; they sleep on it.
     pub const BELL: usize = 16;
-    /// Two u64 each: the highest point of a buffer that is reached, and the newest error, see [`encode_error`].
+    /// Two u64 each: the highest point of a buffer that is reached, and the newest error: the point's low bits, then 12 bits of error number.
     pub const BUFFERS: usize = 32;
     /// Cells of all this.
     pub const CELLS: usize = BUFFERS + 2 * MAX_BUFFERS;
 
-    /// Bits of an error number: 1 to 4095.
-    const ERRNO_BITS: u32 = 12;
-
     /// The cell of the highest point of `buffer`, from the first cell; that of the error comes after it.
     pub const fn value(buffer: usize) -> usize {
         BUFFERS + 2 * (buffer % MAX_BUFFERS)
-    }
-
-    /// What the cell of the error says: the point's low bits, then the error number.
-    pub const fn encode_error(point: u64, errno: i32) -> u64 {
-        // CAST: callers pass 1 to 4095.
-        point << ERRNO_BITS | errno as u64
-    }
-
-    /// The error number that such a cell has for `point`, if it is about that one and has any.
-    pub fn decode_error(cell: u64, point: u64) -> Option<i32> {
-        let errno = cell & ((1 << ERRNO_BITS) - 1);
-        // CAST: 12 bits fit.
-        (cell == point << ERRNO_BITS | errno && errno != 0).then_some(errno as i32)
     }
 }
 

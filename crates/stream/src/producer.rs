@@ -8,7 +8,6 @@ mod waiting;
 
 pub use acquire::{Blocked, Blocker};
 pub use lent::Lent;
-pub(crate) use waiting::{sleep_on, sleep_within_reach};
 
 use crate::buffers::{Buffers, Frames};
 use crate::descriptor::{Contents, FrameInfo, Places, store};
@@ -215,7 +214,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     fn publish_as(&mut self, buffer: usize, info: &FrameInfo, contents: Contents) -> Option<u64> {
         let generation = self.generation_in_hand(buffer)?;
-        self.publish_with(buffer, |ring, places| store(ring, places, generation, info, contents))
+        self.publish_with(buffer, |ring, places| {
+            store(ring, places, generation, info, contents)
+        })
     }
 
     /// As [`Producer::publish`], with the description filled in by `describe`.

@@ -1,6 +1,7 @@
 //! The side whose work it is.
 
 use crate::layout::{MAX_BUFFERS, consumer, points as at, ring};
+use crate::timeline::layout::encode_error;
 use wharf_core::Errno;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence_after_update, wake};
 
@@ -69,7 +70,7 @@ impl<W: WriteWords> PointsWriter<W> {
         let cell = self.base + at::value(buffer);
         if let Some(errno) = error.filter(|errno| errno.is_error()) {
             // ORDERING: relaxed; the point, stored after it with Release, brings it along.
-            let error = at::encode_error(point, errno.raw());
+            let error = encode_error(point, errno.raw());
             self.words.store_u64(cell + 1, error, Ordering::Relaxed);
         }
         // ORDERING: Release: who sees the point sees its error, and the work that it stands for.

@@ -4,10 +4,8 @@ use super::Producer;
 use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
 use crate::stats::ProducerCounters;
-use crate::waiting::{Looked, SHORT_SLEEP};
-use wharf_memory::{
-    Deadline, FutexWord, Ordering, ReadWords, WaitOutcome, WriteWords, fence_heavy, wait_any, wait_one,
-};
+use crate::waiting::{Looked, sleep_within_reach};
+use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence_heavy};
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Waits until a consumer that was in the way at the last search for a buffer releases a frame or leaves, or the status page differs from
@@ -120,40 +118,4 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         }
         sleep_within_reach(is_seen, &words[..count], deadline)
     }
-}
-
-/// As [`sleep_on`], for somebody who has announced it; in short slices if the announcement may not be seen.
-pub(crate) fn sleep_within_reach(
-    is_seen: bool,
-    words: &[(FutexWord<'_>, u32)],
-    deadline: Option<Deadline>,
-) -> WaitOutcome {
-    if is_seen {
-        return sleep_on(words, deadline);
-    }
-    let slice = Deadline::after(SHORT_SLEEP);
-    let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-    match sleep_on(words, Some(until)) {
-        WaitOutcome::TimedOut if deadline != Some(until) => WaitOutcome::Retry,
-        outcome => outcome,
-    }
-}
-
-/// Sleeps on the first word, which changes seldom, and the others. If there is one other, on that alone at first: a sleep on one word is
-/// cheaper, and the first word may be overlooked for a short while.
-pub(crate) fn sleep_on(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
-    if let [(seldom, seen), (often, expected)] = *words {
-        // A change that is there already is not overlooked.
-        if seldom.load(Ordering::Acquire) != seen {
-            return WaitOutcome::Retry;
-        }
-        let short = Deadline::after(SHORT_SLEEP);
-        let until = deadline.map_or(short, |deadline| deadline.min(short));
-        match wait_one(often, expected, Some(until)) {
-            WaitOutcome::Retry => return WaitOutcome::Retry,
-            WaitOutcome::TimedOut if deadline == Some(until) => return WaitOutcome::TimedOut,
-            WaitOutcome::TimedOut => {}
-        }
-    }
-    wait_any(words, deadline)
 }
