@@ -5,6 +5,7 @@ use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
+use wharf::core::FenceContext;
 use wharf::{
     AsyncConsumer, AsyncProducer, BufferSpec, Frame, FrameInfo, JoinOptions, PolledConsumer, PolledProducer,
     Producer, Readiness, ReceiveError, Session, SmolConsumer, SmolProducer, TokioConsumer, TokioProducer,
@@ -186,6 +187,47 @@ fn producer_awaits_a_consumer_of_every_frame_on_the_same_thread_of_smol() {
         receive_all(SmolConsumer::new(consumer).unwrap()).await;
         publishing.await;
     }));
+}
+
+/// The producer's device fills a frame that is published, the consumer's reads one that is released; no task waits for either.
+async fn work_of_devices<R: Readiness>(mut producer: AsyncProducer<R>, mut consumer: AsyncConsumer<R>) {
+    let device = FenceContext::new("soft-device", "queue");
+    let count = producer.get_ref().buffers().len() as u64;
+    for number in 1..=count {
+        let frame = producer.acquire().await.unwrap();
+        let filling = device.fence(2 * number);
+        producer.publish_when(frame, &info(), &filling.fence()).unwrap();
+        let frame = consumer.receive().await.unwrap();
+        assert!(frame.acquire_fence().is_some());
+        let reading = device.fence(2 * number + 1);
+        frame.release_after(&reading.fence());
+        let lent = producer.acquire_async().await.unwrap();
+        std::thread::spawn(move || {
+            filling.signal();
+            reading.signal();
+        });
+        assert!(lent.wait_idle(PATIENCE));
+    }
+}
+
+#[test]
+fn fences_of_devices_travel_with_frames_on_tokio() {
+    let fixture = Fixture::new();
+    on_tokio(async {
+        let (producer, consumer) = fixture.polled_stream(1);
+        let sides = (TokioProducer::new(producer), TokioConsumer::new(consumer));
+        work_of_devices(sides.0.unwrap(), sides.1.unwrap()).await;
+    });
+}
+
+#[test]
+fn fences_of_devices_travel_with_frames_on_smol() {
+    let fixture = Fixture::new();
+    on_smol(async {
+        let (producer, consumer) = fixture.polled_stream(1);
+        let sides = (SmolProducer::new(producer), SmolConsumer::new(consumer));
+        work_of_devices(sides.0.unwrap(), sides.1.unwrap()).await;
+    });
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The side whose work it is.
 
-use crate::layout::{MAX_BUFFERS, consumer, points as at, ring};
+use crate::doorbell::Doorbell;
+use crate::layout::{ASLEEP, MAX_BUFFERS, POLLING, consumer, points as at, ring};
 use crate::timeline::layout::encode_error;
+use std::sync::Arc;
 use wharf_core::Errno;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence_after_update, wake};
 
@@ -12,6 +14,8 @@ pub struct PointsWriter<W> {
     base: usize,
     /// What the page says.
     last: [u64; MAX_BUFFERS],
+    /// That of this process's producer, if it polls.
+    bell: Option<Arc<dyn Doorbell>>,
 }
 
 impl<W: WriteWords> PointsWriter<W> {
@@ -30,6 +34,16 @@ impl<W: WriteWords> PointsWriter<W> {
             words,
             base,
             last: [0; MAX_BUFFERS],
+            bell: None,
+        }
+    }
+
+    /// Takes the doorbell of this process's own producer, which is rung when that waits for it.
+    #[must_use]
+    pub fn with_bell(self, bell: Arc<dyn Doorbell>) -> Self {
+        Self {
+            bell: Some(bell),
+            ..self
         }
     }
 
@@ -54,11 +68,14 @@ impl<W: WriteWords> PointsWriter<W> {
         // `Producer::wait`.
         fence_after_update();
         let own = self.words.load_u32(ring::WAITING, Ordering::Relaxed);
+        if own == POLLING {
+            self.bell.iter().for_each(|bell| bell.ring());
+        }
         let cell = consumer::POINTS + at::SLEEPERS;
         let others = consumers
             .into_iter()
             .map(|page| page.load_u32(cell, Ordering::Relaxed));
-        self.ring_for([own].into_iter().chain(others));
+        self.ring_for([u32::from(own == ASLEEP)].into_iter().chain(others));
     }
 
     /// Notes that a point is reached; tells whether it is news.

@@ -27,11 +27,16 @@ struct Own {
 }
 
 impl Contents {
-    pub(crate) fn new(ring: Arc<OwnedWords>, name: &str) -> Arc<Self> {
+    /// `bell` is the producer's own, if it polls.
+    pub(crate) fn new(ring: Arc<OwnedWords>, name: &str, bell: Option<Arc<dyn Doorbell>>) -> Arc<Self> {
+        let points = PointsWriter::of_producer(ring);
         Arc::new(Self {
             contexts: Contexts::new(name),
             own: Mutex::new(Own {
-                points: PointsWriter::of_producer(ring),
+                points: match bell {
+                    Some(bell) => points.with_bell(bell),
+                    None => points,
+                },
                 consumers: Vec::new(),
             }),
             last: Mutex::new([const { None }; MAX_BUFFERS]),

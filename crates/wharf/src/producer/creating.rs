@@ -118,7 +118,7 @@ impl Producer {
             .inspect_err(|_| undo(connection, &reply))?;
         let (memory, share) = buffers.into_parts();
         let (words, status) = (Arc::new(ring.words), Arc::new(status));
-        let fences = Fences::new(&words, &status, name);
+        let fences = Fences::new(&words, &status, name, watch.as_ref().map(Watch::own_bell));
         let mut ring = wharf_stream::Producer::new(words, status, memory.buffers.len());
         let current = ring.news().current;
         if current != memory.number {

@@ -3,6 +3,7 @@
 
 mod consumers;
 mod deaths;
+mod fenced;
 mod hostile;
 mod moves;
 mod producers;

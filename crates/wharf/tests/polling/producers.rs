@@ -4,7 +4,7 @@ use crate::support::{Fixture, PATIENCE, info, is_ready, is_ready_now};
 use std::time::Duration;
 use wharf::{AcquireError, Consumer, FrameMut, JoinOptions, PolledProducer};
 
-fn join(fixture: &Fixture, producer: &mut PolledProducer, options: JoinOptions) -> Consumer {
+pub(crate) fn join(fixture: &Fixture, producer: &mut PolledProducer, options: JoinOptions) -> Consumer {
     let token = producer.token(1).unwrap();
     let consumer = fixture.session("viewer").join(&token, options).unwrap();
     let present = producer.consumers().count() + 1;
@@ -13,7 +13,7 @@ fn join(fixture: &Fixture, producer: &mut PolledProducer, options: JoinOptions) 
 }
 
 /// The next buffer, with one try each time the descriptor is ready.
-fn acquire(producer: &mut PolledProducer) -> FrameMut {
+pub(crate) fn acquire(producer: &mut PolledProducer) -> FrameMut {
     loop {
         assert!(is_ready(&producer, PATIENCE), "no buffer is rung for");
         if let Some(frame) = producer.try_acquire().unwrap() {
