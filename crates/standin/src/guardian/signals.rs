@@ -8,6 +8,8 @@ use nix::unistd::Pid;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use crate::error::errno_of;
+
 /// `si_code` of signals that the kernel itself sent: to a whole group of processes, the program's among them.
 const FROM_THE_KERNEL: i32 = 0x80;
 
@@ -34,11 +36,10 @@ impl Signals {
         ] {
             all.remove(fault);
         }
-        let failed = |errno: nix::Error| Errno::from_raw_os_error(errno as i32);
         let mut blocked = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut blocked)).map_err(failed)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut blocked)).map_err(errno_of)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let fd = SignalFd::with_flags(&all, flags).map_err(failed)?;
+        let fd = SignalFd::with_flags(&all, flags).map_err(errno_of)?;
         Ok(Self { fd, blocked })
     }
 

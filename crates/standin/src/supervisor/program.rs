@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use rustix::io::Errno;
 
 use super::{Broker, InFlight, keep, listener};
-use crate::error::RunError;
+use crate::error::{RunError, errno_of};
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
 use crate::listener::task::nowhere;
@@ -40,8 +40,7 @@ pub(super) fn start(
     let mut deaths = SigSet::empty();
     deaths.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let children = SignalFd::with_flags(&deaths, flags)
-        .map_err(|errno| failed(Errno::from_raw_os_error(errno as i32)))?;
+    let children = SignalFd::with_flags(&deaths, flags).map_err(|error| failed(errno_of(error)))?;
     let broker = Broker::find(orders)?;
     let (stage, its_end) = Channel::pair().map_err(failed)?;
     let orders = Orders {
