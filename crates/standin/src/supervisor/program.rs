@@ -135,22 +135,20 @@ impl Running {
         let mut is_over = false;
         let watched = [children.as_fd(), guardian.as_fd()];
         keep(&listener, &watched, |ready| {
-            match ready {
-                0 => {
-                    while matches!(children.read_signal(), Ok(Some(_))) {}
-                    is_over |= report_changes(pid, guardian);
-                }
+            if ready == 0 {
+                while matches!(children.read_signal(), Ok(Some(_))) {}
+                is_over = report_changes(pid, guardian);
+            } else {
                 // The guardian is gone: its killer meant the program.
-                _ if !is_over => {
-                    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-                    is_over = true;
-                    return true;
-                }
-                _ => {}
+                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+                is_over = true;
             }
-            true
+            !is_over
         });
-        if !is_over {
+        if is_over {
+            // The program's children may still need answers. The guardian's end is not news any more, and would be told of for ever.
+            keep(&listener, &[], |_| true);
+        } else {
             wait_for_end(pid, guardian);
         }
         drop(child);
@@ -170,7 +168,7 @@ fn report_changes(pid: Pid, guardian: &Channel) -> bool {
         let is_over = !matches!(report, Report::Stopped { .. });
         let _ = guardian.send(&report, &[]);
         if is_over {
-            // Nobody waits for us any more; the program's children may still need answers.
+            // Nobody waits for us any more.
             redirect(&[2]);
             return true;
         }
