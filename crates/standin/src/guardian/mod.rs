@@ -135,6 +135,7 @@ impl Guardian {
                         listener,
                         devices,
                     });
+                    self.signals.pass_on(Some(pid));
                 }
                 Ok(None)
             }

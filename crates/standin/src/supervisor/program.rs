@@ -6,7 +6,7 @@ use std::process::Child;
 use std::sync::Arc;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -80,7 +80,11 @@ pub(super) fn start(
         pid: pid.as_raw(),
         devices,
     };
-    guardian.send(&told, &[for_guardian.as_fd()]).map_err(failed)?;
+    guardian.send(&told, &[for_guardian.as_fd()]).map_err(|errno| {
+        // A guardian that was killed meant the program, which must not go on without us.
+        let _ = kill(pid, Signal::SIGKILL);
+        failed(errno)
+    })?;
     Ok(Running {
         pid,
         child,
@@ -140,7 +144,7 @@ impl Running {
                 is_over = report_changes(pid, guardian);
             } else {
                 // The guardian is gone: its killer meant the program.
-                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+                let _ = kill(pid, Signal::SIGKILL);
                 is_over = true;
             }
             !is_over
