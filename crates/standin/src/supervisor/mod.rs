@@ -21,6 +21,7 @@ use crate::error::RunError;
 use crate::launch::{Channel, Device, Orders, Report};
 use crate::listener::Listener;
 use crate::memory::{Depot, Releases, Source};
+use crate::options::Options;
 
 pub(crate) use in_flight::InFlight;
 pub(crate) use keeper::keep;
@@ -53,8 +54,8 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// The one asked for; or the one where clients look, if it answers; or one of the run's own.
-    pub(crate) fn find(orders: &Orders) -> Result<Self, RunError> {
-        if let Some(socket) = &orders.options.socket {
+    pub(crate) fn find(options: &Options) -> Result<Self, RunError> {
+        if let Some(socket) = &options.socket {
             return match BlockingClient::connect(socket, wharf::PATIENCE) {
                 Ok(_) => Ok(Self {
                     socket: socket.clone(),

@@ -41,7 +41,7 @@ pub(super) fn start(
     deaths.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let children = SignalFd::with_flags(&deaths, flags).map_err(|error| failed(errno_of(error)))?;
-    let broker = Broker::find(orders)?;
+    let broker = Broker::find(&orders.options)?;
     let (stage, its_end) = Channel::pair().map_err(failed)?;
     let orders = Orders {
         broker: Some(broker.socket.clone()),
