@@ -6,7 +6,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
 use wharf_uapi::Ioctl;
-use wharf_uapi::dma_heap::{ALLOC, AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
+use wharf_uapi::dma_heap::{AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
 
 use super::Caller;
 
@@ -30,13 +30,10 @@ impl Request {
     }
 }
 
-/// Reads and checks an allocation.
+/// Reads and checks the argument of an allocation.
 ///
 /// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored.
 pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result<Request, Errno> {
-    if request.selector() != ALLOC.selector() {
-        return Err(Errno::NOTTY);
-    }
     let mut bytes = vec![0; if request.reads() { request.size_bytes() } else { 0 }];
     caller.read(address, &mut bytes)?;
     let asked = AllocationData::from_bytes(&bytes);
@@ -63,6 +60,7 @@ pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result
 mod tests {
     use super::super::test_caller::TestCaller;
     use super::*;
+    use wharf_uapi::dma_heap::ALLOC;
 
     fn ask(data: AllocationData) -> Result<Request, Errno> {
         let caller = TestCaller::with_memory(&data.to_bytes());

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use super::table::{Cell, Column, Order, Table};
 use super::units;
 use crate::document::{Document, Latency};
+use crate::info::memory;
 
 /// One of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -111,6 +112,12 @@ fn duration(ns: Option<u64>) -> Cell {
 /// A duration that few frames exceeded.
 fn quantile(latency: Option<&Latency>, which: impl Fn(&Latency) -> Option<u64>) -> Cell {
     duration(latency.and_then(which))
+}
+
+/// An amount of memory.
+fn bytes(bytes: u64) -> Cell {
+    // CAST: as above.
+    Cell::ranked(memory(bytes), bytes as f64)
 }
 
 /// How much of something is in use.
