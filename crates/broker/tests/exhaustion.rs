@@ -211,16 +211,16 @@ fn replies_that_find_too_many_descriptors_under_way_are_sent_later() {
         .into_iter()
         .map(|mut viewer| {
             std::thread::spawn(move || {
-                (0..5).all(|_| {
-                    viewer
-                        .hear()
-                        .is_some_and(|answer| answer.starts_with(b"{\"parameters\""))
-                })
+                for _ in 0..5 {
+                    let answer = viewer.hear().unwrap_or_default();
+                    let text = String::from_utf8_lossy(&answer);
+                    assert!(text.starts_with("{\"parameters\""), "answered: {text}");
+                }
             })
         })
         .collect();
     for viewer in listening {
-        assert!(viewer.join().unwrap());
+        viewer.join().unwrap();
     }
     camera.call(GetState {}).unwrap();
 }
