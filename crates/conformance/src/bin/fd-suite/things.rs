@@ -169,9 +169,9 @@ pub(crate) fn udmabuf_device() -> Result<OwnedFd, Stop> {
 }
 
 /// The argument that makes a buffer of the first `bytes` of a memory file.
-pub(crate) fn whole(memory: impl AsFd, bytes: usize) -> Create {
+pub(crate) fn whole(memory: &OwnedFd, bytes: usize) -> Create {
     Create {
-        memfd: memory.as_fd().as_raw_fd().cast_unsigned(),
+        memfd: memory.as_raw_fd().cast_unsigned(),
         flags: 0,
         offset: 0,
         size: bytes as u64,

@@ -39,7 +39,8 @@ fn creation(suite: &mut Suite) {
     for (name, flags) in [("read-only", OFlags::RDONLY), ("both", OFlags::RDWR)] {
         suite.add(format!("udmabuf/device-opened-{name}"), move || {
             let device = device("/dev/udmabuf", flags)?;
-            expect_ok(create(&device, whole(good()?, SIZE))).map(drop)
+            let memory = good()?;
+            expect_ok(create(&device, whole(&memory, SIZE))).map(drop)
         });
     }
     for (name, flags, expected) in [("no-flags", 0, 0), ("flag", 1, 1), ("unknown-flag", 2, 0)] {
