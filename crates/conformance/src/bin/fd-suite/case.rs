@@ -39,9 +39,11 @@ impl Stop {
 }
 
 /// One case.
-struct Case {
-    name: String,
-    body: Box<dyn FnOnce() -> Outcome>,
+pub(crate) struct Case {
+    /// `area/case`.
+    pub(crate) name: String,
+    /// What it does.
+    pub(crate) body: Box<dyn Fn() -> Outcome>,
 }
 
 /// All cases, in the order they are told.
@@ -52,27 +54,21 @@ pub(crate) struct Suite {
 
 impl Suite {
     /// Adds a case; `name` is `area/case`.
-    pub(crate) fn add(&mut self, name: impl Into<String>, body: impl FnOnce() -> Outcome + 'static) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, body: impl Fn() -> Outcome + 'static) {
         self.cases.push(Case {
             name: name.into(),
             body: Box::new(body),
         });
     }
 
-    /// The names that are asked for: exact ones, or all of an area, whose name ends in a slash; without any, all.
-    pub(crate) fn names(&self, only: &[String]) -> Vec<String> {
-        let asked = |name: &str| {
-            let fits = |only: &String| name == only || (only.ends_with('/') && name.starts_with(only));
+    /// The cases that are asked for: exact names, or all of an area, whose name ends in a slash; without any, all.
+    pub(crate) fn cases(&self, only: &[String]) -> Vec<&Case> {
+        let asked = |case: &&Case| {
+            let fits =
+                |only: &String| case.name == *only || (only.ends_with('/') && case.name.starts_with(only));
             only.is_empty() || only.iter().any(fits)
         };
-        let names = self.cases.iter().map(|case| case.name.clone());
-        names.filter(|name| asked(name)).collect()
-    }
-
-    /// Runs the case of this name.
-    pub(crate) fn run(&mut self, name: &str) -> Option<Outcome> {
-        let at = self.cases.iter().position(|case| case.name == name)?;
-        Some((self.cases.swap_remove(at).body)())
+        self.cases.iter().filter(asked).collect()
     }
 }
 

@@ -119,7 +119,7 @@ fn inherited() -> Outcome {
     )?;
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     let run = Command::new(program)
-        .args(["--one", "given/brackets"])
+        .arg(INHERITOR)
         .stdin(Stdio::from(buffer))
         .output();
     let told = run.map_err(|_| Errno::NOENT)?.stdout;
@@ -127,7 +127,10 @@ fn inherited() -> Outcome {
     expect_of("what it said:", "pass", told.trim())
 }
 
-/// Cases about what a process was given as its stdin.
-pub(crate) fn add_given(suite: &mut Suite) {
-    suite.add("given/brackets", || expect_ok(sync(std::io::stdin(), SYNC_RW)));
+/// The argument that makes this program [`bracket_stdin`].
+pub(crate) const INHERITOR: &str = "bracket-stdin";
+
+/// Brackets what the process was given as its stdin.
+pub(crate) fn bracket_stdin() -> Outcome {
+    expect_ok(sync(std::io::stdin(), SYNC_RW))
 }

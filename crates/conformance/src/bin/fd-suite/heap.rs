@@ -5,13 +5,14 @@ use std::os::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use wharf_uapi::Ioctl;
+use wharf_uapi::dma_buf::SYNC_RW;
 use wharf_uapi::dma_heap::{ALLOC, AllocationData};
 
 use crate::case::{Outcome, Suite, expect, expect_errno, expect_of, expect_ok};
 use crate::sys::{self, Access, PAGE, Pages, Place, Share, seek};
 use crate::things::{
     CLOEXEC, RDONLY, RDWR, SIZE, allocate, asking, call, call_at, call_number, constant, device, heap,
-    leave_no_room, open_descriptors,
+    leave_no_room, open_descriptors, sync,
 };
 
 /// Adds the cases of this area.
@@ -162,6 +163,12 @@ fn refusals(suite: &mut Suite) {
             Errno::INVAL,
             call(heap()?, wharf_uapi::dma_buf::SET_NAME_B, &[0; 24]),
         )
+    });
+    suite.add("heap/bracket-of-a-buffer-allocates", || {
+        // Only the lower part of the number counts; 3 bytes are asked for, and nothing is told.
+        let before = (heap()?, open_descriptors()?);
+        expect_ok(sync(&before.0, SYNC_RW))?;
+        expect_of("new descriptors:", 1, open_descriptors()? - before.1)
     });
     suite.add("heap/number-0-of-another-type", || {
         let allocates = call(heap()?, Ioctl::read_write(b'X', 0, 24), &asking(RDWR).to_bytes());

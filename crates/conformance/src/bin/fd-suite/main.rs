@@ -33,25 +33,21 @@ use std::process::ExitCode;
 
 use case::Suite;
 
-/// What to do, in the order given.
+/// What to do.
 struct Arguments {
     list: bool,
-    /// Run this case here and now: what the program asks of its copies.
-    one: Option<String>,
     only: Vec<String>,
 }
 
-fn arguments() -> Option<Arguments> {
-    let mut given = std::env::args().skip(1);
+fn arguments(given: impl Iterator<Item = String>) -> Option<Arguments> {
+    let mut given = given;
     let mut arguments = Arguments {
         list: false,
-        one: None,
         only: Vec::new(),
     };
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--list" => arguments.list = true,
-            "--one" => arguments.one = Some(given.next()?),
             "--only" => arguments.only.push(given.next()?),
             _ => return None,
         }
@@ -78,23 +74,23 @@ fn suite() -> Suite {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = arguments() else {
+    if std::env::args().nth(1).as_deref() == Some(descriptors::INHERITOR) {
+        print!("{}", runner::told(descriptors::bracket_stdin()));
+        return ExitCode::SUCCESS;
+    }
+    let Some(arguments) = arguments(std::env::args().skip(1)) else {
         eprintln!("usage: fd-suite [--list] [--only CASE|AREA/]...");
         return ExitCode::from(2);
     };
-    let mut suite = suite();
-    if let Some(name) = arguments.one {
-        descriptors::add_given(&mut suite);
-        return runner::run_here(&mut suite, &name);
-    }
-    let names = suite.names(&arguments.only);
-    if names.is_empty() {
+    let suite = suite();
+    let cases = suite.cases(&arguments.only);
+    if cases.is_empty() {
         eprintln!("fd-suite: no case is called {}", arguments.only.join(" or "));
         return ExitCode::from(2);
     }
     if arguments.list {
-        names.iter().for_each(|name| println!("{name}"));
+        cases.iter().for_each(|case| println!("{}", case.name));
         return ExitCode::SUCCESS;
     }
-    runner::run_all(&names)
+    runner::run_all(&cases)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::process::Pid;
 
 pub(crate) use rustix::mm::MapFlags as Share;
 
@@ -212,9 +213,22 @@ pub(crate) fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool, Errno> {
     Ok(order == 0)
 }
 
+/// Makes a copy of this process; `None` in the copy.
+///
+/// For processes without other threads only.
+pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
+    // SAFETY:
+    // * Nothing in this program makes a thread before it has forked, so that the copy finds no lock taken.
+    let number = unsafe { libc::fork() };
+    if number == -1 {
+        return Err(last());
+    }
+    Ok(Pid::from_raw(number))
+}
+
 extern "C" fn nothing(_signal: libc::c_int) {}
 
-/// Has the process get SIGALRM after a while and then every 100 ms; its handler does nothing. `restart`: calls go on after it.
+/// Has the process get SIGALRM after a while and then every second; its handler does nothing. `restart`: calls go on after it.
 pub(crate) fn ring_after(while_: Duration, restart: bool) -> Result<(), Errno> {
     let handler: extern "C" fn(libc::c_int) = nothing;
     // SAFETY:
@@ -232,7 +246,7 @@ pub(crate) fn ring_after(while_: Duration, restart: bool) -> Result<(), Errno> {
         tv_usec: duration.subsec_micros().into(),
     };
     let timer = libc::itimerval {
-        it_interval: time(Duration::from_millis(100)),
+        it_interval: time(Duration::from_secs(1)),
         it_value: time(while_),
     };
     // SAFETY:
