@@ -154,9 +154,6 @@ impl Listener {
         request: Ioctl,
         address: u64,
     ) -> Result<Answer, Errno> {
-        if request.selector() != wharf_uapi::dma_heap::ALLOC.selector() {
-            return Ok(Answer::Native);
-        }
         let asked = dma_heap::check(task, request, address)?;
         let size_bytes = asked.size_bytes;
         let piece = self.depot.take(heap, size_bytes).or_else(|errno| {
@@ -187,18 +184,22 @@ impl Listener {
     }
 
     fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {
-        match request {
-            uapi_udmabuf::CREATE => {}
-            uapi_udmabuf::CREATE_LIST => return Err(udmabuf::refuse_list(task, address)),
+        let asked = match request {
+            uapi_udmabuf::CREATE => udmabuf::check(task, address)?,
+            uapi_udmabuf::CREATE_LIST => udmabuf::check_list(task, address)?,
             _ => return Ok(Answer::Native),
+        };
+        match self.objects.get(asked.id) {
+            None => {
+                let buffer = Buffer::of_others(Some(Begun::default()));
+                self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
+            }
+            // A heap's buffer is no memory file to the program.
+            Some(Object::Buffer(buffer)) if buffer.begun.is_none() => return Err(Errno::BADFD),
+            // Memory that is a buffer already stays the one it is.
+            Some(_) => {}
         }
-        let asked = udmabuf::check(task, address)?;
         let given = open_again(&asked.memory, OFlags::RDWR)?;
-        // Memory that is a buffer already stays the one it is.
-        if self.objects.get(asked.id).is_none() {
-            let buffer = Buffer::of_others(Some(Begun::default()));
-            self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
-        }
         task.return_fd(given.as_fd(), asked.flags)?;
         Ok(Answer::Answered)
     }

@@ -36,18 +36,18 @@ impl Handles {
     /// A descriptor of its own for what thread `thread` has open as `fd`.
     ///
     /// # Errors
-    /// `EBADF`: nothing is open there; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
+    /// `EBADF`: nothing is open there, or a place in the file system only; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
     fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
         let mut handles = self.by_thread.lock();
         if let Some(handle) = handles.get(&thread) {
-            match pidfd_getfd(handle, fd, PidfdGetfdFlags::empty()) {
+            match fetch_with(handle, fd) {
                 Err(Errno::SRCH) => drop(handles.remove(&thread)),
                 fetched => return fetched,
             }
         }
         match open_thread(thread) {
             Ok(handle) => {
-                let fetched = pidfd_getfd(&handle, fd, PidfdGetfdFlags::empty());
+                let fetched = fetch_with(&handle, fd);
                 if handles.len() >= MAX_HANDLES {
                     handles.clear();
                 }
@@ -59,6 +59,15 @@ impl Handles {
             Err(errno) => Err(errno),
         }
     }
+}
+
+fn fetch_with(handle: &OwnedFd, fd: i32) -> Result<OwnedFd, Errno> {
+    let fetched = pidfd_getfd(handle, fd, PidfdGetfdFlags::empty())?;
+    let flags = rustix::fs::fcntl_getfl(&fetched)?;
+    if flags.contains(OFlags::PATH) {
+        return Err(Errno::BADF);
+    }
+    Ok(fetched)
 }
 
 fn open_thread(thread: u32) -> Result<OwnedFd, Errno> {

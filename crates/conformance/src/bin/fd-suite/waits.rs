@@ -1,0 +1,98 @@
+//! Brackets that wait for fences, and what ends the wait.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use wharf_uapi::dma_buf::{SYNC_END, SYNC_READ, SYNC_RW, SYNC_WRITE};
+
+use crate::case::{Outcome, Stop, Suite, expect_errno, expect_of, expect_ok};
+use crate::fences::Pending;
+use crate::ready::SOON;
+use crate::sys::ring_after;
+use crate::things::{buffer, import, sync};
+
+/// Adds the cases of this area.
+pub(crate) fn add(suite: &mut Suite) {
+    for (name, fence, access) in [
+        ("reader-after-writer", SYNC_WRITE, SYNC_READ),
+        ("writer-after-writer", SYNC_WRITE, SYNC_WRITE),
+        ("writer-after-reader", SYNC_READ, SYNC_WRITE),
+        ("both-after-reader", SYNC_READ, SYNC_RW),
+        ("both-after-both", SYNC_RW, SYNC_RW),
+    ] {
+        suite.add(format!("waits/{name}"), move || waits(fence, access, true));
+    }
+    for (name, fence, access) in [
+        ("reader-beside-reader", SYNC_READ, SYNC_READ),
+        ("end-of-reader", SYNC_WRITE, SYNC_READ | SYNC_END),
+        ("end-of-writer", SYNC_WRITE, SYNC_WRITE | SYNC_END),
+    ] {
+        suite.add(format!("waits/{name}-does-not"), move || {
+            waits(fence, access, false)
+        });
+    }
+    suite.add("waits/for-all-fences", for_all);
+    suite.add("waits/fences-that-are-done-are-not-waited-for", || {
+        let (buffer, pending) = busy(SYNC_WRITE)?;
+        pending.signal()?;
+        expect_ok(sync(&buffer, SYNC_RW))
+    });
+    suite.add("waits/other-descriptors-wait-too", || {
+        let (buffer, pending) = busy(SYNC_WRITE)?;
+        let copy = rustix::io::dup(&buffer)?;
+        drop(buffer);
+        timed(pending, || sync(&copy, SYNC_READ), true)
+    });
+    suite.add("waits/signal-interrupts", || {
+        let (buffer, _pending) = busy(SYNC_WRITE)?;
+        ring_after(SOON, false)?;
+        expect_errno(Errno::INTR, sync(&buffer, SYNC_READ))
+    });
+    suite.add("waits/signal-that-restarts-calls-does-not", || {
+        let (buffer, pending) = busy(SYNC_WRITE)?;
+        ring_after(SOON, true)?;
+        let thread = pending.signal_after(4 * SOON);
+        expect_ok(sync(&buffer, SYNC_READ))?;
+        expect_ok(thread.join().map_err(|_| Errno::IO)?)
+    });
+    suite.add("waits/buffer-closed-meanwhile", || {
+        let (buffer, pending) = busy(SYNC_WRITE)?;
+        let copy = rustix::io::dup(&buffer)?;
+        let waiting = std::thread::spawn(move || sync(&copy, SYNC_READ));
+        drop(buffer);
+        std::thread::sleep(SOON);
+        pending.signal()?;
+        expect_ok(waiting.join().map_err(|_| Errno::IO)?)
+    });
+}
+
+fn busy(flags: u32) -> Result<(OwnedFd, Pending), Stop> {
+    let (buffer, pending) = (buffer()?, Pending::new()?);
+    import(&buffer, flags, &pending.file)?;
+    Ok((buffer, pending))
+}
+
+fn waits(fence: u32, access: u32, expected: bool) -> Outcome {
+    let (buffer, pending) = busy(fence)?;
+    timed(pending, || sync(&buffer, access), expected)
+}
+
+/// Whether `call` waits until `pending` is signaled, a while from now.
+fn timed(pending: Pending, call: impl FnOnce() -> Result<(), Errno>, expected: bool) -> Outcome {
+    let delay = Duration::from_millis(400);
+    let begun = Instant::now();
+    let thread = pending.signal_after(delay);
+    expect_ok(call())?;
+    let waited = begun.elapsed() >= delay;
+    expect_ok(thread.join().map_err(|_| Errno::IO)?)?;
+    expect_of("waited:", expected, waited)
+}
+
+fn for_all() -> Outcome {
+    let (buffer, first) = busy(SYNC_READ)?;
+    let second = Pending::new()?;
+    import(&buffer, SYNC_READ, &second.file)?;
+    second.signal()?;
+    timed(first, || sync(&buffer, SYNC_WRITE), true)
+}
