@@ -46,7 +46,10 @@ impl Deadline {
         Self(self.0.min(other.0))
     }
 
-    #[cfg_attr(loom, allow(dead_code, reason = "the modelled futex has no time"))]
+    #[cfg_attr(
+        any(loom, shuttle),
+        allow(dead_code, reason = "the modelled futex has no time")
+    )]
     pub(crate) fn to_timespec(self) -> Timespec {
         // CAST: 2^64 ns are 1.8 * 10^10 s, which fits i64; the remainder is below 10^9.
         Timespec {
@@ -56,7 +59,7 @@ impl Deadline {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

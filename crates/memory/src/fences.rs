@@ -14,9 +14,9 @@
 //! membarrier(2): `MEMBARRIER_CMD_GLOBAL_EXPEDITED` (Linux 4.16). P1202, "Asymmetric Fences".
 
 use crate::sync::{Ordering, fence};
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(any(loom, shuttle, miri)))]
 pub use imp::{heavy_fences_reach_others, lighten_fences};
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(any(loom, shuttle, miri)))]
 use imp::{is_light, reach_others};
 
 /// The cheap half of a pair: a sequentially consistent fence towards every [`fence_heavy`] that reaches this process, and towards
@@ -41,7 +41,7 @@ pub fn fence_heavy() -> bool {
     reach_others()
 }
 
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(any(loom, shuttle, miri)))]
 mod imp {
     use rustix::thread::{MembarrierCommand, membarrier};
     use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -96,7 +96,7 @@ mod imp {
 }
 
 /// In a model both halves are the fences that they stand for.
-#[cfg(any(loom, miri))]
+#[cfg(any(loom, shuttle, miri))]
 mod modelled {
     pub(super) fn is_light() -> bool {
         false
@@ -114,7 +114,7 @@ mod modelled {
         true
     }
 }
-#[cfg(any(loom, miri))]
+#[cfg(any(loom, shuttle, miri))]
 pub use modelled::{heavy_fences_reach_others, lighten_fences};
-#[cfg(any(loom, miri))]
+#[cfg(any(loom, shuttle, miri))]
 use modelled::{is_light, reach_others};

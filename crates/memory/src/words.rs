@@ -111,7 +111,7 @@ impl HeapWords {
     fn modelled(cells: &BTreeMap<usize, AtomicU64>, cell: usize) -> Option<&AtomicU64> {
         let word = cells.get(&cell);
         assert!(
-            word.is_some() || cfg!(loom),
+            word.is_some() || cfg!(any(loom, shuttle)),
             "cell {cell} is not a word of this width on this page"
         );
         word

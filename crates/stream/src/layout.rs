@@ -36,8 +36,14 @@ pub mod ring {
     pub const OLDEST_FROM: usize = 49;
     /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % SLOT_COUNT`.
     pub const SLOTS: usize = 64;
-    /// As many as frames can be unclaimed; two in models, which use them again within a few frames.
-    pub const SLOT_COUNT: usize = if cfg!(loom) { 2 } else { MAX_BUFFERS };
+    /// As many as frames can be unclaimed; in models, which use them again within a few frames, two (loom) or four (shuttle).
+    pub const SLOT_COUNT: usize = if cfg!(loom) {
+        2
+    } else if cfg!(shuttle) {
+        4
+    } else {
+        MAX_BUFFERS
+    };
     /// Cells of a slot: one cache line.
     pub const LINE_CELLS: usize = 8;
     /// Two u64 each: first frame meant for the consumer in a slot, then its incarnation, stored in this order.

@@ -207,7 +207,7 @@ impl<W: ReadWords> Member<W> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use std::cell::RefCell;

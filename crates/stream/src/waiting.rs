@@ -226,7 +226,7 @@ pub(crate) fn earlier(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadli
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -1,5 +1,5 @@
 //! Mappings, views, words and futexes on real memfds.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod fences;
