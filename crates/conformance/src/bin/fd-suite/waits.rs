@@ -9,7 +9,7 @@ use wharf_uapi::dma_buf::{SYNC_END, SYNC_READ, SYNC_RW, SYNC_WRITE};
 use crate::case::{Outcome, Stop, Suite, expect_errno, expect_of, expect_ok};
 use crate::fences::Pending;
 use crate::ready::SOON;
-use crate::sys::ring_after;
+use crate::sys::{Rung, fork, ring_after};
 use crate::things::{buffer, import, sync};
 
 /// Adds the cases of this area.
@@ -44,17 +44,30 @@ pub(crate) fn add(suite: &mut Suite) {
         drop(buffer);
         timed(pending, || sync(&copy, SYNC_READ), true)
     });
-    suite.add("waits/signal-interrupts", || {
-        let (buffer, _pending) = busy(SYNC_WRITE)?;
-        ring_after(SOON, false)?;
-        expect_errno(Errno::INTR, sync(&buffer, SYNC_READ))
-    });
-    suite.add("waits/signal-that-restarts-calls-does-not", || {
+    for (name, who) in [("thread", Rung::Thread), ("process", Rung::Process)] {
+        suite.add(format!("waits/signal-to-the-{name}-interrupts"), move || {
+            let (buffer, _pending) = busy(SYNC_WRITE)?;
+            ring_after(SOON, who, false)?;
+            expect_errno(Errno::INTR, sync(&buffer, SYNC_READ))
+        });
+        suite.add(
+            format!("waits/signal-to-the-{name}-restarts-if-asked"),
+            move || {
+                let (buffer, pending) = busy(SYNC_WRITE)?;
+                ring_after(SOON, who, true)?;
+                timed(pending, || sync(&buffer, SYNC_READ), true)
+            },
+        );
+    }
+    suite.add("waits/signal-to-a-lone-thread-restarts-if-asked", || {
         let (buffer, pending) = busy(SYNC_WRITE)?;
-        ring_after(SOON, true)?;
-        let thread = pending.signal_after(4 * SOON);
-        expect_ok(sync(&buffer, SYNC_READ))?;
-        expect_ok(thread.join().map_err(|_| Errno::IO)?)
+        let Some(_) = fork()? else {
+            std::thread::sleep(4 * SOON);
+            let _ = pending.signal();
+            std::process::exit(0);
+        };
+        ring_after(SOON, Rung::Process, true)?;
+        expect_ok(sync(&buffer, SYNC_READ))
     });
     suite.add("waits/buffer-closed-meanwhile", || {
         let (buffer, pending) = busy(SYNC_WRITE)?;
