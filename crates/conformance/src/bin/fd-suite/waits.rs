@@ -44,6 +44,10 @@ pub(crate) fn add(suite: &mut Suite) {
         drop(buffer);
         timed(pending, || sync(&copy, SYNC_READ), true)
     });
+    signals(suite);
+}
+
+fn signals(suite: &mut Suite) {
     for (name, who) in [("thread", Rung::Thread), ("process", Rung::Process)] {
         suite.add(format!("waits/signal-to-the-{name}-interrupts"), move || {
             let (buffer, _pending) = busy(SYNC_WRITE)?;
