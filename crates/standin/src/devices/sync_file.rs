@@ -253,6 +253,7 @@ mod tests {
     use wharf_core::fence::FenceContext;
 
     use super::*;
+    use crate::devices::FileId;
 
     #[test]
     fn closed_file_of_a_pending_fence_keeps_no_descriptor() {

@@ -11,7 +11,7 @@ use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
 use super::sys::{self, Inbox, Notification, Reply};
-use super::task::{Handles, Task, is_interrupted, open_again};
+use super::task::{Handles, Task, interruption, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
 use crate::devices::{
@@ -249,8 +249,11 @@ impl Listener {
             .map(|(id, thread)| (*id, *thread))
             .collect();
         for (id, thread) in &waiting {
-            if is_interrupted(*thread) && self.waiting.lock().remove(id).is_some() {
-                self.reply(*id, Reply::Error(Errno::INTR));
+            let Some(errno) = interruption(*thread) else {
+                continue;
+            };
+            if self.waiting.lock().remove(id).is_some() {
+                self.reply(*id, Reply::Error(errno));
             }
         }
         self.in_flight.note_waiting(self.waiting.lock().keys().copied());
