@@ -155,6 +155,7 @@ mod id;
 pub mod layout;
 pub mod moves;
 mod name;
+mod outside;
 pub mod negotiation;
 pub mod order;
 mod range;
@@ -190,6 +191,7 @@ pub use fence::{
 pub use id::BufferId;
 pub use moves::{ExporterControl, MoveError, RevokeError};
 pub use name::{BufferName, NameError};
+pub use outside::RefreshError;
 pub use range::RangeError;
 pub use reservation::{
     AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationDeadlock, ReservationGuard,

@@ -9,7 +9,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
+//! | `mapping` | [`Mapping`]: a sealed memfd or a dma-buf mapped shared, unmapped on drop |
 //! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
 //! | `place` | addresses at which huge pages can be mapped |
 //! | `residency` | locked pages, huge pages |
@@ -18,6 +18,7 @@
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
 //! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
+//! | [`ioctl`] | calls on buffers, heaps and fences of the kernel, each with its own argument |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
 //! Built with `--cfg loom`, the words are loom's and the futex is a model of the kernel's, so that the code above
@@ -29,6 +30,9 @@ mod clock;
 mod copy;
 #[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "ioctl, and descriptors that it makes")]
+pub mod ioctl;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "munmap")]
 mod mapping;
@@ -58,7 +62,7 @@ pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(loom))]
 pub use mapping::{Access, Mapping};
 #[cfg(not(loom))]
-pub use object::MapError;
+pub use object::{MapError, is_dma_buf};
 pub use sync::{Ordering, fence, fence_after_update};
 #[cfg(loom)]
 pub use tracked::TrackedCell;
