@@ -175,6 +175,9 @@ impl Exporter for ImportedBuffer {
     }
 
     fn outside_fences(&self) -> Result<Vec<(Fence, Usage)>, Refusal> {
+        if self.buffer.is_idle() {
+            return Ok(Vec::new());
+        }
         let writers = self.pending(Usage::Write, &self.writers).map_err(|error| refusal(&error))?;
         let all = self.pending(Usage::Read, &self.all).map_err(|error| refusal(&error))?;
         let writers = writers.map(|fence| (fence, Usage::Write));

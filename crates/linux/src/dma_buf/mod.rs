@@ -16,6 +16,7 @@ mod fdinfo;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::Errno;
 use wharf_core::{AccessMode, BufferName, Usage};
@@ -154,6 +155,16 @@ impl KernelBuffer {
         };
         let fd = ioctl::take_fences(&self.fd, flags).map_err(self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE"))?;
         SyncFile::from_fd(fd).map_err(|error| self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE")(error.errno()))
+    }
+
+    /// Whether no fence is pending, as far as one cheap look tells. No says nothing: the kernel answers one who polls at a time.
+    pub(crate) fn is_idle(&self) -> bool {
+        if self.is_emulated {
+            return false;
+        }
+        let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
+        let seen = poll(&mut fds, Some(&Timespec::default()));
+        seen.is_ok() && fds[0].revents() == PollFlags::OUT
     }
 
     /// Has everybody who accesses the buffer later wait for `fences`, of the kernel's devices too: as for a writer ([`Usage::Write`]) or a
