@@ -17,7 +17,8 @@ pub struct KernelError {
 }
 
 impl KernelError {
-    pub(crate) fn new(call: &'static str, object: impl Into<String>, source: Errno) -> Self {
+    /// The call `call`, made on `object`, failed.
+    pub fn new(call: &'static str, object: impl Into<String>, source: Errno) -> Self {
         Self {
             call,
             object: object.into(),
@@ -29,6 +30,16 @@ impl KernelError {
     pub(crate) fn with_advice(mut self, advice: Option<&'static str>) -> Self {
         self.advice = advice;
         self
+    }
+
+    /// The call.
+    pub fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// What it was made on, for people.
+    pub fn object(&self) -> &str {
+        &self.object
     }
 
     /// What the kernel answered.

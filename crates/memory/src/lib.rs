@@ -18,6 +18,7 @@
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
 //! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
+//! | `mechanisms` | [`user_faults`], [`system_call_listener`]: whether the kernel has them |
 //! | [`ioctl`] | calls on buffers, heaps and fences of the kernel, each with its own argument |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
@@ -36,6 +37,9 @@ pub mod ioctl;
 #[cfg(not(loom))]
 #[allow(unsafe_code, reason = "munmap")]
 mod mapping;
+#[cfg(not(loom))]
+#[allow(unsafe_code, reason = "calls that ask for mechanisms of the kernel")]
+mod mechanisms;
 #[cfg(not(loom))]
 mod object;
 #[cfg(not(loom))]
@@ -61,6 +65,8 @@ pub use clock::{Deadline, now_ns};
 pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(loom))]
 pub use mapping::{Access, Mapping};
+#[cfg(not(loom))]
+pub use mechanisms::{UserFaults, system_call_listener, user_faults};
 #[cfg(not(loom))]
 pub use object::{MapError, is_dma_buf};
 pub use sync::{Ordering, fence, fence_after_update};
