@@ -87,6 +87,9 @@ pub(crate) struct ProbeArgs {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum ProbeKind {
     Namespaces,
+    /// Runs a program as `wharf run` does.
+    Run,
+    /// Is that program.
     Program,
 }
 

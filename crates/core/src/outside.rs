@@ -1,9 +1,7 @@
 //! Fences that others have put on a buffer where this process does not see it.
 
 use crate::exporter::call;
-use crate::{
-    AddFenceError, BufferId, DmaBuf, Errno, ExporterFault, ReserveError, Wait, WwWaitError,
-};
+use crate::{AddFenceError, BufferId, DmaBuf, Errno, ExporterFault, ReserveError, Wait, WwWaitError};
 
 /// The reason why fences from outside could not be put on the reservation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +70,10 @@ impl DmaBuf {
         if fences.is_empty() {
             return Ok(());
         }
-        let guard = self.reservation().lock(wait).map_err(|source| RefreshError::Lock { buffer, source })?;
+        let guard = self
+            .reservation()
+            .lock(wait)
+            .map_err(|source| RefreshError::Lock { buffer, source })?;
         guard
             .reserve_fences(fences.len())
             .map_err(|source| RefreshError::Room { buffer, source })?;

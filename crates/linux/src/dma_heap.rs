@@ -110,7 +110,11 @@ impl DmaHeap {
     }
 
     fn failed(&self, source: Errno) -> KernelError {
-        KernelError::new("DMA_HEAP_IOCTL_ALLOC", format!("{DIRECTORY}/{}", self.name), source)
+        KernelError::new(
+            "DMA_HEAP_IOCTL_ALLOC",
+            format!("{DIRECTORY}/{}", self.name),
+            source,
+        )
     }
 }
 
@@ -123,8 +127,12 @@ impl AsFd for DmaHeap {
 /// What to do when a device cannot be opened.
 pub(crate) fn advice(source: Errno) -> Option<&'static str> {
     match source {
-        Errno::NOENT => Some("the kernel is built without it, or its module is not loaded, or it is not in this container"),
-        Errno::ACCESS | Errno::PERM => Some("give this user access, by a udev rule or membership of the device's group"),
+        Errno::NOENT => Some(
+            "the kernel is built without it, or its module is not loaded, or it is not in this container",
+        ),
+        Errno::ACCESS | Errno::PERM => {
+            Some("give this user access, by a udev rule or membership of the device's group")
+        }
         Errno::NODEV | Errno::NXIO => Some("the node is there, and no driver behind it: load its module"),
         _ => None,
     }
@@ -136,7 +144,9 @@ fn available_bytes() -> Option<u64> {
 }
 
 fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -155,7 +165,11 @@ mod tests {
     fn available_memory_is_read() {
         let text = "MemTotal: 16 kB\nMemAvailable:   12 kB\n";
         assert_eq!(parse_available(text), Some(12 << 10));
-        for odd in ["", "MemAvailable: 12\n", "MemAvailable: 18446744073709551615 kB\n"] {
+        for odd in [
+            "",
+            "MemAvailable: 12\n",
+            "MemAvailable: 18446744073709551615 kB\n",
+        ] {
             assert_eq!(parse_available(odd), None, "{odd:?}");
         }
         assert!(available_bytes().is_none_or(|bytes| bytes > 0));
@@ -173,6 +187,9 @@ mod tests {
         let error = DmaHeap::open("wharf-no-such-heap").unwrap_err();
         assert_eq!(error.errno(), Errno::NOENT);
         let text = error.to_string();
-        assert!(text.starts_with("open on /dev/dma_heap/wharf-no-such-heap failed") && text.contains("module"), "{text}");
+        assert!(
+            text.starts_with("open on /dev/dma_heap/wharf-no-such-heap failed") && text.contains("module"),
+            "{text}"
+        );
     }
 }

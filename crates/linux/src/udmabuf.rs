@@ -120,7 +120,8 @@ fn failed(source: Errno) -> KernelError {
 /// How large a buffer may be, in bytes: what the module says, or what it says unless told otherwise.
 pub fn size_limit_bytes() -> u64 {
     let text = std::fs::read_to_string(SIZE_LIMIT_MIB).ok();
-    text.and_then(|text| limit_of(&text)).unwrap_or(wharf_uapi::udmabuf::SIZE_LIMIT_BYTES)
+    text.and_then(|text| limit_of(&text))
+        .unwrap_or(wharf_uapi::udmabuf::SIZE_LIMIT_BYTES)
 }
 
 fn limit_of(text: &str) -> Option<u64> {

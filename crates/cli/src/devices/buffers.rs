@@ -35,7 +35,9 @@ fn heaps(sample: &mut Option<KernelBuffer>) -> Vec<Finding> {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             no_heaps(errno, format!("reading {}", dma_heap::DIRECTORY))
         }
-        Ok(names) if names.is_empty() => no_heaps(Errno::NOENT, format!("{} has no heaps", dma_heap::DIRECTORY)),
+        Ok(names) if names.is_empty() => {
+            no_heaps(Errno::NOENT, format!("{} has no heaps", dma_heap::DIRECTORY))
+        }
         Ok(names) => names.iter().map(|name| heap(name, sample)).collect(),
     }
 }
@@ -56,7 +58,9 @@ fn heap(name: &str, sample: &mut Option<KernelBuffer>) -> Finding {
 /// Writes a page of a buffer as programs are to, and reads it again.
 fn tried_out(buffer: &KernelBuffer) -> Result<(), KernelError> {
     let unusable = |errno| KernelError::new("mmap", "a page of it", errno);
-    let mapping = buffer.map(AccessMode::ReadWrite).map_err(|error| unusable(error.errno()))?;
+    let mapping = buffer
+        .map(AccessMode::ReadWrite)
+        .map_err(|error| unusable(error.errno()))?;
     let bracket = buffer.begin_access(DataDirection::Bidirectional)?;
     let mut seen = [0; MARK.len()];
     let copied = mapping.view_mut().is_ok_and(|view| {
@@ -97,11 +101,18 @@ fn fences(sample: Option<&KernelBuffer>) -> Finding {
     let tried = buffer.fences(Usage::Read).and_then(|file| file.info());
     match tried {
         Ok(info) => {
-            let detail = format!("took the fences of a buffer: {} ({})", info.fences.len(), info.name);
+            let detail = format!(
+                "took the fences of a buffer: {} ({})",
+                info.fences.len(),
+                info.name
+            );
             Finding::yes(Area::SyncFile, "", State::of(buffer.is_emulated()), detail)
         }
         Err(error) if error.errno() == Errno::NOTTY => {
-            let why = ("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", "the kernel must be 6.0 or newer");
+            let why = (
+                "DMA_BUF_IOCTL_EXPORT_SYNC_FILE",
+                "the kernel must be 6.0 or newer",
+            );
             Finding::no(Area::SyncFile, "", Errno::NOTTY, why)
         }
         Err(error) => Finding::failed(Area::SyncFile, "", &error),

@@ -126,6 +126,11 @@ impl Finding {
 
     pub(super) fn failed(area: Area, name: impl Into<String>, error: &KernelError) -> Self {
         let reason = format!("{} of {}", error.call(), error.object());
-        Self::no(area, name, error.errno(), (reason, error.advice().unwrap_or_default()))
+        Self::no(
+            area,
+            name,
+            error.errno(),
+            (reason, error.advice().unwrap_or_default()),
+        )
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn find() -> Vec<Finding> {
 }
 
 fn namespaces() -> Finding {
-    match probe("namespaces", &[]) {
+    match probe("namespaces") {
         Ok(()) => Finding::yes(
             Area::UserNamespaces,
             "",
@@ -75,7 +75,11 @@ fn listener() -> Finding {
 fn faults() -> Finding {
     match user_faults() {
         Ok(faults) => {
-            let whose = if faults.of_the_kernel { "of programs and of the kernel" } else { "of programs only" };
+            let whose = if faults.of_the_kernel {
+                "of programs and of the kernel"
+            } else {
+                "of programs only"
+            };
             let has = |there: bool| if there { "yes" } else { "no" };
             let detail = format!(
                 "{whose}; shared memory: missing pages {}, read-only pages {}",
@@ -87,7 +91,9 @@ fn faults() -> Finding {
         Err(errno) => {
             let advice = match errno {
                 Errno::NOSYS => "the kernel needs CONFIG_USERFAULTFD",
-                _ => "set vm.unprivileged_userfaultfd or give access to /dev/userfaultfd; a container's seccomp profile may forbid it",
+                _ => {
+                    "set vm.unprivileged_userfaultfd or give access to /dev/userfaultfd; a container's seccomp profile may forbid it"
+                }
             };
             Finding::no(Area::UserFaults, "", errno, ("userfaultfd", advice))
         }
@@ -103,11 +109,17 @@ fn passthrough() -> Finding {
             "the kernel offers it to a file system of ours",
         ),
         Ok(flags) if flags & PASSTHROUGH != 0 => {
-            let why = ("files behind FUSE can be opened by root only", "run as root of the machine, not of a namespace");
+            let why = (
+                "files behind FUSE can be opened by root only",
+                "run as root of the machine, not of a namespace",
+            );
             Finding::no(Area::FusePassthrough, "", Errno::PERM, why)
         }
         Ok(_) => {
-            let why = ("the kernel does not offer it", "the kernel needs CONFIG_FUSE_PASSTHROUGH (6.9)");
+            let why = (
+                "the kernel does not offer it",
+                "the kernel needs CONFIG_FUSE_PASSTHROUGH (6.9)",
+            );
             Finding::no(Area::FusePassthrough, "", Errno::OPNOTSUPP, why)
         }
         Err((step, errno)) => {
@@ -170,7 +182,11 @@ mod tests {
         message[52..56].copy_from_slice(&0x4000_0001_u32.to_ne_bytes());
         message[56..60].copy_from_slice(&0x20_u32.to_ne_bytes());
         assert_eq!(flags_of(&message), Some(PASSTHROUGH | MORE_FLAGS | 1));
-        assert_eq!(flags_of(&message[..56]), Some(MORE_FLAGS | 1), "older kernels send less");
+        assert_eq!(
+            flags_of(&message[..56]),
+            Some(MORE_FLAGS | 1),
+            "older kernels send less"
+        );
         message[4] = 1;
         assert_eq!(flags_of(&message), None);
         assert_eq!(flags_of(&[]), None);

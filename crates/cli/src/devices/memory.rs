@@ -10,7 +10,10 @@ pub(super) fn find() -> Vec<Finding> {
     let works = found.heaps.iter().map(|heap| {
         let promised = heap.guarantees();
         let mut detail = format!("pieces of {} KiB", promised.chunk_bytes >> 10);
-        for (is_so, word) in [(promised.locked, "locked if asked"), (promised.committed, "allocated at once")] {
+        for (is_so, word) in [
+            (promised.locked, "locked if asked"),
+            (promised.committed, "allocated at once"),
+        ] {
             if is_so {
                 detail = detail + ", " + word;
             }
@@ -19,7 +22,12 @@ pub(super) fn find() -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = works.collect();
     findings.extend(found.absent.iter().map(|refusal| {
-        Finding::no(Area::Memory, &*refusal.heap, refusal.errno(), (refusal.reason.to_string(), ""))
+        Finding::no(
+            Area::Memory,
+            &*refusal.heap,
+            refusal.errno(),
+            (refusal.reason.to_string(), ""),
+        )
     }));
     findings
 }

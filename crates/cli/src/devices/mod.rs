@@ -82,6 +82,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Failure> {
 /// Tries what changes the process that tries it, or needs one that `wharf run` has started. Returns the error number, 0 for none.
 pub(crate) fn probe(args: &ProbeArgs) -> u8 {
     let outcome = match args.what {
+        ProbeKind::Run => return programs::run(),
         ProbeKind::Namespaces => mechanisms::enter_namespaces(),
         ProbeKind::Program => buffers::allocate_a_page(),
     };

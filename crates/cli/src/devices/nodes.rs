@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Access, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::finding::{Area, Finding, State};
@@ -45,7 +45,11 @@ fn nodes_in(directory: &Path, prefixes: &[&str]) -> Vec<PathBuf> {
 }
 
 fn node(area: Area, path: &Path) -> Finding {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     match can_open(area, path, &name) {
         Ok(()) => Finding::yes(area, &*name, State::Yes, driver(area, &name)),
         Err(errno) => {
@@ -55,7 +59,15 @@ fn node(area: Area, path: &Path) -> Finding {
                 Errno::NXIO | Errno::NODEV => "the device is gone, or its driver is",
                 _ => "",
             };
-            Finding::no(area, &*name, errno, (format!("opening {} ({})", path.display(), driver(area, &name)), advice))
+            Finding::no(
+                area,
+                &*name,
+                errno,
+                (
+                    format!("opening {} ({})", path.display(), driver(area, &name)),
+                    advice,
+                ),
+            )
         }
     }
 }
@@ -77,8 +89,13 @@ fn driver(area: Area, name: &str) -> String {
     }
     let device = PathBuf::from(format!("/sys/class/drm/{name}/device"));
     let driver = fs::read_link(device.join("driver")).or_else(|_| fs::canonicalize(&device));
-    let driver = driver.ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    driver.map_or_else(|| "driver not known".to_owned(), |driver| format!("driver {driver}"))
+    let driver = driver
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    driver.map_or_else(
+        || "driver not known".to_owned(),
+        |driver| format!("driver {driver}"),
+    )
 }
 
 #[cfg(test)]
@@ -88,12 +105,23 @@ mod tests {
     #[test]
     fn nodes_are_found_by_number() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["video10", "video2", "videoX", "v4l", "card0", "renderD128", "card1"] {
+        for name in [
+            "video10",
+            "video2",
+            "videoX",
+            "v4l",
+            "card0",
+            "renderD128",
+            "card1",
+        ] {
             fs::write(directory.path().join(name), "").unwrap();
         }
         let names = |prefixes: &[&str]| {
             let nodes = nodes_in(directory.path(), prefixes);
-            nodes.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            nodes
+                .iter()
+                .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&["video"]), ["video2", "video10"]);
         assert_eq!(names(&["card", "renderD"]), ["card0", "card1", "renderD128"]);

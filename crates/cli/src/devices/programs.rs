@@ -21,19 +21,19 @@ pub(super) struct Ended {
     pub(super) said: String,
 }
 
-/// Has another process of this program try `what`, started through `before`.
-pub(super) fn probe(what: &str, before: &[&str]) -> Result<(), Ended> {
+/// Has another process of this program try `what`.
+pub(super) fn probe(what: &str) -> Result<(), Ended> {
     let could_not = |error: std::io::Error| Ended {
         errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         said: format!("cannot start a process: {error}"),
     };
     let myself = std::env::current_exe().map_err(could_not)?;
-    let mut command = Command::new(&myself);
-    if !before.is_empty() {
-        command.args(before).arg(&myself);
-    }
+    let mut command = Command::new(myself);
     command.args(["probe", what]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(could_not)?;
     let code = wait(&mut child).map_err(could_not)?;
     let mut said = String::new();
@@ -70,29 +70,42 @@ fn wait(child: &mut Child) -> std::io::Result<Option<i32>> {
     Ok(None)
 }
 
-/// The exit code of `wharf run` when it could not run the program.
-const NOT_RUN: i32 = 125;
-
 /// Runs a program that allocates a page.
 pub(super) fn find() -> Finding {
-    match probe("program", &["run", "--"]) {
-        Ok(()) => Finding::yes(Area::WharfRun, "", State::Yes, "ran a program that allocated a page"),
-        Err(ended) if ended.errno.raw_os_error() == NOT_RUN => {
-            let said = ended.said.trim_start_matches("wharf: ");
-            Finding::no(Area::WharfRun, "", Errno::PERM, (said, advice(said)))
+    match probe("run") {
+        Ok(()) => Finding::yes(
+            Area::WharfRun,
+            "",
+            State::Yes,
+            "ran a program that allocated a page",
+        ),
+        Err(ended) if ended.said.is_empty() => {
+            let reason = "a program was run, and it could not allocate a page";
+            Finding::no(
+                Area::WharfRun,
+                "",
+                ended.errno,
+                (reason, "try wharf run --socket with a broker that has room"),
+            )
         }
         Err(ended) => {
-            let reason = format!("a program was run, and could not allocate a page: {}", ended.said);
-            Finding::no(Area::WharfRun, "", ended.errno, (reason, ""))
+            let advice = "docs/run.md tells what it needs: user namespaces or root, and to be the only listener for system calls";
+            Finding::no(Area::WharfRun, "", ended.errno, (ended.said, advice))
         }
     }
 }
 
-fn advice(said: &str) -> &'static str {
-    if said.contains("busy") || said.contains("Busy") {
-        "system calls have a listener already: is this wharf run itself, or a container that listens?"
-    } else {
-        "see docs/run.md: it needs user namespaces (or root) and a listener for system calls"
+/// Runs the program, in a process that was started for it. Returns its exit code, or the error number and says why.
+pub(super) fn run() -> u8 {
+    let myself = std::env::current_exe().map(std::path::PathBuf::into_os_string);
+    let program = [myself.unwrap_or_default(), "probe".into(), "program".into()];
+    match wharf_standin::run(&program, &wharf_standin::Options::default()) {
+        Ok(ending) => ending.imitate(),
+        Err(error) => {
+            eprintln!("{error}");
+            // CAST: error numbers that the kernel gives here are below 134.
+            error.errno().raw_os_error() as u8
+        }
     }
 }
 

@@ -13,7 +13,11 @@ pub(super) fn describe(report: &Report) -> String {
     let mut text = format!("Linux {} on {}\n\n", report.kernel.release, report.kernel.machine);
     let mut last = None;
     for finding in &report.findings {
-        let title = if last == Some(finding.area) { "" } else { finding.area.title() };
+        let title = if last == Some(finding.area) {
+            ""
+        } else {
+            finding.area.title()
+        };
         last = Some(finding.area);
         line(&mut text, title, finding);
     }
@@ -43,8 +47,16 @@ fn line(text: &mut String, title: &str, finding: &Finding) {
         let _ = writeln!(text, "{title:<AREA_WIDTH$}{state:<10}{known}");
         return;
     };
-    let name = if known.is_empty() { String::new() } else { known + ": " };
-    let _ = writeln!(text, "{title:<AREA_WIDTH$}{state:<10}{name}{}: {}", refusal.reason, refusal.error);
+    let name = if known.is_empty() {
+        String::new()
+    } else {
+        known + ": "
+    };
+    let _ = writeln!(
+        text,
+        "{title:<AREA_WIDTH$}{state:<10}{name}{}: {}",
+        refusal.reason, refusal.error
+    );
     if !refusal.advice.is_empty() {
         let _ = writeln!(text, "{:<1$}{2}", "", AREA_WIDTH + 10, refusal.advice);
     }

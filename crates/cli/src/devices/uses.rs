@@ -34,7 +34,11 @@ impl Seen<'_> {
     /// The names of what works.
     fn working(&self, area: Area) -> Vec<&str> {
         let works = |finding: &&Finding| finding.area == area && finding.state != State::No;
-        self.0.iter().filter(works).map(|finding| &*finding.name).collect()
+        self.0
+            .iter()
+            .filter(works)
+            .map(|finding| &*finding.name)
+            .collect()
     }
 
     fn has(&self, area: Area) -> bool {
@@ -45,7 +49,9 @@ impl Seen<'_> {
     fn why_not(&self, area: Area) -> String {
         let refusals = self.0.iter().filter(|finding| finding.area == area);
         let refusal = refusals.filter_map(|finding| finding.refusal.as_ref()).next();
-        refusal.map_or_else(String::new, |refusal| format!("{}: {}", refusal.reason, refusal.error))
+        refusal.map_or_else(String::new, |refusal| {
+            format!("{}: {}", refusal.reason, refusal.error)
+        })
     }
 
     fn memory(&self) -> Use {
@@ -69,14 +75,25 @@ impl Seen<'_> {
             true => with.to_owned(),
             false => format!("{with} (heaps: {heaps})"),
         };
-        let because = if udmabuf { String::new() } else { self.why_not(Area::Udmabuf) };
-        Use { purpose, with, because }
+        let because = if udmabuf {
+            String::new()
+        } else {
+            self.why_not(Area::Udmabuf)
+        };
+        Use {
+            purpose,
+            with,
+            because,
+        }
     }
 
     fn device_fences(&self) -> Use {
         let (with, because) = match self.has(Area::SyncFile) {
             true => ("sync_file: drivers' fences are fences of Wharf's", String::new()),
-            false => ("brackets around CPU access, which wait for drivers", self.why_not(Area::SyncFile)),
+            false => (
+                "brackets around CPU access, which wait for drivers",
+                self.why_not(Area::SyncFile),
+            ),
         };
         Use {
             purpose: "fences of the kernel's drivers",

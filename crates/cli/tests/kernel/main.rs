@@ -14,7 +14,6 @@ mod devices;
 #[path = "../../../linux/tests/kernel/list.rs"]
 mod list;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "shared by many tests")]
 mod support;
 
 use support::{run, wharf, without_environment};
@@ -46,14 +45,24 @@ fn all_cases_hold_under_wharf_run() {
     let myself = std::env::current_exe().unwrap();
     let mut command = wharf(&["run", "--sw-sync", "--"]);
     without_environment(&mut command);
-    command.arg(myself).args(["--exact", "inside", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.arg(myself).args([
+        "--exact",
+        "inside",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     command.env(SKIP_LOG_ENV, skipped.path());
     let ended = run(command);
     if ended.stderr.contains("cannot get a private view of files") {
         return skip("wharf run needs user namespaces or root");
     }
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
-    assert!(ended.stdout.contains(&format!("{} cases are over", ALL.len())), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains(&format!("{} cases are over", ALL.len())),
+        "{}",
+        ended.stdout
+    );
     // What the stand-in cannot do is known; nothing else is left out.
     let left_out = std::fs::read_to_string(skipped.path()).unwrap();
     assert_eq!(left_out, "lists of parts are refused under wharf run\n");

@@ -113,7 +113,11 @@ impl ImportedBuffer {
     /// # Errors
     /// [`ExportError`]: EINVAL when its size is not whole pages.
     pub fn export(self) -> Result<DmaBuf, ExportError> {
-        let name = self.buffer.names().ok().and_then(|names| BufferName::new(&names.name?).ok());
+        let name = self
+            .buffer
+            .names()
+            .ok()
+            .and_then(|names| BufferName::new(&names.name?).ok());
         let (size_bytes, access) = (self.buffer.size_bytes(), self.buffer.access());
         DmaBuf::export(ExportInfo {
             name,
@@ -159,7 +163,9 @@ impl ImportedBuffer {
     }
 
     fn bracket(&self, direction: DataDirection, which: u32) -> Result<(), Refusal> {
-        self.buffer.sync(direction, which).map_err(|error| refusal(&error))
+        self.buffer
+            .sync(direction, which)
+            .map_err(|error| refusal(&error))
     }
 }
 
@@ -178,10 +184,17 @@ impl Exporter for ImportedBuffer {
         if self.buffer.is_idle() {
             return Ok(Vec::new());
         }
-        let writers = self.pending(Usage::Write, &self.writers).map_err(|error| refusal(&error))?;
-        let all = self.pending(Usage::Read, &self.all).map_err(|error| refusal(&error))?;
+        let writers = self
+            .pending(Usage::Write, &self.writers)
+            .map_err(|error| refusal(&error))?;
+        let all = self
+            .pending(Usage::Read, &self.all)
+            .map_err(|error| refusal(&error))?;
         let writers = writers.map(|fence| (fence, Usage::Write));
-        Ok(writers.into_iter().chain(all.map(|fence| (fence, Usage::Read))).collect())
+        Ok(writers
+            .into_iter()
+            .chain(all.map(|fence| (fence, Usage::Read)))
+            .collect())
     }
 
     fn begin_cpu_access(&self, _range: Range<u64>, direction: DataDirection) -> Result<(), Refusal> {
@@ -209,7 +222,10 @@ impl UserMappingExporter for ImportedBuffer {
 
     fn allow(&self, _pages: Range<u64>, access: AccessMode) -> Result<(), Refusal> {
         if access == AccessMode::ReadWrite && self.buffer.access() == AccessMode::ReadOnly {
-            return Err(Refusal::new(wharf_core::Errno::EACCES, "its descriptor was opened for reading"));
+            return Err(Refusal::new(
+                wharf_core::Errno::EACCES,
+                "its descriptor was opened for reading",
+            ));
         }
         Ok(())
     }
@@ -238,9 +254,15 @@ fn position(offset_bytes: u64) -> Result<usize, Refusal> {
 }
 
 fn refusal(error: &KernelError) -> Refusal {
-    Refusal::new(wharf_core::Errno::new(error.errno().raw_os_error()), error.to_string())
+    Refusal::new(
+        wharf_core::Errno::new(error.errno().raw_os_error()),
+        error.to_string(),
+    )
 }
 
 fn map_refusal(error: &MapError) -> Refusal {
-    Refusal::new(wharf_core::Errno::new(error.errno().raw_os_error()), error.to_string())
+    Refusal::new(
+        wharf_core::Errno::new(error.errno().raw_os_error()),
+        error.to_string(),
+    )
 }

@@ -45,7 +45,8 @@ fn parse(text: &str) -> Option<KernelNames> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "pos:\t0\nflags:\t02000002\nmnt_id:\t12\nino:\t3\nsize:\t4096\ncount:\t2\nexp_name:\tsystem\n";
+    const HEAD: &str =
+        "pos:\t0\nflags:\t02000002\nmnt_id:\t12\nino:\t3\nsize:\t4096\ncount:\t2\nexp_name:\tsystem\n";
 
     #[test]
     fn fields_are_read() {

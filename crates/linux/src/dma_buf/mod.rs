@@ -100,7 +100,8 @@ impl KernelBuffer {
     /// # Errors
     /// [`KernelError`]: EMFILE.
     pub fn try_clone(&self) -> Result<Self, KernelError> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(self.failed("fcntl(F_DUPFD_CLOEXEC)"))?;
+        let fd =
+            rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(self.failed("fcntl(F_DUPFD_CLOEXEC)"))?;
         Ok(Self { fd, ..*self })
     }
 
@@ -153,7 +154,8 @@ impl KernelBuffer {
             Usage::Read => SYNC_WRITE,
             _ => return Err(self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE")(Errno::INVAL)),
         };
-        let fd = ioctl::take_fences(&self.fd, flags).map_err(self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE"))?;
+        let fd =
+            ioctl::take_fences(&self.fd, flags).map_err(self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE"))?;
         SyncFile::from_fd(fd).map_err(|error| self.failed("DMA_BUF_IOCTL_EXPORT_SYNC_FILE")(error.errno()))
     }
 
@@ -258,12 +260,19 @@ mod tests {
         assert_eq!(stat.st_ino, inode);
         let (end, _other) = rustix::pipe::pipe().unwrap();
         assert_eq!(refusal(end).errno(), Errno::INVAL);
-        assert_eq!(refusal(std::fs::File::open("/dev/null").unwrap()).errno(), Errno::INVAL);
+        assert_eq!(
+            refusal(std::fs::File::open("/dev/null").unwrap()).errno(),
+            Errno::INVAL
+        );
     }
 
     #[test]
     fn descriptor_that_can_do_nothing_is_bad() {
-        let path = rustix::fs::open("/dev/null", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty());
+        let path = rustix::fs::open(
+            "/dev/null",
+            OFlags::PATH | OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        );
         assert_eq!(refusal(path.unwrap()).errno(), Errno::BADF);
     }
 }

@@ -16,7 +16,9 @@ use crate::kernel_error::KernelError;
 #[non_exhaustive]
 pub enum BridgeError {
     /// Somebody in user space signals it. The kernel takes no fences whose end it cannot count on.
-    #[error("fence {fence} is not the kernel's: wait for it, then go on; the kernel's drivers wait for nothing that user space signals")]
+    #[error(
+        "fence {fence} is not the kernel's: wait for it, then go on; the kernel's drivers wait for nothing that user space signals"
+    )]
     NotOfTheKernel {
         /// The fence.
         fence: Box<str>,
@@ -54,7 +56,9 @@ impl SyncFile {
     pub fn fence_in(&self, context: &FenceContext, seqno: u64) -> Result<Fence, KernelError> {
         let watch = Watch::of_this_process().map_err(failed("starting the thread that waits for fences"))?;
         let file = Arc::new(self.try_clone()?);
-        let watched = watch.add(&file, (context.id(), seqno)).map_err(failed("epoll_ctl"))?;
+        let watched = watch
+            .add(&file, (context.id(), seqno))
+            .map_err(failed("epoll_ctl"))?;
         Ok(context.fence_by(seqno, move |fence| {
             watched.is_for(fence);
             Box::new(KernelWork { file, watched })

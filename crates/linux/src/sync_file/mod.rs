@@ -156,7 +156,8 @@ impl SyncFile {
     pub fn set_deadline(&self, deadline: Instant) -> Result<(), KernelError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let left_ns = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        ioctl::hint_deadline(&self.fd, now_ns().saturating_add(left_ns)).map_err(failed("SYNC_IOC_SET_DEADLINE"))
+        ioctl::hint_deadline(&self.fd, now_ns().saturating_add(left_ns))
+            .map_err(failed("SYNC_IOC_SET_DEADLINE"))
     }
 
     /// Whether it is over within `patience`: readable, or nobody is there any more who could make it so.
@@ -234,6 +235,9 @@ mod tests {
         let refused = SyncFile::from_fd(end).unwrap_err();
         assert_eq!(refused.errno(), Errno::INVAL);
         let memory = crate::Memfd::create("memory", 4096).unwrap();
-        assert_eq!(SyncFile::from_fd(memory.into()).unwrap_err().errno(), Errno::INVAL);
+        assert_eq!(
+            SyncFile::from_fd(memory.into()).unwrap_err().errno(),
+            Errno::INVAL
+        );
     }
 }

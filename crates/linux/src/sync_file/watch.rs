@@ -68,7 +68,9 @@ impl Watch {
                 watch.run();
             }
         };
-        let thread = std::thread::Builder::new().name("wharf-fences".to_owned()).spawn(work);
+        let thread = std::thread::Builder::new()
+            .name("wharf-fences".to_owned())
+            .spawn(work);
         thread.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
         let watch = STARTED.get_or_init(|| watch);
         // There is room for one, and the thread takes it.
@@ -125,12 +127,20 @@ impl Watch {
 
     /// Looks at a fence that seems to be over, which tells everybody who wants to know.
     fn look(&self, token: u64) {
-        let fence = self.table().entries.get(&token).and_then(|entry| entry.fence.clone());
+        let fence = self
+            .table()
+            .entries
+            .get(&token)
+            .and_then(|entry| entry.fence.clone());
         let Some(fence) = fence.and_then(|fence| fence.upgrade()) else {
             return;
         };
         if !fence.is_signaled() {
-            let file = self.table().entries.get(&token).and_then(|entry| entry.file.upgrade());
+            let file = self
+                .table()
+                .entries
+                .get(&token)
+                .and_then(|entry| entry.file.upgrade());
             if let Some(file) = file {
                 self.arm(&file, token);
             }

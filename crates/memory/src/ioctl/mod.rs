@@ -11,5 +11,5 @@ mod raw;
 mod sync_file;
 
 pub use buffer::{add_fences, begin_or_end_access, set_name, take_fences};
-pub use heap::{MemoryPart, allocate, make_of_parts, make_of_part};
+pub use heap::{MemoryPart, allocate, make_of_part, make_of_parts};
 pub use sync_file::{Fences, advance, ask, hint_deadline, make_fence, merge};

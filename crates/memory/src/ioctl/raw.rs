@@ -72,7 +72,13 @@ pub(super) fn create_list(
     // SAFETY:
     // * The kernel reads the head, and behind it as many parts as the head says: all of them are there.
     // * It writes nothing.
-    checked(unsafe { libc::ioctl(device.as_raw_fd(), udmabuf::CREATE_LIST.raw() as _, argument.as_ptr()) })
+    checked(unsafe {
+        libc::ioctl(
+            device.as_raw_fd(),
+            udmabuf::CREATE_LIST.raw() as _,
+            argument.as_ptr(),
+        )
+    })
 }
 
 /// Asks what there is to know of a fence's file, with up to `fences.len()` of its fences.

@@ -41,7 +41,10 @@ fn end_later(work: Work) -> std::thread::JoinHandle<()> {
 
 pub(crate) fn pending_work_is_seen_and_waited_for() {
     let Some((device, buffer)) = stage() else { return };
-    assert!(buffer.fences(Usage::Read).unwrap().is_signaled(), "nothing to wait for");
+    assert!(
+        buffer.fences(Usage::Read).unwrap().is_signaled(),
+        "nothing to wait for"
+    );
     let work = device.begin(&buffer, Usage::Write);
     let fences = buffer.fences(Usage::Write).unwrap();
     let info = fences.info().unwrap();
@@ -49,12 +52,21 @@ pub(crate) fn pending_work_is_seen_and_waited_for() {
     assert_eq!(info.fences[0].signaled_at_ns, None);
     let begun = Instant::now();
     let ending = end_later(work);
-    buffer.begin_access(DataDirection::FromDevice).unwrap().end().unwrap();
+    buffer
+        .begin_access(DataDirection::FromDevice)
+        .unwrap()
+        .end()
+        .unwrap();
     assert!(begun.elapsed() >= SHORT, "a reader waits for the writer");
     ending.join().unwrap();
     let info = fences.info().unwrap();
     assert_eq!(info.status, FenceStatus::Signaled);
-    assert!(info.fences.iter().all(|fence| fence.signaled_at_ns.is_some_and(|at| at > 0)), "{info:?}");
+    assert!(
+        info.fences
+            .iter()
+            .all(|fence| fence.signaled_at_ns.is_some_and(|at| at > 0)),
+        "{info:?}"
+    );
 }
 
 pub(crate) fn readers_go_on_beside_readers() {
@@ -62,10 +74,18 @@ pub(crate) fn readers_go_on_beside_readers() {
     let work = device.begin(&buffer, Usage::Read);
     assert!(buffer.fences(Usage::Write).unwrap().is_signaled(), "no writer");
     assert!(!buffer.fences(Usage::Read).unwrap().is_signaled());
-    buffer.begin_access(DataDirection::FromDevice).unwrap().end().unwrap();
+    buffer
+        .begin_access(DataDirection::FromDevice)
+        .unwrap()
+        .end()
+        .unwrap();
     let begun = Instant::now();
     let ending = end_later(work);
-    buffer.begin_access(DataDirection::ToDevice).unwrap().end().unwrap();
+    buffer
+        .begin_access(DataDirection::ToDevice)
+        .unwrap()
+        .end()
+        .unwrap();
     assert!(begun.elapsed() >= SHORT, "a writer waits for the reader");
     ending.join().unwrap();
 }
@@ -79,14 +99,26 @@ pub(crate) fn reservation_shows_the_fences() {
     framework.refresh_fences(&Wait::not()).unwrap();
     assert!(!framework.reservation().is_signaled(Usage::Write));
     let refused = framework.begin_cpu_access_within(.., DataDirection::FromDevice, &Wait::not());
-    assert_eq!(refused.unwrap_err().errno(), wharf_core::Errno::ETIMEDOUT, "bounds hold");
+    assert_eq!(
+        refused.unwrap_err().errno(),
+        wharf_core::Errno::ETIMEDOUT,
+        "bounds hold"
+    );
     let ending = end_later(work);
     let wait = Wait::until(soon());
-    framework.begin_cpu_access_within(.., DataDirection::Bidirectional, &wait).unwrap().end().unwrap();
+    framework
+        .begin_cpu_access_within(.., DataDirection::Bidirectional, &wait)
+        .unwrap()
+        .end()
+        .unwrap();
     assert!(framework.reservation().is_signaled(Usage::Bookkeep));
     ending.join().unwrap();
     let work = device.begin(&buffer, Usage::Read);
-    framework.begin_cpu_access_within(.., DataDirection::FromDevice, &Wait::not()).unwrap().end().unwrap();
+    framework
+        .begin_cpu_access_within(.., DataDirection::FromDevice, &Wait::not())
+        .unwrap()
+        .end()
+        .unwrap();
     let refused = framework.begin_cpu_access_within(.., DataDirection::ToDevice, &Wait::not());
     assert_eq!(refused.unwrap_err().errno(), wharf_core::Errno::ETIMEDOUT);
     work.end();
@@ -137,7 +169,10 @@ pub(crate) fn waiting_has_bounds() {
     assert_eq!(file.wait(Deadline::Now), Err(WaitError::TimedOut));
     assert_eq!(file.wait(Deadline::after(SHORT)), Err(WaitError::TimedOut));
     let fence = file.fence().unwrap();
-    assert_eq!(fence.wait(&Wait::until(Deadline::after(SHORT))), Err(WaitError::TimedOut));
+    assert_eq!(
+        fence.wait(&Wait::until(Deadline::after(SHORT))),
+        Err(WaitError::TimedOut)
+    );
     let ending = end_later(work);
     fence.wait(&Wait::until(soon())).unwrap();
     file.wait(soon()).unwrap();
@@ -146,9 +181,14 @@ pub(crate) fn waiting_has_bounds() {
 }
 
 pub(crate) fn files_merge_and_go_back() {
-    let (Some((device, buffer)), Some((other_device, other))) = (stage(), stage()) else { return };
+    let (Some((device, buffer)), Some((other_device, other))) = (stage(), stage()) else {
+        return;
+    };
     let target = imported(&buffer);
-    let (first, second) = (device.begin(&buffer, Usage::Write), other_device.begin(&other, Usage::Write));
+    let (first, second) = (
+        device.begin(&buffer, Usage::Write),
+        other_device.begin(&other, Usage::Write),
+    );
     let files = [&buffer, &other].map(|buffer| buffer.fences(Usage::Write).unwrap());
     let merged = files[0].merge(&files[1], "both").unwrap();
     let info = merged.info().unwrap();
@@ -156,16 +196,25 @@ pub(crate) fn files_merge_and_go_back() {
     // As a fence of the framework and back, and onto a third buffer.
     let fence = merged.fence().unwrap();
     let back = SyncFile::of(&fence).unwrap().unwrap();
-    let third = system_heap().unwrap().allocate(4096, AccessMode::ReadWrite).unwrap();
+    let third = system_heap()
+        .unwrap()
+        .allocate(4096, AccessMode::ReadWrite)
+        .unwrap();
     third.add_fences(&back, Usage::Write).unwrap();
     first.end();
     assert!(files[0].is_signaled());
-    assert!(!merged.is_signaled() && !fence.is_signaled(), "one of two is not all");
+    assert!(
+        !merged.is_signaled() && !fence.is_signaled(),
+        "one of two is not all"
+    );
     assert!(!third.fences(Usage::Read).unwrap().is_signaled());
     second.end();
     assert!(merged.is_signaled() && fence.is_signaled());
     assert!(third.fences(Usage::Read).unwrap().is_signaled());
-    assert!(SyncFile::of(&fence).unwrap().is_none(), "nothing of it is pending");
+    assert!(
+        SyncFile::of(&fence).unwrap().is_none(),
+        "nothing of it is pending"
+    );
     drop(target);
 }
 

@@ -21,7 +21,10 @@ pub(crate) fn sizes_are_whole_pages_and_contents_zero() {
 
 pub(crate) fn odd_sizes_are_refused() {
     let Some(heap) = system_heap() else { return };
-    assert_eq!(heap.allocate(0, AccessMode::ReadWrite).unwrap_err().errno(), Errno::INVAL);
+    assert_eq!(
+        heap.allocate(0, AccessMode::ReadWrite).unwrap_err().errno(),
+        Errno::INVAL
+    );
     let none = DmaHeap::open("wharf-no-such-heap").unwrap_err();
     assert_eq!(none.errno(), Errno::NOENT);
 }
@@ -45,5 +48,8 @@ pub(crate) fn buffer_for_reading_cannot_be_written_by_anybody() {
     assert_eq!(refused.errno(), Errno::ACCESS, "{refused}");
     // Nor does another descriptor of it help.
     let other = buffer.try_clone().unwrap();
-    assert_eq!(other.map(AccessMode::ReadWrite).unwrap_err().errno(), Errno::ACCESS);
+    assert_eq!(
+        other.map(AccessMode::ReadWrite).unwrap_err().errno(),
+        Errno::ACCESS
+    );
 }

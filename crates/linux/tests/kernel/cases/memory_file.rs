@@ -72,7 +72,11 @@ pub(crate) fn part_becomes_a_buffer() {
     mapping.view_mut().unwrap().copy_from(2 * PAGE, b"two ").unwrap();
     assert_eq!(&seen(&buffer.map(AccessMode::ReadOnly).unwrap(), PAGE), b"two ");
     for odd in [part(&memory, 3, 2), part(&memory, 0, 0)] {
-        assert_eq!(device.create_of_part(odd).unwrap_err().errno(), Errno::INVAL, "{odd:?}");
+        assert_eq!(
+            device.create_of_part(odd).unwrap_err().errno(),
+            Errno::INVAL,
+            "{odd:?}"
+        );
     }
 }
 
@@ -86,7 +90,11 @@ pub(crate) fn parts_become_one_buffer() {
     let buffer = buffer.unwrap();
     assert_eq!(buffer.size_bytes(), 4 * PAGE as u64);
     mapping.view_mut().unwrap().copy_from(3 * PAGE, b"a3  ").unwrap();
-    other_mapping.view_mut().unwrap().copy_from(PAGE, b"b1  ").unwrap();
+    other_mapping
+        .view_mut()
+        .unwrap()
+        .copy_from(PAGE, b"b1  ")
+        .unwrap();
     mapping.view_mut().unwrap().copy_from(0, b"a0  ").unwrap();
     let view = buffer.map(AccessMode::ReadOnly).unwrap();
     let all = [0, 2 * PAGE, 3 * PAGE].map(|offset| seen(&view, offset));

@@ -15,12 +15,18 @@ pub(crate) const PAGE: usize = 4096;
 
 /// The heap that every machine with heaps has.
 pub(crate) fn system_heap() -> Option<DmaHeap> {
-    DmaHeap::open("system").inspect_err(|error| skip(&error.to_string())).ok()
+    DmaHeap::open("system")
+        .inspect_err(|error| skip(&error.to_string()))
+        .ok()
 }
 
 /// A buffer of two pages.
 pub(crate) fn buffer() -> Option<KernelBuffer> {
-    Some(system_heap()?.allocate(2 * PAGE as u64, AccessMode::ReadWrite).unwrap())
+    Some(
+        system_heap()?
+            .allocate(2 * PAGE as u64, AccessMode::ReadWrite)
+            .unwrap(),
+    )
 }
 
 /// The device that makes buffers of memory files.
