@@ -1,0 +1,29 @@
+//! Tasks of this repository: a guest with a real Linux kernel, for programs and tests that need one.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`guest`] | [`Guest`]: one program in a machine of its own, and how it ended |
+//! | `qemu` | the machine |
+//! | `image` | what is in the machine: the first process, the program, files, modules |
+//! | `modules` | modules with those they depend on |
+//! | `kernel` | Debian's kernel |
+//! | `debian` | packages, fetched but not installed |
+//! | [`build`] | programs that need no libraries, so that they run anywhere |
+//! | `places` | where all that is kept |
+//! | `trouble` | [`Trouble`]: what went wrong, and whether this machine could do better |
+//!
+//! `docs/guest.md` tells how to use it.
+#![forbid(unsafe_code)]
+
+pub mod build;
+mod debian;
+pub mod guest;
+mod image;
+mod kernel;
+mod modules;
+mod places;
+mod qemu;
+mod trouble;
+
+pub use guest::{Ending, Guest, Outcome, Output};
+pub use trouble::{Trouble, UNAVAILABLE_CODE};
