@@ -31,8 +31,9 @@ impl Terminal {
         let path = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
         let end = || File::options().read(true).write(true).open(&path).unwrap();
         let mut command = Command::new("setsid");
+        // Whoever runs the tests in the background ignores what keys send, and so would all started from there.
         command
-            .arg("--ctty")
+            .args(["--ctty", "env", "--default-signal"])
             .arg(env!("CARGO_BIN_EXE_wharf"))
             .args(["run", "--", "sh", "-c", script]);
         crate::support::without_environment(&mut command);

@@ -81,7 +81,11 @@ pub(super) fn start(
         pid: pid.as_raw(),
         devices,
     };
-    guardian.send(&told, &[for_guardian.as_fd()]).map_err(failed)?;
+    if let Err(errno) = guardian.send(&told, &[for_guardian.as_fd()]) {
+        // The guardian was killed this moment, and its killer meant the program.
+        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        return Err(failed(errno));
+    }
     Ok(Running {
         pid,
         child,
