@@ -30,9 +30,9 @@ pub mod udmabuf;
 pub use bell::{BellEnd, BellError};
 pub use heap::{HeapError, MemfdExporter, MemfdHeap};
 pub use heaps::{
-    AllocatedSet, AllocationRequest, DuplicateHeap, Heap, HeapGuarantees, HeapMemory, HeapRefusal, Heaps,
-    HugeHeap, LockedHeap, LockedMapping, MachineHeaps, PromiseField, RefusalReason, Residency, SetRefusal,
-    SystemHeap,
+    AllocatedSet, AllocationRequest, DMA_BUF, DuplicateHeap, Heap, HeapGuarantees, HeapMemory, HeapRefusal,
+    Heaps, HugeHeap, LockedHeap, LockedMapping, MachineHeaps, PromiseField, RefusalReason, Residency,
+    SetRefusal, SystemHeap, UdmabufHeap, needs_dma_buf,
 };
 pub use kernel_error::{KernelError, WrongDescriptor};
 pub use memfd::{Memfd, MemfdId, MemfdInfo};

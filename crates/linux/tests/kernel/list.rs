@@ -23,6 +23,10 @@ macro_rules! with_all_cases {
                 part_becomes_a_buffer,
                 parts_become_one_buffer,
             }
+            camera {
+                picture_is_shared_without_a_copy,
+                picture_of_another_process,
+            }
             fence {
                 pending_work_is_seen_and_waited_for,
                 readers_go_on_beside_readers,

@@ -1,6 +1,7 @@
 //! The cases, for each world in which the devices are there.
 
 pub(crate) mod buffer;
+pub(crate) mod camera;
 pub(crate) mod fence;
 pub(crate) mod heap;
 pub(crate) mod memory_file;

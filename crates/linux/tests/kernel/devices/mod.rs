@@ -1,8 +1,10 @@
 //! Devices that work on buffers for as long as a test wants.
 
+mod camera;
 mod raw;
 mod sw_sync;
 mod vgem;
+pub(crate) use camera::Camera;
 pub(crate) use raw::{call, code};
 
 use wharf_core::Usage;
