@@ -7,6 +7,7 @@
 //! | `image` | what is in the machine: the first process, the program, files, modules |
 //! | `modules` | modules with those they depend on |
 //! | `kernel` | Debian's kernel |
+//! | `payload` | the kernel out of its compressed image |
 //! | `debian` | packages, fetched but not installed |
 //! | [`build`] | programs that need no libraries, so that they run anywhere |
 //! | `places` | where all that is kept |
@@ -21,6 +22,7 @@ pub mod guest;
 mod image;
 mod kernel;
 mod modules;
+mod payload;
 mod places;
 mod qemu;
 mod trouble;
