@@ -97,6 +97,7 @@ impl DmaHeap {
     /// # Errors
     /// [`KernelError`]: EINVAL for a size of zero or above all sizes, ENOMEM, EMFILE.
     pub fn allocate(&self, size_bytes: u64, access: AccessMode) -> Result<KernelBuffer, KernelError> {
+        // DIFFERENCE: the kernel tries, and ends this process or another when it finds no more memory.
         if size_bytes > SMALL_BYTES && available_bytes().is_some_and(|available| size_bytes > available) {
             let advice = "ask for less than the memory that is available (MemAvailable in /proc/meminfo)";
             return Err(self.failed(Errno::NOMEM).with_advice(Some(advice)));
