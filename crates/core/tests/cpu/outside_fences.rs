@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wharf_core::DataDirection::{FromDevice, ToDevice};
 use wharf_core::{
-    CpuAccessError, DmaBuf, Errno, ExportInfo, Exporter, Fence, FenceArray, FenceContext, Refusal, RefreshError,
-    Usage, Wait,
+    CpuAccessError, DmaBuf, Errno, ExportInfo, Exporter, Fence, FenceArray, FenceContext, RefreshError,
+    Refusal, Usage, Wait,
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -50,7 +50,10 @@ fn access_waits_for_what_only_the_exporter_knows() -> TestResult {
     begin(&buffer, FromDevice)?;
     let refused = begin(&buffer, ToDevice).map_err(|error| error.errno());
     assert_eq!(refused, Err(Errno::ETIMEDOUT));
-    assert!(!buffer.reservation().is_signaled(Usage::Read), "the reservation shows it");
+    assert!(
+        !buffer.reservation().is_signaled(Usage::Read),
+        "the reservation shows it"
+    );
     reading.signal();
     begin(&buffer, ToDevice)?;
     Ok(())
@@ -76,12 +79,21 @@ fn what_goes_wrong_is_said_and_nothing_begins() -> TestResult {
     assert_eq!(panicked.map_err(|error| error.errno()), Err(Errno::EIO));
     tell(&answer, Err(Refusal::new(Errno::ENOMEM, "out of memory")));
     let refused = begin(&buffer, FromDevice);
-    assert!(matches!(refused, Err(CpuAccessError::Fences(RefreshError::Exporter { .. }))), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(CpuAccessError::Fences(RefreshError::Exporter { .. }))
+        ),
+        "{refused:?}"
+    );
     assert_eq!(refused.map_err(|error| error.errno()), Err(Errno::ENOMEM));
     let parts = [1, 2].map(|number| FenceContext::new("kernel", "part").fence(number));
     let array = FenceArray::new(parts.iter().map(|part| part.fence()))?;
     tell(&answer, Ok(vec![(array.fence().clone(), Usage::Write)]));
-    assert_eq!(begin(&buffer, FromDevice).map_err(|error| error.errno()), Err(Errno::EIO));
+    assert_eq!(
+        begin(&buffer, FromDevice).map_err(|error| error.errno()),
+        Err(Errno::EIO)
+    );
     tell(&answer, Ok(Vec::new()));
     begin(&buffer, FromDevice)?;
     Ok(())

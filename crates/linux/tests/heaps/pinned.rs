@@ -23,7 +23,10 @@ fn heap() -> Option<UdmabufHeap> {
 fn heap_is_there_where_the_device_is_and_says_why_elsewhere() {
     let found = Heaps::of_this_machine();
     let is_there = found.heaps.get(UdmabufHeap::NAME).is_some();
-    let refusal = found.absent.iter().find(|refusal| refusal.heap == UdmabufHeap::NAME);
+    let refusal = found
+        .absent
+        .iter()
+        .find(|refusal| refusal.heap == UdmabufHeap::NAME);
     assert_ne!(is_there, refusal.is_some());
     assert_eq!(is_there, Udmabuf::open().is_ok());
     if let Some(refusal) = refusal {
@@ -45,8 +48,13 @@ fn only_this_heap_understands_what_drivers_need() {
 fn memory_is_pinned_zeroed_and_can_still_be_sealed() {
     let Some(heap) = heap() else { return };
     let memory = heap.allocate(&AllocationRequest::new("frame", 10_000)).unwrap();
-    assert_eq!((memory.size_bytes(), memory.chunk_bytes(), memory.is_locked()), (12_288, 4096, true));
-    let Residency::Pinned(pinned) = memory.residency() else { panic!("{memory:?}") };
+    assert_eq!(
+        (memory.size_bytes(), memory.chunk_bytes(), memory.is_locked()),
+        (12_288, 4096, true)
+    );
+    let Residency::Pinned(pinned) = memory.residency() else {
+        panic!("{memory:?}")
+    };
     assert_eq!(pinned.size_bytes(), 12_288);
     let writer = Mapping::map(memory.memfd(), 12_288, Access::ReadWrite).unwrap();
     let mut bytes = [1; 64];
@@ -55,10 +63,18 @@ fn memory_is_pinned_zeroed_and_can_still_be_sealed() {
     memory.memfd().seal_future_writes().unwrap();
     let sealed = Memfd::from_fd(memory.memfd().reopen_read_only().unwrap()).unwrap();
     assert!(Mapping::map(&sealed, 12_288, Access::ReadWrite).is_err());
-    assert!(Udmabuf::open().unwrap().create(&sealed).is_err(), "no dma-buf of what is sealed");
+    assert!(
+        Udmabuf::open().unwrap().create(&sealed).is_err(),
+        "no dma-buf of what is sealed"
+    );
     writer.view_mut().unwrap().copy_from(0, b"seen").unwrap();
     let mut seen = [0; 4];
-    pinned.map(wharf_core::AccessMode::ReadOnly).unwrap().view().copy_to(0, &mut seen).unwrap();
+    pinned
+        .map(wharf_core::AccessMode::ReadOnly)
+        .unwrap()
+        .view()
+        .copy_to(0, &mut seen)
+        .unwrap();
     assert_eq!(&seen, b"seen");
 }
 
