@@ -45,6 +45,7 @@ pub(super) fn describe(document: &Document, subject: Subject) -> Option<Vec<Line
         }
         Subject::Session(id) => session(document, id)?,
         Subject::Set(id) => set(document, document.sets.iter().find(|set| set.set == id)?),
+        Subject::Timeline(id) => timeline(document, id)?,
         Subject::User(uid) => user(document, uid)?,
     };
     Some(lines.into_iter().map(Line::printable).collect())
@@ -293,6 +294,22 @@ fn set(document: &Document, set: &Set) -> Vec<Line> {
         lines.extend(holders(stream));
     }
     lines
+}
+
+fn timeline(document: &Document, id: u64) -> Option<Vec<Line>> {
+    let timeline = document
+        .timelines
+        .iter()
+        .find(|timeline| timeline.timeline == id)?;
+    let importers = match timeline.importers.as_slice() {
+        [] => "nobody has imported it".to_owned(),
+        importers => format!("imported by {}", all_named(document, importers)),
+    };
+    Some(vec![
+        Line::Heading(format!("timeline {id} {}", timeline.name)),
+        Line::Text(format!("signaled by {}", named(document, timeline.owner))),
+        Line::Text(importers),
+    ])
 }
 
 fn user(document: &Document, uid: u32) -> Option<Vec<Line>> {

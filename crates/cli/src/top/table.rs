@@ -75,6 +75,7 @@ pub(super) enum Subject {
     Consumer(u64, u64),
     Session(u64),
     Set(u64),
+    Timeline(u64),
     User(u32),
 }
 

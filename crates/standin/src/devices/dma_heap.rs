@@ -6,7 +6,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
 use wharf_uapi::Ioctl;
-use wharf_uapi::dma_heap::{AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
+use wharf_uapi::dma_heap::{ALLOC, AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
 
 use super::Caller;
 
@@ -32,8 +32,12 @@ impl Request {
 
 /// Reads and checks the argument of an allocation.
 ///
-/// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored.
+/// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored. Like the kernel, it does not look
+/// at whose call it is: number 0 of any kind allocates, and no other number exists.
 pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result<Request, Errno> {
+    if request.number() != ALLOC.number() {
+        return Err(Errno::INVAL);
+    }
     let mut bytes = vec![0; if request.reads() { request.size_bytes() } else { 0 }];
     caller.read(address, &mut bytes)?;
     let asked = AllocationData::from_bytes(&bytes);
@@ -115,6 +119,16 @@ mod tests {
             ..GOOD
         };
         assert_eq!(ask(all).unwrap().flags.bits(), VALID_FD_FLAGS);
+    }
+
+    #[test]
+    fn only_the_number_tells_the_call() {
+        let caller = TestCaller::with_memory(&3_u64.to_ne_bytes());
+        let bracket = check(&caller, wharf_uapi::dma_buf::SYNC, 0).unwrap();
+        assert_eq!((bracket.size_bytes, bracket.argument.len()), (4096, 0));
+        for other in [wharf_uapi::dma_buf::SET_NAME_B, wharf_uapi::sync_file::MERGE] {
+            assert_eq!(check(&caller, other, 0), Err(Errno::INVAL), "{other:?}");
+        }
     }
 
     #[test]
