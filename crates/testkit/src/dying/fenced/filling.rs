@@ -141,7 +141,9 @@ impl Maker {
         for (slot, _) in &lent.by {
             let points = self.points.get(*slot).ok_or("no such consumer")?;
             let point = (lent.buffer, lent.seq);
-            if !points.wait(point, Some(Deadline::after(STUCK)), || None) {
+            let deadline = Deadline::after(STUCK);
+            // Who was not woken finds out by itself in the end: that is too late.
+            if !points.wait(point, Some(deadline), || None) || deadline.has_passed() {
                 return Err(format!("{slot} never gives {lent:?} back").into());
             }
             let is_orphaned = points.status(lent.buffer, lent.seq) == FenceStatus::Failed(Errno::EOWNERDEAD);

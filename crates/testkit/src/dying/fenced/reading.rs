@@ -133,8 +133,9 @@ impl Taker {
             // The producer's device may wait for this one's.
             self.settle_down_to(0)?;
         }
-        let deadline = Some(Deadline::after(STUCK));
-        if !self.points.wait((buffer, seq), deadline, || None) {
+        let deadline = Deadline::after(STUCK);
+        // Who was not woken finds out by itself in the end: that is too late.
+        if !self.points.wait((buffer, seq), Some(deadline), || None) || deadline.has_passed() {
             return Err(format!("the contents of frame {seq} never came").into());
         }
         match self.points.status(buffer, seq) {
