@@ -59,7 +59,7 @@
 //! looking*. Who changes something first changes the word, then looks for sleepers. A consumer sleeps on the very slot that the next frame
 //! is going to be in, so that one store shows the frame, describes it and ends the sleep; as all who sleep have seen
 //! everything there was, all sleep on the same slot, and one wake serves them all. The models in `tests/loom.rs` check
-//! these arguments on this very code.
+//! these arguments on this very code, those in `tests/shuttle` with one producer and four consumers.
 //!
 //! # What a frame costs
 //!

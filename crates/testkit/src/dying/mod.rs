@@ -6,12 +6,14 @@
 //! is not woken is found out.
 
 mod consuming;
+mod fenced;
 mod fuse;
 mod pages;
 mod producing;
 mod timelines;
 
 pub use consuming::{Received, consume};
+pub use fenced::{Filled, Read, UNFINISHED, fill, read};
 pub use fuse::{End, Fuse, FuseTerms, FusedWords, Moment};
 pub use pages::{BUFFERS, Seat, SharedPage, Stage};
 pub use producing::{Course, GENERATION_CHANGE, Published, produce};
@@ -54,6 +56,22 @@ pub enum Part {
         /// How many.
         frames: u64,
     },
+    /// Publishes so many frames, most of them before their contents.
+    FencedProducer {
+        /// Its pages.
+        stage: Stage,
+        /// How many.
+        frames: u64,
+    },
+    /// Takes so many such frames, reads each for a while after it has given it back, and leaves.
+    FencedConsumer {
+        /// Its pages.
+        stage: Stage,
+        /// Which of the seats is its.
+        seat: usize,
+        /// How many.
+        frames: u64,
+    },
     /// Signals so many points.
     Owner {
         /// Its pages.
@@ -88,6 +106,12 @@ impl Fate {
             }
             Part::Consumer { stage, seat, frames } => {
                 consume(&stage, seat, &fuse, Some(frames))?;
+            }
+            Part::FencedProducer { stage, frames } => {
+                fill(&stage, &fuse, &Course::new(frames))?;
+            }
+            Part::FencedConsumer { stage, seat, frames } => {
+                read(&stage, seat, &fuse, Some(frames))?;
             }
             Part::Owner { stage, points } => own_timeline(&stage, &fuse, points)?,
             Part::Waiter { stage, points } => {

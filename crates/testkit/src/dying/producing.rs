@@ -38,7 +38,11 @@ impl Course {
         self.published.load(SeqCst)
     }
 
-    fn goes_on(&self) -> bool {
+    pub(super) fn note(&self, published: u64) {
+        self.published.store(published, SeqCst);
+    }
+
+    pub(super) fn goes_on(&self) -> bool {
         let published = self.published();
         !self.is_enough.load(SeqCst) && self.frames.is_none_or(|frames| published < frames)
     }
@@ -79,7 +83,7 @@ pub fn produce(stage: &Stage, fuse: &Fuse, course: Course) -> Result<Published, 
     }
     while course.goes_on() {
         maker.publish()?;
-        course.published.store(maker.producer.head(), SeqCst);
+        course.note(maker.producer.head());
     }
     maker.acquire_window()?;
     Ok(Published {

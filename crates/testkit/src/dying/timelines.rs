@@ -89,12 +89,10 @@ pub fn wait_for_points(stage: &TimelineStage, fuse: &Fuse, points: u64) -> Resul
         waiting,
     );
     for point in 1..=points {
-        if !wait(
-            &[(&import, point)],
-            Until::All,
-            Some(Deadline::after(STUCK)),
-            || None,
-        ) {
+        let deadline = Deadline::after(STUCK);
+        let is_reached = wait(&[(&import, point)], Until::All, Some(deadline), || None);
+        // Who was not woken finds out by itself in the end: that is too late.
+        if !is_reached || deadline.has_passed() {
             return Err(format!("point {point} never came").into());
         }
         match import.status(point) {

@@ -9,6 +9,7 @@
 )]
 
 mod consumers;
+mod fenced;
 mod producers;
 mod sweep;
 mod timelines;
