@@ -110,13 +110,15 @@ impl Objects {
         })
     }
 
-    /// Adds what lasts until all descriptors of the other end of the pipe `bell` are closed.
+    /// Adds what the program knows as the end `reader` of a pipe, and what lasts until all descriptors of that are closed. `bell` is the
+    /// pipe's other end.
     pub(crate) fn insert_until_closed(
         &self,
-        id: FileId,
+        reader: BorrowedFd<'_>,
         object: Object,
         bell: BorrowedFd<'_>,
     ) -> Result<(), Errno> {
+        let id = FileId::of(reader)?;
         self.insert(id, object);
         // Hang-ups and errors are always told of.
         let data = epoll::EventData::new_u64(id.inode);
