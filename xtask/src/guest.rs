@@ -228,23 +228,23 @@ impl Guest {
             .chain(&self.kernel_arguments)
             .cloned()
             .collect::<Vec<_>>();
-        machine.run(
-            &SystemLog::in_directory(run.path()),
-            &[
-                "-smp".into(),
-                self.cpus.to_string().into(),
-                "-m".into(),
-                self.memory_mib.to_string().into(),
-                "-kernel".into(),
-                kernel.image.into(),
-                "-initrd".into(),
-                image.into(),
-            ],
-            &kernel_arguments,
-            self.time,
-            stdout,
-            stderr,
-        )
+        let parts = self.parts(kernel.image, image);
+        let log = SystemLog::in_directory(run.path());
+        machine.run(&log, &parts, &kernel_arguments, self.time, stdout, stderr)
+    }
+
+    /// What the machine is made of, as options of QEMU.
+    fn parts(&self, kernel: PathBuf, image: PathBuf) -> [OsString; 8] {
+        [
+            "-smp".into(),
+            self.cpus.to_string().into(),
+            "-m".into(),
+            self.memory_mib.to_string().into(),
+            "-kernel".into(),
+            kernel.into(),
+            "-initrd".into(),
+            image.into(),
+        ]
     }
 
     fn write_image(
@@ -275,16 +275,22 @@ impl Guest {
         image.add_list(&orders.join("modules"), modules.iter().map(OsString::as_os_str))?;
         let all = std::iter::once(program.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
         image.add_list(&orders.join("arguments"), all)?;
-        let environment: Vec<_> = env::vars_os().filter(|(name, _)| is_passed(name)).collect();
-        let pairs = environment
-            .iter()
-            .flat_map(|(name, value)| [name.as_os_str(), value.as_os_str()]);
-        image.add_list(&orders.join("environment"), pairs)?;
-        let directory =
-            env::current_dir().map_err(|error| Trouble::failed("there is no current directory", error))?;
-        image.add_list(&orders.join("directory"), [directory.as_os_str()])?;
+        add_surroundings(&mut image)?;
         image.finish().map_err(failed)
     }
+}
+
+/// Adds what the program gets of its surroundings here: environment and directory.
+fn add_surroundings<W: Write>(image: &mut Image<W>) -> Result<(), Trouble> {
+    let orders = Path::new(ORDERS);
+    let environment: Vec<_> = env::vars_os().filter(|(name, _)| is_passed(name)).collect();
+    let pairs = environment
+        .iter()
+        .flat_map(|(name, value)| [name.as_os_str(), value.as_os_str()]);
+    image.add_list(&orders.join("environment"), pairs)?;
+    let directory =
+        env::current_dir().map_err(|error| Trouble::failed("there is no current directory", error))?;
+    image.add_list(&orders.join("directory"), [directory.as_os_str()])
 }
 
 /// Whether a variable of the environment is for the program in the guest.

@@ -14,8 +14,10 @@ use crate::trouble::Trouble;
 /// How much of the kernel's log is told after a panic, in lines.
 const LOG_TAIL: usize = 40;
 
-/// The kernel's command line: an error in the kernel is a panic, and a panic ends the machine.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable random.trust_cpu=on";
+/// The kernel's command line: an error in the kernel is a panic, and a panic ends the machine. Timers are not tried at the start, because on a busy machine an
+/// emulated one comes too late for the kernel to believe in it.
+const KERNEL_ARGUMENTS: &str =
+    "console=ttyS0 quiet panic=-1 oops=panic no_timer_check tsc=reliable random.trust_cpu=on";
 
 /// What the kernel need not do at its start, as nobody looks at signatures of modules, jitter, or TCP in BPF here. That is a second of an emulated
 /// processor's time.

@@ -1,0 +1,23 @@
+//! The kernel's own tests of heaps, udmabuf and sync files, compiled unmodified, under `wharf run`. What cannot pass is listed in
+//! docs/run.md.
+
+use std::path::Path;
+
+use wharf_testkit::skip;
+use xtask::Trouble;
+use xtask::selftests::Selftests;
+
+#[test]
+fn kernels_own_tests_pass_under_wharf_run() {
+    let wharf = Path::new(env!("CARGO_BIN_EXE_wharf"));
+    let reports = match Selftests::get().and_then(|tests| tests.under(wharf)) {
+        Ok(reports) => reports,
+        Err(Trouble::Unavailable(why)) => return skip(&format!("the kernel's own tests: {why}")),
+        Err(error) => panic!("{error}"),
+    };
+    let programs: Vec<_> = reports.iter().map(|report| report.program).collect();
+    assert_eq!(programs, ["dmabuf-heap", "udmabuf", "sync_test"]);
+    for report in reports {
+        assert_eq!(report.problems, [""; 0], "{report}\n{}", report.output);
+    }
+}
