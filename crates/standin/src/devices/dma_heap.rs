@@ -30,7 +30,7 @@ impl Request {
     }
 }
 
-/// Reads and checks an allocation.
+/// Reads and checks the argument of an allocation.
 ///
 /// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored. Like the kernel, it does not look
 /// at whose call it is: number 0 of any kind allocates, and no other number exists.
@@ -64,6 +64,7 @@ pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result
 mod tests {
     use super::super::test_caller::TestCaller;
     use super::*;
+    use wharf_uapi::dma_heap::ALLOC;
 
     fn ask(data: AllocationData) -> Result<Request, Errno> {
         let caller = TestCaller::with_memory(&data.to_bytes());

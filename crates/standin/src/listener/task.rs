@@ -103,6 +103,12 @@ impl Task<'_> {
         // CAST: process numbers are positive ints.
         nix::unistd::Pid::from_raw(self.notification.pid as i32)
     }
+
+    /// Gives the caller a descriptor; of `flags` only whether it is closed on exec is its own.
+    fn add(&self, fd: BorrowedFd<'_>, place: Place, flags: OFlags) -> Result<u32, Errno> {
+        let flags = (flags & OFlags::CLOEXEC).bits();
+        sys::add_fd(self.listener, self.notification.id, fd, place, flags)
+    }
 }
 
 /// All of it or nothing.
@@ -163,25 +169,16 @@ impl Caller for Task<'_> {
     }
 
     fn install(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<u32, Errno> {
-        let id = self.notification.id;
-        sys::add_fd(
-            self.listener,
-            id,
-            fd,
-            Place::Lowest,
-            (flags & OFlags::CLOEXEC).bits(),
-        )
+        self.add(fd, Place::Lowest, flags)
     }
 
     fn replace(&self, number: i32, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
         let place = Place::At(u32::try_from(number).map_err(|_| Errno::BADF)?);
-        let flags = (flags & OFlags::CLOEXEC).bits();
-        sys::add_fd(self.listener, self.notification.id, fd, place, flags).map(drop)
+        self.add(fd, place, flags).map(drop)
     }
 
     fn return_fd(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
-        let flags = (flags & OFlags::CLOEXEC).bits();
-        sys::add_fd(self.listener, self.notification.id, fd, Place::Answer, flags).map(drop)
+        self.add(fd, Place::Answer, flags).map(drop)
     }
 
     fn name(&self) -> String {
