@@ -39,7 +39,7 @@ fn heap_is_there_where_the_device_is_and_says_why_elsewhere() {
 fn only_this_heap_understands_what_drivers_need() {
     assert_eq!(needs_dma_buf().key.to_string(), DMA_BUF);
     for offer in Heaps::of_this_machine().heaps.offers() {
-        let understands = offer.guarantees.extensions.contains(&DMA_BUF.to_owned());
+        let understands = offer.guarantees.extensions.contains(DMA_BUF);
         assert_eq!(understands, *offer.name == *UdmabufHeap::NAME, "{}", offer.name);
     }
 }
