@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use xtask::selftests::Selftests;
 use xtask::{Ending, Guest, Outcome, Trouble};
 
 /// Tasks of this repository.
@@ -34,6 +35,11 @@ enum Task {
     /// the tests skip is added to WHARF_SKIP_LOG, as where they run without guest. Ends as cargo test does, and with 77 where there is no
     /// QEMU or no kernel package to be had.
     GuestTest(GuestTestArgs),
+    /// Run the kernel's own tests of heaps, udmabuf and sync files, under wharf run and in a guest.
+    ///
+    /// They are compiled from Debian's package of the kernel's source. Ends with 0 if all pass but for the listed exceptions, with 1 if not, and
+    /// with 77 where the source, QEMU or the kernel cannot be had.
+    Selftests(SelftestsArgs),
 }
 
 /// What the machine is like.
@@ -88,10 +94,21 @@ struct GuestTestArgs {
     cargo: Vec<OsString>,
 }
 
+#[derive(Debug, clap::Args)]
+struct SelftestsArgs {
+    /// The wharf to run them under [default: the one of this repository, built now]
+    #[arg(long, value_name = "PATH")]
+    wharf: Option<PathBuf>,
+    /// Print all that they say
+    #[arg(long)]
+    verbose: bool,
+}
+
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Guest(args) => guest(&args),
         Task::GuestTest(args) => guest_test(&args),
+        Task::Selftests(args) => selftests(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -151,6 +168,23 @@ fn guest_test(args: &GuestTestArgs) -> Result<u8, Trouble> {
     runner.extend(args.machine.again()?);
     runner.push("--".into());
     xtask::build::test(&runner, &args.cargo)
+}
+
+fn selftests(args: &SelftestsArgs) -> Result<u8, Trouble> {
+    let tests = Selftests::get()?;
+    let wharf = match &args.wharf {
+        Some(wharf) => wharf.clone(),
+        None => xtask::build::program("wharf-cli", "wharf")?,
+    };
+    let mut reports = tests.under(&wharf)?;
+    reports.extend(tests.in_guest()?);
+    for report in &reports {
+        println!("{report}");
+        if args.verbose || !report.problems.is_empty() {
+            println!("{}", report.output);
+        }
+    }
+    Ok(u8::from(reports.iter().any(|report| !report.problems.is_empty())))
 }
 
 /// Says what is skipped, where `scripts/test` counts it.

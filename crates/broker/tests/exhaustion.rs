@@ -167,8 +167,9 @@ fn unprivileged_broker() {
     )
     .unwrap();
     let mut server = Server::bind(&socket, Config::default()).unwrap();
-    // Binding has raised the limit, which is also that of descriptors under way.
-    let limit = Some(60);
+    // Binding has raised the limit, which is also that of descriptors under way. The broker itself has up to 70 for a moment: 20 buffers, and
+    // the descriptors with which they were made until a thread has closed them.
+    let limit = Some(90);
     setrlimit(
         Resource::Nofile,
         Rlimit {
@@ -211,16 +212,16 @@ fn replies_that_find_too_many_descriptors_under_way_are_sent_later() {
         .into_iter()
         .map(|mut viewer| {
             std::thread::spawn(move || {
-                (0..5).all(|_| {
-                    viewer
-                        .hear()
-                        .is_some_and(|answer| answer.starts_with(b"{\"parameters\""))
-                })
+                for _ in 0..5 {
+                    let answer = viewer.hear().unwrap_or_default();
+                    let text = String::from_utf8_lossy(&answer);
+                    assert!(text.starts_with("{\"parameters\""), "answered: {text}");
+                }
             })
         })
         .collect();
     for viewer in listening {
-        assert!(viewer.join().unwrap());
+        viewer.join().unwrap();
     }
     camera.call(GetState {}).unwrap();
 }

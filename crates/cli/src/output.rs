@@ -17,3 +17,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
+
+/// The same for names in tables and titles, where what was taken out leaves a mark.
+pub(crate) fn marked(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}

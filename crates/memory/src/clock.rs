@@ -6,6 +6,7 @@ use std::time::Duration;
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// Returns the time of `CLOCK_MONOTONIC` in nanoseconds. Comparable between processes; stops during suspend.
+#[inline]
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     // CAST: CLOCK_MONOTONIC starts near zero at boot and its nanoseconds are below 10^9: both are non-negative.
@@ -45,7 +46,10 @@ impl Deadline {
         Self(self.0.min(other.0))
     }
 
-    #[cfg_attr(loom, allow(dead_code, reason = "the modelled futex has no time"))]
+    #[cfg_attr(
+        any(loom, shuttle),
+        allow(dead_code, reason = "the modelled futex has no time")
+    )]
     pub(crate) fn to_timespec(self) -> Timespec {
         // CAST: 2^64 ns are 1.8 * 10^10 s, which fits i64; the remainder is below 10^9.
         Timespec {
@@ -55,7 +59,7 @@ impl Deadline {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -6,7 +6,7 @@
 use crate::clock::Deadline;
 use crate::sync::{AtomicU64, Ordering, load};
 use crate::words::low_half;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 use std::sync::atomic::AtomicU32;
 
 /// A 32-bit word of a shared page to sleep on or to wake. It can be loaded but not stored through.
@@ -29,7 +29,7 @@ impl<'a> FutexWord<'a> {
     }
 
     /// The word where the kernel finds it, in the low half of the cell.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     fn low_half(&self) -> &'a AtomicU32 {
         let low = usize::from(cfg!(target_endian = "big"));
         let low = std::ptr::from_ref(self.cell)
@@ -86,7 +86,7 @@ pub fn wake(word: FutexWord<'_>) {
     imp::wake(word);
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
     use super::{Deadline, FutexWord, Ordering, WaitOutcome};
     use rustix::io::Errno;
@@ -159,15 +159,9 @@ mod imp {
             std::thread::sleep(until.remaining());
             return outcome(deadline);
         };
-        // FUTEX_WAIT takes a time-out relative to now.
-        let remaining = until.remaining();
-        let timeout = rustix::time::Timespec {
-            tv_sec: i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: remaining.subsec_nanos().into(),
-        };
-        match futex::wait(first.low_half(), futex::Flags::empty(), *expected, Some(&timeout)) {
-            Err(Errno::TIMEDOUT) => outcome(deadline),
-            _ => WaitOutcome::Retry,
+        match wait_one(*first, *expected, Some(until)) {
+            WaitOutcome::TimedOut => outcome(deadline),
+            WaitOutcome::Retry => WaitOutcome::Retry,
         }
     }
 
@@ -187,76 +181,11 @@ mod imp {
     }
 }
 
-#[cfg(loom)]
-mod imp {
-    //! The kernel's futex as a model: comparison and falling asleep are one step under a lock, a wake reaches those
-    //! who sleep on that very word. The kernel compares with what memory holds at that moment; here the comparison may find an older value,
-    //! unless a wake came before, so that nobody can rely on it alone. Deadlines never pass, so that a lost wake-up shows as a deadlock.
+#[cfg(any(loom, shuttle))]
+#[path = "futex/modelled.rs"]
+mod imp;
 
-    use super::{Deadline, FutexWord, Ordering, WaitOutcome};
-    use loom::sync::{Condvar, Mutex};
-    use std::collections::HashMap;
-
-    loom::lazy_static! {
-        static ref WAKES: Mutex<HashMap<usize, u64>> = Mutex::new(HashMap::new());
-        static ref WOKEN: Condvar = Condvar::new();
-    }
-
-    fn key(word: &FutexWord<'_>) -> usize {
-        std::ptr::from_ref(word.cell) as usize
-    }
-
-    /// With a deadline, the sleep ends by itself when there is a reason to look elsewhere: once another word has been woken. So whoever
-    /// relies on the deadline for other words goes on, and a lost wake-up on this one still shows.
-    pub(super) fn wait_one(word: FutexWord<'_>, expected: u32, deadline: Option<Deadline>) -> WaitOutcome {
-        if deadline.is_none() {
-            return wait_any(&[(word, expected)], None);
-        }
-        let mut wakes = WAKES.lock().unwrap();
-        let here = |wakes: &HashMap<usize, u64>| wakes.get(&key(&word)).copied().unwrap_or(0);
-        let elsewhere = |wakes: &HashMap<usize, u64>| wakes.values().sum::<u64>() > here(wakes);
-        let seen = here(&wakes);
-        if word.load(Ordering::Acquire) != expected {
-            return WaitOutcome::Retry;
-        }
-        while here(&wakes) == seen {
-            if elsewhere(&wakes) {
-                return WaitOutcome::TimedOut;
-            }
-            wakes = WOKEN.wait(wakes).unwrap();
-        }
-        WaitOutcome::Retry
-    }
-
-    pub(super) fn wait_any(words: &[(FutexWord<'_>, u32)], _deadline: Option<Deadline>) -> WaitOutcome {
-        let mut wakes = WAKES.lock().unwrap();
-        let seen: Vec<u64> = words
-            .iter()
-            .map(|(word, _)| wakes.get(&key(word)).copied().unwrap_or(0))
-            .collect();
-        let differs = |(word, expected): &(FutexWord<'_>, u32)| word.load(Ordering::Acquire) != *expected;
-        if words.iter().any(differs) {
-            return WaitOutcome::Retry;
-        }
-        let unchanged = |wakes: &HashMap<usize, u64>| {
-            words
-                .iter()
-                .zip(&seen)
-                .all(|((word, _), seen)| wakes.get(&key(word)).copied().unwrap_or(0) == *seen)
-        };
-        while unchanged(&wakes) {
-            wakes = WOKEN.wait(wakes).unwrap();
-        }
-        WaitOutcome::Retry
-    }
-
-    pub(super) fn wake(word: FutexWord<'_>) {
-        *WAKES.lock().unwrap().entry(key(&word)).or_insert(0) += 1;
-        WOKEN.notify_all();
-    }
-}
-
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     //! The way that kernels without `futex_waitv` go; the other is tested from outside.
 

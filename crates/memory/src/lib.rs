@@ -12,40 +12,46 @@
 //! | `mapping` | [`Mapping`]: a sealed memfd or a dma-buf mapped shared, unmapped on drop |
 //! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
 //! | `place` | addresses at which huge pages can be mapped |
+//! | `prefetch` | cache lines fetched before they are needed |
 //! | `residency` | locked pages, huge pages |
 //! | `view` | [`View`], [`ViewMut`]: checked windows of bytes |
 //! | `copy` | the raw copies under the views |
 //! | `words` | [`ReadOnlyWords`], [`OwnedWords`], [`HeapWords`]: cells of a page as atomics |
 //! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
+//! | `fences` | [`fence_light`], [`fence_heavy`]: two fences of which one costs next to nothing |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
 //! | `mechanisms` | [`user_faults`], [`system_call_listener`]: whether the kernel has them |
 //! | [`ioctl`] | calls on buffers, heaps and fences of the kernel, each with its own argument |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
-//! Built with `--cfg loom`, the words are loom's and the futex is a model of the kernel's, so that the code above
-//! this crate is model-checked unchanged; mappings and views do not exist in such a build.
+//! Built with `--cfg loom` or `--cfg shuttle`, the words are those of that checker and the futex is a model of the kernel's, so that the
+//! code above this crate is model-checked unchanged; mappings and views do not exist in such a build.
 
 mod clock;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "copies to and from memory that other processes write")]
 mod copy;
+mod fences;
 #[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "ioctl, and descriptors that it makes")]
 pub mod ioctl;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "munmap")]
 mod mapping;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "calls that ask for mechanisms of the kernel")]
 mod mechanisms;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod object;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "mmap, and munmap of what did not come to be used")]
 mod place;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
+#[allow(unsafe_code, reason = "a hint to the processor")]
+mod prefetch;
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "madvise and mlock of a whole mapping")]
 mod residency;
 mod sync;
@@ -53,30 +59,31 @@ mod sync;
 #[allow(unsafe_code, reason = "an empty cell shared between modelled threads")]
 mod tracked;
 mod traffic;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "calls of the raw copies after the bounds check")]
 mod view;
 mod words;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "atomics at addresses inside a mapping")]
 mod words_mapped;
 
 pub use clock::{Deadline, now_ns};
+pub use fences::{fence_heavy, fence_light, heavy_fences_reach_others, lighten_fences};
 pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use mapping::{Access, Mapping};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use mechanisms::{UserFaults, system_call_listener, user_faults};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use object::{MapError, is_dma_buf};
 pub use sync::{Ordering, fence, fence_after_update};
 #[cfg(loom)]
 pub use tracked::TrackedCell;
 pub use traffic::bytes_moved;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use view::{NotWritable, OutOfBounds, View, ViewMut};
 pub use words::{HeapWords, ReadWords, WriteWords};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use words_mapped::{OwnedWords, ReadOnlyWords, WordsError};
 
 /// Size in bytes of one cell of a shared page: every word, 32- or 64-bit, has a cell of its own.

@@ -2,6 +2,7 @@
 
 use crate::object::{MapError, Object, os_error};
 use crate::place::map_shared;
+use crate::prefetch::prefetch;
 use crate::view::{NotWritable, View, ViewMut};
 use rustix::fs::{SealFlags, fcntl_add_seals};
 use rustix::mm::{ProtFlags, munmap};
@@ -146,6 +147,12 @@ impl Mapping {
     #[inline]
     pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
         ViewMut::whole(self)
+    }
+
+    /// Has its first cache line fetched, which is going to be read soon. A hint.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self.base.as_ptr());
     }
 
     /// Start of the mapping; valid for `len_bytes` bytes while `self` lives.

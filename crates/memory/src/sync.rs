@@ -1,13 +1,23 @@
-//! The atomics everything here is built on: std's, or loom's when models are checked.
+//! The atomics everything here is built on: std's, or those of loom and shuttle when models are checked, with what the modelled futex needs.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::AtomicU64;
-#[cfg(not(loom))]
+pub(crate) use loom::{
+    lazy_static,
+    sync::{Condvar, Mutex, atomic::AtomicU64},
+};
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    lazy_static,
+    sync::{Condvar, Mutex, atomic::AtomicU64},
+};
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::atomic::AtomicU64;
 
 #[cfg(loom)]
 pub use loom::sync::atomic::{Ordering, fence};
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub use shuttle::sync::atomic::{Ordering, fence};
+#[cfg(not(any(loom, shuttle)))]
 pub use std::sync::atomic::{Ordering, fence};
 
 /// Loads a word that may lie in a page mapped read-only, with `ordering` `Relaxed` or `Acquire`.
@@ -40,8 +50,8 @@ pub(crate) fn load(word: &AtomicU64, ordering: Ordering) -> u64 {
 #[inline]
 pub fn fence_after_update() {
     // ORDERING: the locked instruction before orders what the processor does; the compiler must keep to it.
-    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, shuttle, miri))))]
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, shuttle, miri)))))]
     fence(Ordering::SeqCst);
 }

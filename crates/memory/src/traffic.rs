@@ -16,7 +16,7 @@ pub fn bytes_moved() -> u64 {
     BYTES_MOVED.get()
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[inline]
 pub(crate) fn count(len_bytes: usize) {
     // CAST: usize is at most 64 bits wide on Linux.

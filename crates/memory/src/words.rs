@@ -22,6 +22,8 @@ pub trait ReadWords {
     /// The 32-bit word of `cell`, or the low half of its 64-bit word, as something to sleep on or wake. Waking needs no right to
     /// write.
     fn futex(&self, cell: usize) -> FutexWord<'_>;
+    /// Has the cache line of `cell` fetched, which is going to be loaded from soon. A hint.
+    fn prefetch(&self, _cell: usize) {}
 }
 
 /// Stores to the cells of a page that this process alone writes (contract S3).
@@ -43,27 +45,38 @@ pub trait WriteWords: ReadWords {
 }
 
 impl<W: ReadWords + ?Sized> ReadWords for std::sync::Arc<W> {
+    #[inline]
     fn load_u64(&self, cell: usize, ordering: Ordering) -> u64 {
         (**self).load_u64(cell, ordering)
     }
+    #[inline]
     fn load_u32(&self, cell: usize, ordering: Ordering) -> u32 {
         (**self).load_u32(cell, ordering)
     }
+    #[inline]
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         (**self).futex(cell)
+    }
+    #[inline]
+    fn prefetch(&self, cell: usize) {
+        (**self).prefetch(cell);
     }
 }
 
 impl<W: WriteWords + ?Sized> WriteWords for std::sync::Arc<W> {
+    #[inline]
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         (**self).store_u64(cell, value, ordering);
     }
+    #[inline]
     fn store_u32(&self, cell: usize, value: u32, ordering: Ordering) {
         (**self).store_u32(cell, value, ordering);
     }
+    #[inline]
     fn exchange_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         (**self).exchange_u64(cell, value, ordering);
     }
+    #[inline]
     fn increment_u32(&self, cell: usize, ordering: Ordering) {
         (**self).increment_u32(cell, ordering);
     }
@@ -98,7 +111,7 @@ impl HeapWords {
     fn modelled(cells: &BTreeMap<usize, AtomicU64>, cell: usize) -> Option<&AtomicU64> {
         let word = cells.get(&cell);
         assert!(
-            word.is_some() || cfg!(loom),
+            word.is_some() || cfg!(any(loom, shuttle)),
             "cell {cell} is not a word of this width on this page"
         );
         word

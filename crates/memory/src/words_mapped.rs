@@ -3,6 +3,7 @@
 use crate::CELL_BYTES;
 use crate::futex::FutexWord;
 use crate::mapping::{Access, Mapping};
+use crate::prefetch::prefetch;
 use crate::sync::{AtomicU64, Ordering, load};
 use crate::words::{ReadWords, WriteWords, low_half};
 
@@ -94,6 +95,10 @@ impl ReadWords for ReadOnlyWords {
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         FutexWord::new(self.word(cell))
     }
+    #[inline]
+    fn prefetch(&self, cell: usize) {
+        prefetch(self.address(cell));
+    }
 }
 
 impl OwnedWords {
@@ -124,6 +129,10 @@ impl ReadWords for OwnedWords {
     #[inline]
     fn futex(&self, cell: usize) -> FutexWord<'_> {
         self.page.futex(cell)
+    }
+    #[inline]
+    fn prefetch(&self, cell: usize) {
+        self.page.prefetch(cell);
     }
 }
 

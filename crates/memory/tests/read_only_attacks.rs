@@ -1,7 +1,7 @@
 //! What a consumer can try, with a mapping's address in unsafe code, to write memory that it may only read.
 //!
 //! Attacks through descriptors alone are in the tests of `wharf-linux`.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 #![allow(
     unsafe_code,

@@ -4,6 +4,11 @@ use std::io;
 
 use rustix::io::Errno;
 
+/// What the kernel said to a call that was made with `nix`.
+pub(crate) fn errno_of(error: nix::Error) -> Errno {
+    Errno::from_raw_os_error(error as i32)
+}
+
 /// Why a program could not be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -12,6 +12,7 @@ impl Buffers {
     pub(crate) const NONE: Self = Self(0);
 
     /// Buffers `0..count`, of at most [`MAX_BUFFERS`].
+    #[inline]
     pub(crate) fn first(count: usize) -> Self {
         match u64::BITS as usize - count.min(MAX_BUFFERS) {
             MAX_BUFFERS => Self::NONE,
@@ -19,40 +20,49 @@ impl Buffers {
         }
     }
 
+    #[inline]
     fn bit(buffer: usize) -> u64 {
         // CAST: a buffer's number is below MAX_BUFFERS; one that is not is in no set.
         1_u64.checked_shl(buffer.min(MAX_BUFFERS) as u32).unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, buffer: usize) {
         self.0 |= Self::bit(buffer);
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, buffer: usize) {
         self.0 &= !Self::bit(buffer);
     }
 
+    #[inline]
     pub(crate) fn contains(self, buffer: usize) -> bool {
         self.0 & Self::bit(buffer) != 0
     }
 
+    #[inline]
     pub(crate) fn count(self) -> usize {
         self.0.count_ones() as usize
     }
 
+    #[inline]
     pub(crate) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    #[inline]
     pub(crate) fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
+    #[inline]
     pub(crate) fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// Its buffers, lowest first.
+    #[inline]
     pub(crate) fn each(self) -> impl Iterator<Item = usize> + use<> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -64,6 +74,7 @@ impl Buffers {
 }
 
 impl FromIterator<usize> for Buffers {
+    #[inline]
     fn from_iter<I: IntoIterator<Item = usize>>(buffers: I) -> Self {
         let mut set = Self::NONE;
         buffers.into_iter().for_each(|buffer| set.insert(buffer));
@@ -80,15 +91,18 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// The frame in `buffer`; 0 when there is none.
+    #[inline]
     pub(crate) fn seq(&self, buffer: usize) -> u64 {
         self.seqs.get(buffer).copied().unwrap_or(0)
     }
 
     /// The buffers that carry one.
+    #[inline]
     pub(crate) fn buffers(&self) -> Buffers {
         self.present
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, buffer: usize, seq: u64) {
         if let Some(place) = self.seqs.get_mut(buffer) {
             *place = seq;
@@ -96,22 +110,26 @@ impl Frames {
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, buffer: usize) {
         self.present.remove(buffer);
     }
 
     /// The one of `buffers` whose frame is the newest.
+    #[inline]
     pub(crate) fn newest_of(&self, buffers: Buffers) -> Option<usize> {
         buffers.each().max_by_key(|buffer| self.seq(*buffer))
     }
 
     /// The one of `buffers` whose frame is the oldest.
+    #[inline]
     pub(crate) fn oldest_of(&self, buffers: Buffers) -> Option<usize> {
         buffers.each().min_by_key(|buffer| self.seq(*buffer))
     }
 }
 
 impl Default for Frames {
+    #[inline]
     fn default() -> Self {
         Self {
             seqs: [0; MAX_BUFFERS],
@@ -120,7 +138,7 @@ impl Default for Frames {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

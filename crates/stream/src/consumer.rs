@@ -4,6 +4,7 @@ mod claiming;
 mod moving;
 mod polling;
 
+use crate::buffers::Buffers;
 use crate::descriptor::{Common, Corrupt, FrameInfo, load};
 use crate::doorbell::Doorbell;
 use crate::layout::{
@@ -11,13 +12,15 @@ use crate::layout::{
 };
 use crate::member::Policy;
 use crate::points::PointsWriter;
-use crate::producer::sleep_on;
 use crate::stats::ConsumerCounters;
 use crate::status::{GenerationNews, StatusPage, StreamState};
-use crate::waiting::{Looked, Spinner, Waiting};
+use crate::waiting::{Looked, Spinner, Waiting, sleep_within_reach};
 use std::sync::Arc;
 use wharf_core::Errno;
-use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, wake};
+use wharf_memory::{
+    Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence_after_update, fence_heavy, fence_light,
+    lighten_fences, wake,
+};
 
 /// A frame this consumer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +69,8 @@ pub struct Consumer<O, R> {
     slot: usize,
     incarnation: u64,
     buffer_count: usize,
-    /// Holds announced so far; the page counts those that have ended.
-    claims: u32,
+    /// The buffers with frames that it holds, and some whose frames were released since this was last brought up to date.
+    holding: Buffers,
     depth: usize,
     policy: Policy,
     /// What the caller knows of the buffers' generations.
@@ -94,6 +97,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         buffer_count: usize,
         (depth, policy): (usize, Policy),
     ) -> Self {
+        lighten_fences();
         page.store_u64(MAGIC_CELL, MAGIC, Ordering::Release);
         Self {
             page,
@@ -102,7 +106,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             slot,
             incarnation,
             buffer_count: buffer_count.clamp(1, MAX_BUFFERS),
-            claims: 0,
+            holding: Buffers::NONE,
             depth: depth.clamp(1, MAX_BUFFERS),
             policy,
             news: GenerationNews::default(),
@@ -157,6 +161,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// # Errors
     ///
     /// [`Corrupt`] when the descriptor makes no sense for a buffer of `size_bytes`.
+    #[inline]
     pub fn describe(&self, claim: &Claim, size_bytes: u64) -> Result<(FrameInfo, u64), Corrupt> {
         let places = (&claim.common, at::more(claim.buffer));
         load(&self.ring, places, claim.seq, size_bytes)
@@ -182,6 +187,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
 
     /// Releases the frame held in `buffer`; the producer may fill it again from here on. A buffer not held is ignored.
     pub fn release(&self, buffer: usize) {
+        if held(&self.page, buffer).is_none() {
+            return;
+        }
         release(&self.page, &self.ring, self.producers_bell.as_deref(), buffer);
     }
 
@@ -208,15 +216,15 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let cell = next.map_or(self.admission_cell(), at::slot);
         let seen = self.ring.futex(cell).load(Ordering::Acquire);
         self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterparts are in
-        // `Producer::show_and_wake` and `Producer::admit`.
-        fence(Ordering::SeqCst);
+        // ORDERING: heavy fence between announcing the sleep and looking once more; its counterparts are in
+        // `Producer::wake_sleepers` and `Producer::admit`.
+        let is_seen = fence_heavy();
         let outcome = if self.is_idle(next) {
             let words = [
                 (self.status.version_word(), seen_version),
                 (self.ring.futex(cell), seen),
             ];
-            sleep_on(&words, deadline)
+            sleep_within_reach(is_seen, &words, deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -253,12 +261,14 @@ fn is_published<R: ReadWords>(ring: &R, next: u64) -> bool {
     at::seq_of(ring.load_u64(at::slot(next), Ordering::Acquire)) >= at::seq_of(next)
 }
 
-/// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer.
+/// Releases the frame in `buffer` on a consumer's own `page`, for a frame that outlives the borrow of its consumer. Only for one that is held:
+/// that is not looked at, and a frame that was [lent](lend) would be given up while it is read.
 /// `bell` is rung if the producer waits for that.
 pub fn release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>, buffer: usize) {
-    if held(page, buffer).is_none() {
+    if buffer >= MAX_BUFFERS {
         return;
     }
+    // Not looked at before: the producer has the line, perhaps, and a store need not wait for it.
     // ORDERING: Release: the reads of the frame are done before the producer sees it free.
     page.store_u64(own::HOLDS + buffer, 0, Ordering::Release);
     notify_release(page, ring, bell);
@@ -274,8 +284,7 @@ pub fn lend<O: WriteWords, R: ReadWords>(
     buffer: usize,
 ) -> Option<u64> {
     let seq = held(page, buffer)?;
-    // ORDERING: Release, both, in this order: see `Consumer::held`.
-    page.increment_u32(own::LENDINGS, Ordering::Release);
+    // ORDERING: Release: the reads of the frame by this thread are done.
     page.store_u64(own::HOLDS + buffer, seq | own::LENT, Ordering::Release);
     notify_release(page, ring, bell);
     Some(seq)
@@ -293,8 +302,10 @@ pub fn settle<O: WriteWords, R: ReadWords>(
         return;
     }
     points.reach(buffer, point, error);
+    // ORDERING: SeqCst fence between the point and the look for sleepers; its counterpart is in `Sleepers::enter`. The light one of
+    // `notify_release` has none there.
+    fence_after_update();
     notify_release(points.words(), ring, bell);
-    // ORDERING: relaxed; the fence of `notify_release` comes between the point and this look for sleepers.
     points.ring_for([ring.load_u32(at::POINTS + point::SLEEPERS, Ordering::Relaxed)]);
 }
 
@@ -325,18 +336,18 @@ pub fn leave<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn 
     notify_release(page, ring, bell);
 }
 
-/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that.
+/// Counts a release and wakes the producer if it says that it sleeps, or rings for it if it waits for that. Nothing else reads the count.
 fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<&dyn Doorbell>) {
-    // One step, because several threads of this process may release at once: a count stored twice could be slept through. It also serves as
-    // the fence, so that nothing is gained by counting more cheaply.
-    page.increment_u32(own::RELEASES, Ordering::Release);
-    // ORDERING: SeqCst fence between counting the release and looking for a sleeping producer; its counterpart is in
-    // `Producer::wait`.
-    fence_after_update();
+    // ORDERING: light fence between releasing and looking for a producer that waits; its heavy counterparts are in `Producer::wait` and
+    // `Producer::arm`. Either that sees the release or we see that it waits.
+    fence_light();
     match ring.load_u32(at::WAITING, Ordering::Relaxed) {
         0 => {}
         POLLING => bell.into_iter().for_each(Doorbell::ring),
         _ => {
+            // One step, because several threads of this process may release at once: a count stored twice could be slept through.
+            // ORDERING: Release: who sees the count sees the release.
+            page.increment_u32(own::RELEASES, Ordering::Release);
             wake(page.futex(own::RELEASES));
         }
     }

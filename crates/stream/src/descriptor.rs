@@ -224,14 +224,20 @@ fn unpack(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// Writes a description, stamped with the time of publication. A frame without layout and user data is one cache line.
+/// Writes a description, stamped with the time of publication; `generation` counts, not that in `info`. A frame without layout and user data is one cache line.
 ///
 /// ORDERING: relaxed throughout; the store that makes the frame valid publishes them.
-pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo, contents: Contents) {
+pub(crate) fn store<W: WriteWords>(
+    words: &W,
+    places: Places,
+    generation: u64,
+    info: &FrameInfo,
+    contents: Contents,
+) {
     let put = |cell: usize, value: u64| words.store_u64(places.slot + cell, value, Ordering::Relaxed);
     put(TIMESTAMP, info.timestamp_ns);
     put(PUBLISHED, now_ns());
-    put(GENERATION, info.generation);
+    put(GENERATION, generation);
     put(USED_BYTES, info.used_bytes);
     let has_layout = if info.layout.is_some() { HAS_LAYOUT } else { 0 };
     let has_point = if contents == Contents::AtPoint {
@@ -263,6 +269,7 @@ pub(crate) fn store<W: WriteWords>(words: &W, places: Places, info: &FrameInfo, 
 
 /// Judges what a slot said of frame `seq`, reads what else there is from `more` on, and checks it against a buffer of `size_bytes`: the
 /// frame's description and the time of its publication. Words are copied first and judged afterwards.
+#[inline]
 pub(crate) fn load<W: ReadWords>(
     words: &W,
     (common, more): (&Common, usize),
@@ -324,6 +331,9 @@ fn load_layout(
 }
 
 fn load_user(get: impl Fn(usize) -> u64, seq: u64, len_bytes: u64) -> Result<UserData, Corrupt> {
+    if len_bytes == 0 {
+        return Ok(UserData::default());
+    }
     let len = usize::try_from(len_bytes)
         .ok()
         .filter(|len| *len <= MAX_USER_BYTES);

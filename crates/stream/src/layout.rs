@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x05");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x06");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -36,8 +36,14 @@ pub mod ring {
     pub const OLDEST_FROM: usize = 49;
     /// [`LINE_CELLS`] cells each: frame `seq` is described in slot `seq % SLOT_COUNT`.
     pub const SLOTS: usize = 64;
-    /// As many as frames can be unclaimed; two in models, which use them again within a few frames.
-    pub const SLOT_COUNT: usize = if cfg!(loom) { 2 } else { MAX_BUFFERS };
+    /// As many as frames can be unclaimed; in models, which use them again within a few frames, two (loom) or four (shuttle).
+    pub const SLOT_COUNT: usize = if cfg!(loom) {
+        2
+    } else if cfg!(shuttle) {
+        4
+    } else {
+        MAX_BUFFERS
+    };
     /// Cells of a slot: one cache line.
     pub const LINE_CELLS: usize = 8;
     /// Two u64 each: first frame meant for the consumer in a slot, then its incarnation, stored in this order.
@@ -94,11 +100,9 @@ pub mod consumer {
     pub const LEFT: usize = 9;
     /// u32: 1 if the consumer never sleeps; stored before it joins, for good.
     pub const SLEEPLESS: usize = 10;
-    /// u32: counts frames that were lent; for the consumer itself. Stored before `RELEASES`.
-    pub const LENDINGS: usize = 11;
     /// u64: every frame up to this one was claimed or passed over.
     pub const CURSOR: usize = 32;
-    /// u32: counts releases; the producer sleeps on it.
+    /// u32: counts what was released while the producer waited; it sleeps on this.
     pub const RELEASES: usize = 33;
     /// u64 each: sequence number of the frame held in a buffer, with [`LENT`] or without; 0 when none is. The first six share a line with
     /// the cursor.
@@ -125,30 +129,14 @@ pub mod points {
     pub const SLEEPERS: usize = 0;
     /// u32: counts points reached; they sleep on it.
     pub const BELL: usize = 16;
-    /// Two u64 each: the highest point of a buffer that is reached, and the newest error, see [`encode_error`].
+    /// Two u64 each: the highest point of a buffer that is reached, and the newest error: the point's low bits, then 12 bits of error number.
     pub const BUFFERS: usize = 32;
     /// Cells of all this.
     pub const CELLS: usize = BUFFERS + 2 * MAX_BUFFERS;
 
-    /// Bits of an error number: 1 to 4095.
-    const ERRNO_BITS: u32 = 12;
-
     /// The cell of the highest point of `buffer`, from the first cell; that of the error comes after it.
     pub const fn value(buffer: usize) -> usize {
         BUFFERS + 2 * (buffer % MAX_BUFFERS)
-    }
-
-    /// What the cell of the error says: the point's low bits, then the error number.
-    pub const fn encode_error(point: u64, errno: i32) -> u64 {
-        // CAST: callers pass 1 to 4095.
-        point << ERRNO_BITS | errno as u64
-    }
-
-    /// The error number that such a cell has for `point`, if it is about that one and has any.
-    pub fn decode_error(cell: u64, point: u64) -> Option<i32> {
-        let errno = cell & ((1 << ERRNO_BITS) - 1);
-        // CAST: 12 bits fit.
-        (cell == point << ERRNO_BITS | errno && errno != 0).then_some(errno as i32)
     }
 }
 

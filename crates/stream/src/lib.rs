@@ -63,9 +63,11 @@
 //!
 //! # What a frame costs
 //!
-//! While nobody sleeps: no system call, no allocation, and a cache line each way: the frame's slot, and the consumer's cursor and holds. One
-//! locked instruction at publication and one at release ask whether the other side sleeps. Consumers that never sleep say so
-//! before they join; the producer need not ask then.
+//! While nobody sleeps: no system call, no allocation, no locked instruction, and a cache line each way: the frame's slot, and the consumer's
+//! cursor and holds. Who publishes or releases looks whether the other side sleeps after a fence that costs nothing
+//! ([`fence_light`](wharf_memory::fence_light)); who is about to sleep pays for both ([`fence_heavy`](wharf_memory::fence_heavy)). One whose
+//! fence does not reach the others sleeps 2 ms at a time. Consumers that never sleep say so before they join; the producer need not ask
+//! then.
 //!
 //! # Timelines
 //!

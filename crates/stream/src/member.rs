@@ -42,7 +42,7 @@ pub struct Member<W> {
     pub(crate) has: Buffers,
     /// Those of them with frames that it had lent when it was last looked.
     pub(crate) lent: Buffers,
-    /// Its count of releases before `has` was last brought up to date.
+    /// Its count of releases when the producer was last about to sleep.
     pub(crate) seen_releases: u32,
     /// Frames it was in the producer's way with at the last search for a buffer.
     pub(crate) kept: usize,
@@ -102,21 +102,24 @@ impl<W: ReadWords> Member<W> {
     /// Looks which frames came back. What it once did not have any more it never has again, whatever its page says later: the producer
     /// may have filled the buffer.
     pub(crate) fn look(&mut self, frames: &Frames) {
-        // ORDERING: Acquire, and before the holds: who sleeps on this count sleeps on what came before them.
-        self.seen_releases = self.page.load_u32(at::RELEASES, Ordering::Acquire);
         let (mut has, mut lent) = (self.has, Buffers::NONE);
         for buffer in self.has.each() {
-            let seq = frames.seq(buffer);
-            if !self.has_passed(seq) {
-                continue;
-            }
-            match self.hold(buffer, seq) {
+            match self.has_still(frames.seq(buffer), buffer) {
                 Hold::None => has.remove(buffer),
                 Hold::Held => {}
                 Hold::Lent => lent.insert(buffer),
             }
         }
         (self.has, self.lent) = (has, lent);
+    }
+
+    /// What it has to do with frame `seq` in `buffer`, which was given to it. One that it has not claimed counts as held.
+    fn has_still(&self, seq: u64, buffer: usize) -> Hold {
+        if self.has_passed(seq) {
+            self.hold(buffer, seq)
+        } else {
+            Hold::Held
+        }
     }
 
     /// Whether it has claimed or passed over frame `seq`.
@@ -178,7 +181,7 @@ impl<W: ReadWords> Member<W> {
 
     /// Whether it sleeps. If it waits for its doorbell instead, that is rung.
     pub(crate) fn is_asleep(&self) -> bool {
-        // ORDERING: the caller's SeqCst fence orders this load after its store of the frame.
+        // ORDERING: the caller's fence orders this load after its store of the frame.
         match self.page.load_u32(at::WAITING, Ordering::Relaxed) {
             0 => false,
             POLLING => {
@@ -193,13 +196,18 @@ impl<W: ReadWords> Member<W> {
         self.page.futex(at::RELEASES)
     }
 
-    /// Whether it has released something since the producer last looked.
-    pub(crate) fn has_news(&self) -> bool {
-        self.page.load_u32(at::RELEASES, Ordering::Relaxed) != self.seen_releases
+    /// Whether it has released or lent something since the producer last looked, or is done with something lent, or has left.
+    pub(crate) fn has_news(&self, frames: &Frames) -> bool {
+        let is_news = |buffer: usize| match self.has_still(frames.seq(buffer), buffer) {
+            Hold::None => true,
+            Hold::Held => false,
+            Hold::Lent => !self.lent.contains(buffer),
+        };
+        self.has.each().any(is_news) || self.has_left()
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use std::cell::RefCell;

@@ -8,7 +8,6 @@ mod waiting;
 
 pub use acquire::{Blocked, Blocker};
 pub use lent::Lent;
-pub(crate) use waiting::sleep_on;
 
 use crate::buffers::{Buffers, Frames};
 use crate::descriptor::{Contents, FrameInfo, Places, store};
@@ -16,7 +15,7 @@ use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
 use crate::member::{Departure, Member};
 use crate::status::StatusPage;
 use crate::waiting::{Spinner, Waiting};
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_after_update, wake};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_light, lighten_fences, wake};
 
 /// The producer of a stream: the only writer of its ring page.
 ///
@@ -62,6 +61,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Starts a stream over `buffer_count` buffers (1..=[`MAX_BUFFERS`], clamped) with a zeroed ring page of
     /// [`RING_PAGE_CELLS`](crate::RING_PAGE_CELLS) cells and the broker's status page.
     pub fn new(ring: O, status: R, buffer_count: usize) -> Self {
+        lighten_fences();
         ring.store_u64(MAGIC_CELL, MAGIC, Ordering::Release);
         let count = buffer_count.clamp(1, MAX_BUFFERS);
         Self {
@@ -214,8 +214,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     fn publish_as(&mut self, buffer: usize, info: &FrameInfo, contents: Contents) -> Option<u64> {
         let generation = self.generation_in_hand(buffer)?;
-        let info = FrameInfo { generation, ..*info };
-        self.publish_with(buffer, |ring, places| store(ring, places, &info, contents))
+        self.publish_with(buffer, |ring, places| {
+            store(ring, places, generation, info, contents)
+        })
     }
 
     /// As [`Producer::publish`], with the description filled in by `describe`.
@@ -234,13 +235,12 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             .for_each(|member| member.has.insert(buffer));
         // CAST: a buffer number is below MAX_BUFFERS.
         let word = at::word(seq, buffer as u64);
+        // ORDERING: Release: who sees the frame in its slot sees its contents and its description.
+        self.ring.store_u64(slot, word, Ordering::Release);
+        // ORDERING: Release: who sees the head sees the slot of every frame up to it. Whether to sleep is decided by the slot alone.
+        self.ring.store_u64(at::HEAD, seq, Ordering::Release);
         if self.has_sleepers {
-            self.show_and_wake(slot, word);
-        } else {
-            // ORDERING: Release: who sees the frame in its slot sees its contents and its description.
-            self.ring.store_u64(slot, word, Ordering::Release);
-            // ORDERING: Release: who sees the head sees the slot of every frame up to it.
-            self.ring.store_u64(at::HEAD, seq, Ordering::Release);
+            self.wake_sleepers(slot);
         }
         self.retire_generations();
         Some(seq)
@@ -256,15 +256,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         fence(Ordering::Release);
     }
 
-    /// Makes a frame valid and wakes the consumers that sleep; a system call only if one says that it does.
-    fn show_and_wake(&self, slot: usize, word: u64) {
-        // ORDERING: Release: who sees the frame in its slot sees its contents and its description.
-        self.ring.exchange_u64(slot, word, Ordering::Release);
-        // ORDERING: SeqCst fence between making the frame visible and looking for sleepers; its counterpart is in `Consumer::wait`.
-        // Either the sleeper sees the frame or we see the sleeper.
-        fence_after_update();
-        // ORDERING: Release: who sees the head sees the slot of every frame up to it. Whether to sleep is decided by the slot alone.
-        self.ring.store_u64(at::HEAD, at::seq_of(word), Ordering::Release);
+    /// Wakes the consumers that sleep on the slot of the frame just published; a system call only if one says that it does.
+    fn wake_sleepers(&self, slot: usize) {
+        // ORDERING: light fence between making the frame visible and looking for sleepers; its heavy counterparts are in
+        // `Consumer::wait` and `Consumer::arm`. Either the sleeper sees the frame or we see the sleeper.
+        fence_light();
         // Everybody is looked at: some may have to be rung for.
         let asleep = self.members.iter().filter(|member| member.is_asleep());
         if asleep.count() > 0 {

@@ -1,7 +1,7 @@
 //! How somebody waits: looking for a while, then asleep.
 
 use std::time::Duration;
-use wharf_memory::{Deadline, now_ns};
+use wharf_memory::{Deadline, FutexWord, Ordering, WaitOutcome, now_ns, wait_any, wait_one};
 
 /// How a producer that has no buffer, or a consumer that has no frame, waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,6 @@ impl Default for Waiting {
         }
     }
 }
-
-/// How long somebody who sleeps on one word may overlook the broker's.
-pub(crate) const SHORT_SLEEP: Duration = Duration::from_millis(2);
 
 /// What the processor is asked to do so many times between two looks at the clock.
 const LOOKS: u32 = 64;
@@ -108,6 +105,7 @@ impl Spinner {
     }
 
     /// Notes that the wait is over: what was waited for is there. How long it took, in nanoseconds; `None` if a glance was enough.
+    #[inline]
     pub(crate) fn done(&mut self) -> Option<u64> {
         let waited_ns = self.give_up()?;
         let is_long = waited_ns > self.spin_ns.saturating_mul(LONG);
@@ -120,6 +118,7 @@ impl Spinner {
     }
 
     /// Notes that nobody waits any more. How long it took, likewise.
+    #[inline]
     pub(crate) fn give_up(&mut self) -> Option<u64> {
         let since_ns = self.since_ns.take()?;
         Some(now_ns().saturating_sub(since_ns))
@@ -157,7 +156,77 @@ fn count_listed(list: &str) -> Option<usize> {
     Some(count)
 }
 
-#[cfg(all(test, not(loom)))]
+/// How long somebody who sleeps on one word may overlook the broker's.
+const SHORT_SLEEP: Duration = Duration::from_millis(2);
+
+/// As [`sleep_on`], for somebody who has announced it; in short slices if the announcement may not be seen.
+pub(crate) fn sleep_within_reach(
+    is_seen: bool,
+    words: &[(FutexWord<'_>, u32)],
+    deadline: Option<Deadline>,
+) -> WaitOutcome {
+    if is_seen {
+        return sleep_on(words, deadline);
+    }
+    let slice = Deadline::after(SHORT_SLEEP);
+    let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+    match sleep_on(words, Some(until)) {
+        WaitOutcome::TimedOut if deadline != Some(until) => WaitOutcome::Retry,
+        outcome => outcome,
+    }
+}
+
+/// Sleeps on the first word, which changes seldom, and the others. If there is one other, on that alone at first: a sleep on one word is
+/// cheaper, and the first word may be overlooked for a short while.
+pub(crate) fn sleep_on(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
+    if let [(seldom, seen), (often, expected)] = *words {
+        // A change that is there already is not overlooked.
+        if seldom.load(Ordering::Acquire) != seen {
+            return WaitOutcome::Retry;
+        }
+        let short = Deadline::after(SHORT_SLEEP);
+        let until = deadline.map_or(short, |deadline| deadline.min(short));
+        match wait_one(often, expected, Some(until)) {
+            WaitOutcome::Retry => return WaitOutcome::Retry,
+            WaitOutcome::TimedOut if deadline == Some(until) => return WaitOutcome::TimedOut,
+            WaitOutcome::TimedOut => {}
+        }
+    }
+    wait_any(words, deadline)
+}
+
+/// Sleeps, again and again, until something `is_over`, or `deadline`; tells whether it is. To be called when it was not, after that was announced.
+///
+/// `words` are those to sleep on, with their values: read before looking, so that no change is missed. `pause` is called before each sleep, and
+/// says until when to sleep at most; `sleep` sleeps.
+pub(crate) fn sleep_until<'w, Words: AsRef<[(FutexWord<'w>, u32)]>>(
+    is_over: impl Fn() -> bool,
+    words: impl Fn() -> Words,
+    (deadline, pause): (Option<Deadline>, &mut dyn FnMut() -> Option<Deadline>),
+    mut sleep: impl FnMut(&[(FutexWord<'w>, u32)], Option<Deadline>),
+) -> bool {
+    loop {
+        let words = words();
+        let latest = pause();
+        if is_over() {
+            return true;
+        }
+        if deadline.is_some_and(Deadline::has_passed) {
+            return false;
+        }
+        sleep(words.as_ref(), earlier(deadline, latest));
+    }
+}
+
+/// The earlier of two deadlines.
+pub(crate) fn earlier(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -43,9 +43,7 @@ impl Pages {
                 wide(consumer::POINTS)
                     .into_iter()
                     .chain([consumer::HOLDS, consumer::CURSOR]),
-                narrow(consumer::POINTS)
-                    .into_iter()
-                    .chain([consumer::RELEASES, consumer::LENDINGS]),
+                narrow(consumer::POINTS).into_iter().chain([consumer::RELEASES]),
             )),
             status: Arc::new(HeapWords::new([status::SLOTS], [status::VERSION, status::STREAM])),
             memory: Arc::default(),

@@ -55,6 +55,13 @@ impl Ioctl {
         self.0
     }
 
+    /// The lowest 8 bits: the number among the calls of one kind.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        // CAST: the upper bits are to go.
+        self.0 as u8
+    }
+
     /// The lower 16 bits, which tell the call without the size and direction of its argument.
     #[must_use]
     pub const fn selector(self) -> u16 {

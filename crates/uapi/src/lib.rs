@@ -6,6 +6,7 @@
 //! | [`udmabuf`] | `/dev/udmabuf` | `CREATE`, `CREATE_LIST` |
 //! | [`dma_buf`] | a buffer | `SYNC`, `SET_NAME`, `EXPORT_SYNC_FILE`, `IMPORT_SYNC_FILE` |
 //! | [`sync_file`] | a fence as a file | `MERGE`, `FILE_INFO`, `SET_DEADLINE` |
+//! | [`drm`] | `/dev/dri/card*` | those of `vgem` that make buffers and fences |
 //! | [`sw_sync`] | a timeline driven by a program | `CREATE_FENCE`, `INC`, `GET_DEADLINE` |
 //!
 //! No system calls and no `unsafe`: arguments are made from bytes and turned into bytes, in the byte order of the machine. The
@@ -20,6 +21,7 @@
 mod argument;
 pub mod dma_buf;
 pub mod dma_heap;
+pub mod drm;
 pub mod ioctl;
 pub mod sw_sync;
 pub mod sync_file;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use wharf_testkit::skip;
-use wharf_uapi::{Ioctl, dma_buf, dma_heap, sw_sync, sync_file, udmabuf};
+use wharf_uapi::{Ioctl, dma_buf, dma_heap, drm, sw_sync, sync_file, udmabuf};
 
 /// Each call: how C names it, our number, and the number written out.
 const NUMBERS: &[(&str, Ioctl, u32)] = &[
@@ -29,6 +29,14 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("SW_SYNC_IOC_CREATE_FENCE", sw_sync::CREATE_FENCE, 0xc028_5700),
     ("SW_SYNC_IOC_INC", sw_sync::INC, 0x4004_5701),
     ("SW_SYNC_GET_DEADLINE", sw_sync::GET_DEADLINE, 0xc010_5702),
+    ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
+    (
+        "DRM_IOCTL_PRIME_HANDLE_TO_FD",
+        drm::PRIME_HANDLE_TO_FD,
+        0xc00c_642d,
+    ),
+    ("DRM_IOCTL_VGEM_FENCE_ATTACH", drm::VGEM_FENCE_ATTACH, 0xc010_6441),
+    ("DRM_IOCTL_VGEM_FENCE_SIGNAL", drm::VGEM_FENCE_SIGNAL, 0x4008_6442),
 ];
 
 /// Each field: the structure in C, the field, our offset.

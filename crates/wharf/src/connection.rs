@@ -1,12 +1,13 @@
 //! The connection that everything of one session shares.
 
 use crate::error::SessionError;
+use crate::lock::lock;
 use crate::timeline::WaiterPages;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 use wharf_protocol::codec::decode_reply;
 use wharf_protocol::transport::{BlockingClient, CallError, LateAnswer};
@@ -139,8 +140,8 @@ impl Connection {
 
     /// Does something with the socket, after the call that another thread may be making.
     pub(crate) fn with_socket<T>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        act(client.as_fd())
+        // A panic while calling leaves the client usable: it counts the answers it still owes.
+        act(lock(&self.client).as_fd())
     }
 
     /// Whether the broker has closed the connection or is gone. Not known, and taken as no, while another thread is calling.

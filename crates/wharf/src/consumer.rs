@@ -8,9 +8,8 @@ mod thread;
 use crate::connection::Connection;
 use crate::error::ReceiveError;
 use crate::fences::note;
-use crate::frame::Frame;
+use crate::frame::{Frame, Reading};
 use crate::liveness::Liveness;
-use crate::membership::Membership;
 use crate::moving::MoveStats;
 use moving::Memory;
 pub use polled::PolledConsumer;
@@ -47,11 +46,13 @@ enum Seen {
     Stranded,
 }
 
+/// A claim, and what its frame is going to share with others in its buffer, if that was known before.
+type Claimed = (Claim, Option<Arc<Reading>>);
+
 /// A consumer of a stream: receives frames and holds each until it is dropped.
 #[derive(Debug)]
 pub struct Consumer {
     port: wharf_stream::Consumer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
-    membership: Arc<Membership>,
     memory: Memory,
     producer: Arc<PidFd>,
     connection: Arc<Connection>,
@@ -82,7 +83,7 @@ impl Consumer {
 
     /// The stream's buffers, those of the newest generation in use, read-only.
     pub fn buffers(&self) -> &[DmaBuf] {
-        &self.memory.newest().buffers
+        &self.memory.newest().memory.buffers
     }
 
     /// What this consumer has seen so far.
@@ -99,7 +100,8 @@ impl Consumer {
     ///
     /// Until there is one: asleep, for `timeout`; for ever without one; not at all with a zero one. The end of the stream and
     /// the death of the producer end the wait, also when the broker is dead. When the buffers are moved to other memory the call does this
-    /// process's part, which takes some hundred microseconds, once a move.
+    /// process's part, which takes some hundred microseconds, once a move. A frame in buffers that this consumer has not taken part in moving to
+    /// waits for the broker's answer, at most [`PATIENCE`](crate::PATIENCE).
     ///
     /// # Errors
     ///
@@ -121,14 +123,15 @@ impl Consumer {
     }
 
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
-        match self.try_receive()? {
-            Some(frame) => Ok(frame),
-            None => self.wait_for_frame(timeout),
-        }
+        let (claim, reading) = match self.try_claim()? {
+            Some(claimed) => claimed,
+            None => self.wait_for_claim(timeout)?,
+        };
+        self.frame(&claim, reading)
     }
 
     /// Goes on after nothing was found at once. The clock is not looked at before.
-    fn wait_for_frame(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
+    fn wait_for_claim(&mut self, timeout: Option<Duration>) -> Result<Claimed, ReceiveError> {
         let started = Instant::now();
         let deadline = timeout.map(Deadline::after);
         loop {
@@ -145,19 +148,24 @@ impl Consumer {
                 }
                 self.port.wait(Some(self.liveness.until(deadline)));
             }
-            if let Some(frame) = self.try_receive()? {
-                return Ok(frame);
+            if let Some(claim) = self.try_claim()? {
+                return Ok(claim);
             }
         }
     }
 
-    /// The next frame, if there is one. Fails if none can come.
-    fn try_receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+    /// Claims the next frame, if there is one. Fails if none can come.
+    fn try_claim(&mut self) -> Result<Option<Claimed>, ReceiveError> {
         self.follow_moves();
         // The state is read before looking for a frame: what was published before the end is still received.
         let state = self.port.stream_state();
+        // Counting waits for all stores before: those of the claim would have to fetch their line from the producer first.
+        let reading = self
+            .port
+            .glimpse_next()
+            .and_then(|buffer| self.memory.share_of(buffer));
         match self.port.try_claim() {
-            Ok(Some(claim)) => self.frame(claim).map(Some),
+            Ok(Some(claim)) => Ok(Some((claim, reading))),
             Ok(None) => self.check_alive(state).map(|()| None),
             Err(error) => Err(self.claim_error(error)),
         }
@@ -202,16 +210,18 @@ impl Consumer {
     }
 
     /// Describes a claimed frame; one whose description makes no sense is released at once.
-    fn frame(&mut self, claim: Claim) -> Result<Frame, ReceiveError> {
+    #[inline]
+    fn frame(&mut self, claim: &Claim, expected: Option<Arc<Reading>>) -> Result<Frame, ReceiveError> {
+        self.fetch_next();
         let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
-        match self.look_up(&claim) {
-            Ok((buffer, info, published_ns)) => {
+        match self.look_up(claim, expected) {
+            Ok((reading, info, published_ns)) => {
                 self.stats.received += 1;
-                self.port.count_received(&claim, received_ns);
+                self.port.count_received(claim, received_ns);
                 self.memory.saw_frame(info.generation);
                 let acquire_fence = match claim.has_point() {
-                    true => self.acquire_fence(&claim, &buffer),
+                    true => self.acquire_fence(claim, &reading),
                     false => None,
                 };
                 Ok(Frame {
@@ -223,8 +233,7 @@ impl Consumer {
                     index: claim.buffer,
                     acquire_fence,
                     is_lent: false,
-                    buffer,
-                    membership: Arc::clone(&self.membership),
+                    reading,
                 })
             }
             Err(corrupt) => {
@@ -238,13 +247,13 @@ impl Consumer {
 impl Consumer {
     /// The fence of contents that are not there, or that are bad; noted on the buffer.
     #[cold]
-    fn acquire_fence(&self, claim: &Claim, buffer: &DmaBuf) -> Option<Fence> {
-        let contents = &self.membership.contents;
+    fn acquire_fence(&self, claim: &Claim, reading: &Reading) -> Option<Fence> {
+        let contents = &reading.membership.contents;
         if contents.status(claim.buffer, claim.seq) == FenceStatus::Signaled {
             return None;
         }
         let fence = contents.fence(claim.buffer, claim.seq);
-        note(buffer, &fence, Usage::Write);
+        note(&reading.buffer, &fence, Usage::Write);
         Some(fence)
     }
 }

@@ -3,6 +3,7 @@
 use crate::buffers::mapping;
 use crate::error::ReadyError;
 use crate::fences::{when_all_signaled, when_signaled};
+use crate::generation::Generation;
 use crate::membership::Membership;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,13 +23,19 @@ impl Returned {
         self.0.fetch_or(1 << index, Ordering::Release);
     }
 
+    #[inline]
     pub(crate) fn take(&self) -> impl Iterator<Item = usize> {
         // ORDERING: relaxed; what is not seen yet is taken up by the next call. Nearly always there is nothing, and a load is cheaper.
         let bits = match self.0.load(Ordering::Relaxed) {
             0 => 0,
             _ => self.0.swap(0, Ordering::Acquire),
         };
-        (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
+        let mut rest = bits;
+        std::iter::from_fn(move || {
+            let index = (rest != 0).then(|| rest.trailing_zeros() as usize);
+            rest &= rest.wrapping_sub(1);
+            index
+        })
     }
 }
 
@@ -51,7 +58,7 @@ impl FrameMut {
     ///
     /// [`NotWritable`] (`EACCES`): not for a frame that came from [`Producer::acquire`](crate::Producer::acquire).
     pub fn view_mut(&self) -> Result<ViewMut<'_>, NotWritable> {
-        mapping(&self.buffer).ok_or(NotWritable)?.view_mut()
+        mapping(self.buffer()).ok_or(NotWritable)?.view_mut()
     }
 
     /// Which generation of the stream's buffers it will lie in (contract N5).
@@ -99,6 +106,27 @@ impl Drop for FrameMut {
     }
 }
 
+/// A buffer that a consumer reads again and again. Its frames share this, so that each costs one count of references.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) buffer: DmaBuf,
+}
+
+impl Reading {
+    /// The buffers of a generation, for a member of their stream.
+    pub(crate) fn all_of(memory: &Generation, membership: &Arc<Membership>) -> Vec<Arc<Self>> {
+        let reading = |buffer: &DmaBuf| {
+            Arc::new(Self {
+                membership: Arc::clone(membership),
+                buffer: buffer.clone(),
+            })
+        };
+        memory.buffers.iter().map(reading).collect()
+    }
+}
+
 /// A frame this consumer holds: nobody refills it until it is dropped (contract S2).
 ///
 /// It may be sent to another thread and outlive its [`Consumer`](crate::Consumer).
@@ -114,9 +142,7 @@ pub struct Frame {
     pub(crate) acquire_fence: Option<Fence>,
     /// It was released with a fence.
     pub(crate) is_lent: bool,
-    // Before the buffer: the producer hears of a last frame's end before the broker is asked to note it.
-    pub(crate) membership: Arc<Membership>,
-    pub(crate) buffer: DmaBuf,
+    pub(crate) reading: Arc<Reading>,
 }
 
 impl Frame {
@@ -184,7 +210,7 @@ impl Frame {
         if !fence.is_signaled() {
             let started = Instant::now();
             let deadline = timeout.map(Deadline::after);
-            if !self.membership.contents.wait(self.index, seq, deadline) {
+            if !self.reading.membership.contents.wait(self.index, seq, deadline) {
                 let waited = started.elapsed();
                 return Err(ReadyError::TimedOut { seq, waited });
             }
@@ -208,22 +234,18 @@ impl Frame {
         if fence.is_signaled() {
             return;
         }
-        let (index, membership) = (self.index, Arc::clone(&self.membership));
-        let Membership { page, ring, bell, .. } = &*membership;
+        let (index, reading) = (self.index, Arc::clone(&self.reading));
+        let Membership { page, ring, bell, .. } = &*reading.membership;
         let Some(point) = wharf_stream::lend(page, ring, bell.as_deref(), index) else {
             return;
         };
         self.is_lent = true;
-        // Dropped after the producer was told, in this order.
-        let kept = (membership, self.buffer.clone());
+        // What it reads is dropped after the producer was told.
         when_signaled(fence, move |error| {
-            let (membership, buffer) = kept;
             let Membership {
                 ring, bell, releases, ..
-            } = &*membership;
+            } = &*reading.membership;
             releases.settle((ring, bell.as_deref()), (index, point), error);
-            drop(membership);
-            drop(buffer);
         });
     }
 
@@ -239,7 +261,7 @@ impl Frame {
             len_bytes: used,
             window_bytes: 0,
         };
-        mapping(&self.buffer)
+        mapping(self.buffer())
             .ok_or(out_of_bounds)?
             .view()
             .subview(0, used)
@@ -247,14 +269,14 @@ impl Frame {
 
     /// The buffer it lies in. Contents that are not there are on its reservation.
     pub fn buffer(&self) -> &DmaBuf {
-        &self.buffer
+        &self.reading.buffer
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
         if !self.is_lent {
-            let Membership { page, ring, bell, .. } = &*self.membership;
+            let Membership { page, ring, bell, .. } = &*self.reading.membership;
             wharf_stream::release(page, ring, bell.as_deref(), self.index);
         }
     }

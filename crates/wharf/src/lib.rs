@@ -79,6 +79,7 @@ mod fences;
 mod frame;
 mod generation;
 mod liveness;
+mod lock;
 mod membership;
 mod moving;
 mod negotiation;

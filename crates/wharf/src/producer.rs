@@ -53,6 +53,9 @@ pub struct Producer {
     ring: wharf_stream::Producer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
     fences: Fences,
     memory: Generation,
+    /// Frames published, by their index: each is handed out again with the next frame in its buffer. So no references are counted, which
+    /// would wait for the publication to reach the cache.
+    spent: Vec<Option<FrameMut>>,
     /// Buffers in use before, in which frames still lie.
     older: Vec<Generation>,
     mover: Mover,
@@ -188,6 +191,10 @@ impl Producer {
 
     fn frame(&mut self, index: usize) -> FrameMut {
         self.mover.saw_frame(self.memory.number);
+        if let Some(mut frame) = self.spent.get_mut(index).and_then(Option::take) {
+            frame.published = false;
+            return frame;
+        }
         FrameMut {
             buffer: self.memory.buffers[index].clone(),
             generation: self.memory.number,
@@ -195,6 +202,17 @@ impl Producer {
             returned: Arc::clone(&self.returned),
             fences: Vec::new(),
             published: false,
+        }
+    }
+
+    /// Keeps a frame that was published for the next one in its buffer, unless the stream has moved to other buffers since.
+    fn keep(&mut self, mut frame: FrameMut) {
+        if frame.published
+            && frame.generation == self.memory.number
+            && let Some(place) = self.spent.get_mut(frame.index)
+        {
+            frame.fences.clear();
+            *place = Some(frame);
         }
     }
 
@@ -215,6 +233,7 @@ impl Producer {
         let published = self.publish_checked(&mut frame, info);
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
         self.stats.published += u64::from(published.is_ok());
+        self.keep(frame);
         published
     }
 

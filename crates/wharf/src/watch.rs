@@ -55,7 +55,7 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Watch {
     epoll: Arc<OwnedFd>,
-    bell: BellEnd,
+    bell: Arc<RingingEnd>,
     timer: OwnedFd,
     is_timed: bool,
 }
@@ -75,7 +75,7 @@ impl Watch {
         connection.with_socket(|socket| epoll::add(&epoll, socket, EventData::new_u64(BROKER), hang_up))?;
         Ok(Self {
             epoll: Arc::new(epoll),
-            bell,
+            bell: Arc::new(RingingEnd(bell)),
             timer,
             is_timed: false,
         })
@@ -84,6 +84,11 @@ impl Watch {
     /// The descriptor that becomes ready.
     pub(crate) fn shared(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.epoll)
+    }
+
+    /// One's own bell, for others of this process to ring.
+    pub(crate) fn own_bell(&self) -> Arc<dyn Doorbell> {
+        Arc::clone(&self.bell) as Arc<dyn Doorbell>
     }
 
     /// Watches a process for its death, for as long as its handle is open.
@@ -127,7 +132,7 @@ impl Watch {
         }
         for event in &events {
             match event.data.u64() {
-                OWN_BELL => self.bell.silence(),
+                OWN_BELL => self.bell.0.silence(),
                 PROCESS => seen.death = true,
                 BROKER => seen.broker_gone = true,
                 TIMER => {

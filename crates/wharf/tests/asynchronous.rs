@@ -1,53 +1,33 @@
 //! Streams in async code, on real runtimes and a real broker. Contract: S7.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
+use wharf::core::FenceContext;
 use wharf::{
-    AsyncConsumer, AsyncProducer, BufferSpec, Frame, FrameInfo, JoinOptions, PolledConsumer, PolledProducer,
-    Producer, Readiness, ReceiveError, Session, SmolConsumer, SmolProducer, TokioConsumer, TokioProducer,
+    AsyncConsumer, AsyncProducer, Frame, JoinOptions, PolledConsumer, PolledProducer, Producer, Readiness,
+    ReceiveError, SmolConsumer, SmolProducer, TokioConsumer, TokioProducer,
 };
-use wharf_broker::Embedded;
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
+use common::{Fixture, PATIENCE, info, spec};
+
 const FRAMES: u64 = 300;
 
-struct Fixture {
-    broker: Embedded,
-}
-
 impl Fixture {
-    fn new() -> Self {
-        Self {
-            broker: Embedded::start().unwrap(),
-        }
-    }
-
-    fn session(&self, label: &str) -> Session {
-        Session::connect_to(self.broker.socket_path(), label).unwrap()
-    }
-
     /// A producer that blocks, and a consumer of every frame.
     fn stream(&self, depth: u32) -> (Producer, PolledConsumer) {
-        let session = self.session("camera");
-        let buffers = session.allocate(&spec(depth + 2)).unwrap();
-        let mut producer = session.create_stream("preview", buffers, 2).unwrap();
-        let token = producer.token(1).unwrap();
-        let consumer = self
-            .session("viewer")
-            .join_polled(&token, JoinOptions::every_frame(depth))
-            .unwrap();
-        assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
+        let mut producer = self.stream_in(&spec(10_000, depth + 2));
+        let consumer = self.join_polled(&mut producer, JoinOptions::every_frame(depth));
         (producer, consumer)
     }
 
     /// Both sides poll.
     fn polled_stream(&self, depth: u32) -> (PolledProducer, PolledConsumer) {
-        let session = self.session("camera");
-        let buffers = session.allocate(&spec(depth + 2)).unwrap();
-        let mut producer = session.create_polled_stream("preview", buffers, 2, None).unwrap();
+        let mut producer = self.polled_stream_in(&spec(10_000, depth + 2));
         let token = producer.token(1).unwrap();
         let consumer = self
             .session("viewer")
@@ -55,21 +35,6 @@ impl Fixture {
             .unwrap();
         assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
         (producer, consumer)
-    }
-}
-
-fn spec(count: u32) -> BufferSpec<'static> {
-    BufferSpec {
-        name: "frames",
-        size_bytes: 10_000,
-        count,
-    }
-}
-
-fn info() -> FrameInfo {
-    FrameInfo {
-        used_bytes: 100,
-        ..FrameInfo::default()
     }
 }
 
@@ -78,7 +43,7 @@ fn feed(mut producer: Producer) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for number in 0..FRAMES {
             let frame = producer.acquire(PATIENCE).unwrap();
-            producer.publish(frame, &info()).unwrap();
+            producer.publish(frame, &info(100)).unwrap();
             if number % 5 == 0 {
                 std::thread::sleep(Duration::from_micros(200));
             }
@@ -100,7 +65,7 @@ async fn receive_all<R: Readiness>(mut consumer: AsyncConsumer<R>) {
 async fn publish_all<R: Readiness>(mut producer: AsyncProducer<R>) {
     for _ in 0..FRAMES {
         let frame = producer.acquire().await.unwrap();
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
     }
     producer.finish().unwrap();
 }
@@ -188,6 +153,49 @@ fn producer_awaits_a_consumer_of_every_frame_on_the_same_thread_of_smol() {
     }));
 }
 
+/// The producer's device fills a frame that is published, the consumer's reads one that is released; no task waits for either.
+async fn work_of_devices<R: Readiness>(mut producer: AsyncProducer<R>, mut consumer: AsyncConsumer<R>) {
+    let device = FenceContext::new("soft-device", "queue");
+    let count = producer.get_ref().buffers().len() as u64;
+    for number in 1..=count {
+        let frame = producer.acquire().await.unwrap();
+        let filling = device.fence(2 * number);
+        producer
+            .publish_when(frame, &info(100), &filling.fence())
+            .unwrap();
+        let frame = consumer.receive().await.unwrap();
+        assert!(frame.acquire_fence().is_some());
+        let reading = device.fence(2 * number + 1);
+        frame.release_after(&reading.fence());
+        let lent = producer.acquire_async().await.unwrap();
+        std::thread::spawn(move || {
+            filling.signal();
+            reading.signal();
+        });
+        assert!(lent.wait_idle(PATIENCE));
+    }
+}
+
+#[test]
+fn fences_of_devices_travel_with_frames_on_tokio() {
+    let fixture = Fixture::new();
+    on_tokio(async {
+        let (producer, consumer) = fixture.polled_stream(1);
+        let sides = (TokioProducer::new(producer), TokioConsumer::new(consumer));
+        work_of_devices(sides.0.unwrap(), sides.1.unwrap()).await;
+    });
+}
+
+#[test]
+fn fences_of_devices_travel_with_frames_on_smol() {
+    let fixture = Fixture::new();
+    on_smol(async {
+        let (producer, consumer) = fixture.polled_stream(1);
+        let sides = (SmolProducer::new(producer), SmolConsumer::new(consumer));
+        work_of_devices(sides.0.unwrap(), sides.1.unwrap()).await;
+    });
+}
+
 #[test]
 fn tasks_may_move_between_threads() {
     let fixture = Fixture::new();
@@ -247,7 +255,7 @@ fn acquiring_that_is_given_up_again_and_again_loses_no_buffer() {
             tokio::select! {
                 biased;
                 frame = producer.acquire() => {
-                    published = producer.publish(frame.unwrap(), &info()).unwrap();
+                    published = producer.publish(frame.unwrap(), &info(100)).unwrap();
                 }
                 () = tokio::task::yield_now() => given_up += 1,
             }
@@ -306,7 +314,7 @@ fn stream_of_somebody_who_holds_too_many_frames_says_so_and_is_over() {
         let (mut producer, consumer) = fixture.stream(1);
         let mut consumer = TokioConsumer::new(consumer).unwrap();
         let frame = producer.acquire(PATIENCE).unwrap();
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
         let held = next(&mut consumer).await.unwrap().unwrap();
         let error = next(&mut consumer).await.unwrap().unwrap_err();
         assert!(matches!(error, ReceiveError::HoldsTooMany { .. }), "{error}");

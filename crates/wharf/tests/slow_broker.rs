@@ -1,6 +1,8 @@
 //! Calls that the broker answers after their caller has given up. Contract: N5, S4.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -10,30 +12,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wharf::{
-    BufferSpec, CallError, Consumer, Contents, FrameInfo, JoinOptions, Producer, Reallocation, ReceiveError,
-    Session, SessionError,
+    CallError, Consumer, Contents, FrameInfo, JoinOptions, Producer, ReceiveError, Session, SessionError,
 };
 use wharf_broker::Embedded;
 use wharf_protocol::transport::{Socket, SocketError};
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
-
-fn spec(count: u32) -> BufferSpec<'static> {
-    BufferSpec {
-        name: "frames",
-        size_bytes: 4096,
-        count,
-    }
-}
-
-fn to(size_bytes: u64, count: u32) -> Reallocation<'static> {
-    Reallocation {
-        size_bytes,
-        count,
-        plan: "",
-        deadline: Duration::from_secs(10),
-    }
-}
+use common::{PATIENCE, spec, to};
 
 /// Passes on what comes, and sleeps before it passes on anything in which `slow` stands.
 fn pass_on(from: &Socket, to: &Socket, slow: Option<(&str, Duration)>) {
@@ -85,7 +69,7 @@ fn owner_whose_word_arrives_late_can_still_write_what_the_set_was_moved_to() {
     let pause = Duration::from_millis(400);
     let path = slow_way(broker.socket_path(), "ReadyGeneration", pause);
     let session = Session::connect_to(&path, "owner").unwrap();
-    let mut set = session.allocate(&spec(2)).unwrap();
+    let mut set = session.allocate(&spec(4096, 2)).unwrap();
     set.reallocate(&to(8192, 2), Contents::Keep).unwrap();
     assert_eq!(set.refresh().unwrap(), 2);
     assert_eq!((set.generation(), set.buffers()[0].size_bytes()), (2, 8192));
@@ -120,7 +104,7 @@ fn consumer_that_gave_up_waiting_for_room_does_not_stay_in_the_stream() {
     let broker = Embedded::start().unwrap();
     let connect = |label| Session::connect_to(broker.socket_path(), label).unwrap();
     let camera = connect("camera");
-    let set = camera.allocate(&spec(2)).unwrap();
+    let set = camera.allocate(&spec(4096, 2)).unwrap();
     let room = Duration::from_secs(60);
     let mut producer = camera.create_stream_with_room("preview", set, 8, room).unwrap();
     let mut viewer = connect("viewer")
@@ -149,7 +133,7 @@ fn consumer_that_gave_up_waiting_for_room_does_not_stay_in_the_stream() {
 fn memory_that_arrives_too_late_for_its_frame_is_given_back() {
     let broker = Embedded::start().unwrap();
     let camera = Session::connect_to(broker.socket_path(), "camera").unwrap();
-    let set = camera.allocate(&spec(3)).unwrap();
+    let set = camera.allocate(&spec(4096, 3)).unwrap();
     let mut producer = camera.create_stream("preview", set, 8).unwrap();
     let [in_hand, kept] = [(); 2].map(|()| producer.acquire(PATIENCE).unwrap());
     producer.begin_move(&to(8192, 3)).unwrap();

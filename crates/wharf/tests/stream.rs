@@ -1,66 +1,28 @@
 //! Streams through a real broker, producer and consumers as sessions of one process.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::time::Duration;
 use wharf::layout::{Fourcc, FrameLayout};
 use wharf::{
-    AcquireError, BufferSpec, Consumer, FrameInfo, JoinOptions, Producer, PublishError, ReceiveError,
-    Session, UserData,
+    AcquireError, BufferSpec, FrameInfo, JoinOptions, Producer, PublishError, ReceiveError, UserData,
 };
-use wharf_broker::Embedded;
+
+use common::{AT_ONCE, Fixture, PATIENCE, info, spec};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
-const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
-
-struct Fixture {
-    broker: Embedded,
-}
-
 impl Fixture {
-    fn new() -> Self {
-        Self {
-            broker: Embedded::start().unwrap(),
-        }
-    }
-
-    fn session(&self, label: &str) -> Session {
-        Session::connect_to(self.broker.socket_path(), label).unwrap()
-    }
-
     fn producer(&self, buffers: u32) -> Producer {
-        let session = self.session("camera");
-        let spec = BufferSpec {
-            name: "frames",
-            size_bytes: 10_000,
-            count: buffers,
-        };
-        let set = session.allocate(&spec).unwrap();
-        session.create_stream("preview", set, 8).unwrap()
-    }
-
-    fn join(&self, producer: &mut Producer, options: JoinOptions) -> Consumer {
-        let token = producer.token(1).unwrap();
-        let consumer = self.session("viewer").join(&token, options).unwrap();
-        let present = producer.consumers().count() + 1;
-        assert!(producer.wait_for_consumers(present, PATIENCE).unwrap());
-        consumer
+        self.stream_in(&spec(10_000, buffers))
     }
 }
 
 fn publish(producer: &mut Producer, byte: u8) -> u64 {
     let frame = producer.acquire(PATIENCE).unwrap();
     frame.view_mut().unwrap().fill(0, 100, byte).unwrap();
-    producer
-        .publish(
-            frame,
-            &FrameInfo {
-                used_bytes: 100,
-                ..FrameInfo::default()
-            },
-        )
-        .unwrap()
+    producer.publish(frame, &info(100)).unwrap()
 }
 
 fn first_byte(frame: &wharf::Frame) -> u8 {

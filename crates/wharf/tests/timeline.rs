@@ -1,6 +1,8 @@
 //! Timelines through a real broker, owner and importers as sessions of one process.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno as OsErrno;
 use rustix::time::Timespec;
@@ -11,28 +13,13 @@ use wharf::core::{
     CallbackOutcome, Deadline, Errno, Fence, FenceArray, FenceContext, FenceStatus, Reservation, Usage, Wait,
     fence,
 };
-use wharf::{FenceEvent, ImportedTimeline, PointError, Session, SessionError, SignalPointError, Timeline};
-use wharf_broker::Embedded;
+use wharf::{FenceEvent, ImportedTimeline, PointError, SessionError, SignalPointError, Timeline};
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
-const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+use common::{AT_ONCE, Fixture, PATIENCE};
+
 const SHORTLY: Duration = Duration::from_millis(10);
 
-struct Fixture {
-    broker: Embedded,
-}
-
 impl Fixture {
-    fn new() -> Self {
-        Self {
-            broker: Embedded::start().unwrap(),
-        }
-    }
-
-    fn session(&self, label: &str) -> Session {
-        Session::connect_to(self.broker.socket_path(), label).unwrap()
-    }
-
     /// A timeline and an import of it by another session.
     fn both(&self) -> (Timeline, ImportedTimeline) {
         let timeline = self.session("gpu").create_timeline("render").unwrap();

@@ -5,6 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 use wharf_protocol::{BrokerState, SessionState, UserState};
 
+use super::Consumer;
+use crate::output::marked;
+
 /// The broker.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Broker {
@@ -15,13 +18,21 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(path: &Path, state: &BrokerState) -> Self {
+    pub(crate) fn new(path: &Path, state: &BrokerState) -> Self {
         Self {
             socket: path.display().to_string(),
             version: state.version.clone(),
             pid: state.pid,
             uid: state.uid,
         }
+    }
+
+    /// Which broker it is, in one line.
+    pub(crate) fn title(&self) -> String {
+        marked(&format!(
+            "broker {} at {}, process {}, user {}",
+            self.version, self.socket, self.pid, self.uid
+        ))
     }
 }
 
@@ -56,6 +67,11 @@ impl Session {
             memory_bytes: state.bytes,
             fds: state.fds,
         }
+    }
+
+    /// Whether a consumer of a stream that it has joined is its own, as far as can be seen from outside.
+    pub(crate) fn has(&self, consumer: &Consumer) -> bool {
+        (consumer.pid, &consumer.label) == (self.pid, &self.label)
     }
 }
 

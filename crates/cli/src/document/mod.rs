@@ -13,8 +13,7 @@ mod timelines;
 pub(crate) use broker::{Broker, Session, User};
 pub(crate) use sets::Set;
 pub(crate) use streams::{Consumer, Held, Latency, Stream};
-
-use timelines::Timeline;
+pub(crate) use timelines::Timeline;
 
 use std::path::Path;
 

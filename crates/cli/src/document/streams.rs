@@ -190,6 +190,11 @@ impl Consumer {
             statistics: None,
         }
     }
+
+    /// Whether the producer waits now, and for this consumer.
+    pub(crate) fn blocks_producer(&self) -> bool {
+        self.statistics.as_ref().is_some_and(|its| its.blocks_producer)
+    }
 }
 
 impl<T> Span<'_, T> {

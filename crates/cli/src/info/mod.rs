@@ -15,11 +15,11 @@ use crate::output::print;
 /// Asks the broker for its state, and prints it.
 pub(crate) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = args.socket.path()?;
-    let sample = Looker::new(&path).sample()?;
+    let mut looker = Looker::new(&path);
     let text = if args.json {
-        serde_json::to_string_pretty(&Document::new(&path, &sample, None))? + "\n"
+        serde_json::to_string_pretty(&Document::new(&path, &looker.sample()?, None))? + "\n"
     } else {
-        report::describe(&path, &sample.state)
+        report::describe(&path, &looker.state()?)
     };
     print(&text)
 }

@@ -14,20 +14,13 @@ use wharf_protocol::{
 use super::amounts::memory;
 use super::table::Column::{Left, Right};
 use super::table::Table;
+use crate::document::Broker;
 
 /// Describes everything in `state`, which came from the broker at `path`.
 pub(super) fn describe(path: &Path, state: &GetStateReply) -> String {
-    let broker = &state.broker;
-    let title = format!(
-        "broker {} at {}, process {}, user {}",
-        broker.version,
-        path.display(),
-        broker.pid,
-        broker.uid
-    );
     let names = Names::of(state);
     let sections = [
-        title.replace(char::is_control, "\u{fffd}") + "\n" + remark(state),
+        Broker::new(path, &state.broker).title() + "\n" + remark(state),
         section("no sessions", &state.sessions, sessions),
         section("no buffer sets", &state.sets, |sets| self::sets(sets, &names)),
         moves::moves(&state.sets, &state.streams, &names),
@@ -83,6 +76,12 @@ impl<'a> Names<'a> {
             Some(label) => format!("{} {label}", id.0),
             None => id.0.to_string(),
         }
+    }
+
+    /// Each of these sessions, in a sentence.
+    fn each(&self, ids: &[SessionId]) -> Vec<String> {
+        let ids = ids.iter();
+        ids.map(|id| format!("session {}", self.session(*id))).collect()
     }
 }
 
@@ -162,9 +161,8 @@ fn sets(sets: &[SetState], names: &Names<'_>) -> String {
 /// Who has a set besides its owner.
 fn users_of(set: &SetState, names: &Names<'_>) -> String {
     let stream = set.stream.iter().map(ToString::to_string);
-    let importers = set.importers.iter();
-    let importers = importers.map(|session| format!("session {}", names.session(*session)));
-    stream.chain(importers).collect::<Vec<_>>().join(", ")
+    let users: Vec<String> = stream.chain(names.each(&set.importers)).collect();
+    users.join(", ")
 }
 
 fn streams(streams: &[StreamState], names: &Names<'_>) -> String {

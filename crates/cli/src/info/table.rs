@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::output::marked;
+
 /// A table with a line of headings. Columns are as wide as their widest cell and two spaces apart.
 #[derive(Debug)]
 pub(super) struct Table<const N: usize> {
@@ -36,8 +38,7 @@ impl<const N: usize> Table<N> {
 
     /// Adds a row. Control characters are replaced: names come from other processes, and shall not move the cursor.
     pub(super) fn add(&mut self, row: [String; N]) {
-        self.rows
-            .push(row.map(|cell| cell.replace(char::is_control, "\u{fffd}")));
+        self.rows.push(row.map(|cell| marked(&cell)));
     }
 
     fn widths(&self) -> [usize; N] {

@@ -58,14 +58,7 @@ impl Looker {
     ///
     /// For the broker's answers, each at most [`PATIENCE`].
     pub(crate) fn sample(&mut self) -> Result<Sample, Failure> {
-        let mut client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                self.pages.clear();
-                BlockingClient::connect(&self.path, PATIENCE)?
-            }
-        };
-        let (state, _) = client.call(GetState {}, &[], PATIENCE)?;
+        let (mut client, state) = self.ask()?;
         self.take_pages(&mut client, &state)?;
         self.client = Some(client);
         let streams = self.pages.iter();
@@ -75,6 +68,30 @@ impl Looker {
             streams: streams.collect(),
             state,
         })
+    }
+
+    /// What the broker says, without what streams say of themselves.
+    ///
+    /// # Blocking
+    ///
+    /// For the broker's answer, at most [`PATIENCE`].
+    pub(crate) fn state(&mut self) -> Result<GetStateReply, Failure> {
+        let (client, state) = self.ask()?;
+        self.client = Some(client);
+        Ok(state)
+    }
+
+    /// Asks the broker for its state. The connection is to be kept if it has not failed.
+    fn ask(&mut self) -> Result<(BlockingClient, GetStateReply), Failure> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => {
+                self.pages.clear();
+                BlockingClient::connect(&self.path, PATIENCE)?
+            }
+        };
+        let (state, _) = client.call(GetState {}, &[], PATIENCE)?;
+        Ok((client, state))
     }
 
     /// Gets the pages of streams that are new or have other consumers, and lets go of those of streams that are gone.

@@ -44,8 +44,7 @@ pub(super) fn run(args: &ExplainArgs, set: SetId) -> Result<Answer, Failure> {
 }
 
 fn write(out: &mut String, set: SetId, reply: &ExplainSetReply, palette: &dyn Palette) -> fmt::Result {
-    let status = format!("{:?}", reply.status).to_lowercase();
-    write!(out, "{set} '{}': {status}", printable(&reply.name))?;
+    write!(out, "{set} '{}': {}", printable(&reply.name), reply.status)?;
     if reply.generation > 0 {
         write!(out, ", generation {}", reply.generation)?;
     }

@@ -4,6 +4,7 @@ use super::table::Subject;
 use super::units::{duration, number, percent};
 use crate::document::{Consumer, Document, Latency, Set, Stream};
 use crate::info::memory;
+use crate::output::marked;
 
 /// A line of a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +20,10 @@ pub(super) enum Line {
 impl Line {
     /// The line without what names of others could do to a terminal.
     fn printable(self) -> Self {
-        let clean = |text: String| text.replace(char::is_control, "\u{fffd}");
         match self {
-            Self::Heading(text) => Self::Heading(clean(text)),
-            Self::Text(text) => Self::Text(clean(text)),
-            Self::Alarm(text) => Self::Alarm(clean(text)),
+            Self::Heading(text) => Self::Heading(marked(&text)),
+            Self::Text(text) => Self::Text(marked(&text)),
+            Self::Alarm(text) => Self::Alarm(marked(&text)),
         }
     }
 }
@@ -45,6 +45,7 @@ pub(super) fn describe(document: &Document, subject: Subject) -> Option<Vec<Line
         }
         Subject::Session(id) => session(document, id)?,
         Subject::Set(id) => set(document, document.sets.iter().find(|set| set.set == id)?),
+        Subject::Timeline(id) => timeline(document, id)?,
         Subject::User(uid) => user(document, uid)?,
     };
     Some(lines.into_iter().map(Line::printable).collect())
@@ -60,6 +61,12 @@ fn named(document: &Document, session: u64) -> String {
         Some(label) => format!("session {session} {label}"),
         None => format!("session {session}"),
     }
+}
+
+/// Each of these sessions.
+fn all_named(document: &Document, sessions: &[u64]) -> String {
+    let names: Vec<String> = sessions.iter().map(|session| named(document, *session)).collect();
+    names.join(", ")
 }
 
 fn latency(latency: &Latency) -> String {
@@ -117,16 +124,11 @@ fn stream(document: &Document, stream: &Stream) -> Vec<Line> {
 }
 
 fn blockers(stream: &Stream) -> String {
-    let blocks = |consumer: &&Consumer| {
-        consumer
-            .statistics
-            .as_ref()
-            .is_some_and(|its| its.blocks_producer)
-    };
-    let names: Vec<String> = stream
+    let blockers = stream
         .consumers
         .iter()
-        .filter(blocks)
+        .filter(|consumer| consumer.blocks_producer());
+    let names: Vec<String> = blockers
         .map(|consumer| format!("{} (pid {}) is in the way", consumer.label, consumer.pid))
         .collect();
     if names.is_empty() {
@@ -224,9 +226,9 @@ fn session(document: &Document, id: u64) -> Option<Vec<Line>> {
         .filter(|set| set.old.iter().any(|old| old.kept_by.contains(&id)));
     lines.extend(keeps_old.map(|set| Line::Alarm(format!("keeps old memory of buffer set {}", set.set))));
     for stream in &document.streams {
-        let its = |consumer: &&Consumer| (consumer.pid, &consumer.label) == (session.pid, &session.label);
         if session.streams_joined.contains(&stream.stream) {
-            lines.extend(stream.consumers.iter().filter(its).flat_map(consumer));
+            let its = stream.consumers.iter().filter(|consumer| session.has(consumer));
+            lines.extend(its.flat_map(consumer));
         }
     }
     Some(lines)
@@ -250,29 +252,16 @@ fn set(document: &Document, set: &Set) -> Vec<Line> {
     let importers = set.importers.iter();
     lines.extend(importers.map(|session| Line::Text(format!("read by {}", named(document, *session)))));
     if let Some(moving) = &set.moving {
-        let who: Vec<String> = moving
-            .waits_for
-            .iter()
-            .map(|session| named(document, *session))
-            .collect();
-        let text = format!(
-            "moving to generation {}, waits for {}",
-            moving.generation,
-            who.join(", ")
-        );
+        let who = all_named(document, &moving.waits_for);
+        let text = format!("moving to generation {}, waits for {who}", moving.generation);
         lines.push(Line::Alarm(text));
     }
     for old in &set.old {
-        let who: Vec<String> = old
-            .kept_by
-            .iter()
-            .map(|session| named(document, *session))
-            .collect();
+        let who = all_named(document, &old.kept_by);
         let text = format!(
-            "{} of generation {} are kept by {}",
+            "{} of generation {} are kept by {who}",
             memory(old.memory_bytes),
-            old.generation,
-            who.join(", ")
+            old.generation
         );
         lines.push(Line::Alarm(text));
     }
@@ -305,6 +294,22 @@ fn set(document: &Document, set: &Set) -> Vec<Line> {
         lines.extend(holders(stream));
     }
     lines
+}
+
+fn timeline(document: &Document, id: u64) -> Option<Vec<Line>> {
+    let timeline = document
+        .timelines
+        .iter()
+        .find(|timeline| timeline.timeline == id)?;
+    let importers = match timeline.importers.as_slice() {
+        [] => "nobody has imported it".to_owned(),
+        importers => format!("imported by {}", all_named(document, importers)),
+    };
+    Some(vec![
+        Line::Heading(format!("timeline {id} {}", timeline.name)),
+        Line::Text(format!("signaled by {}", named(document, timeline.owner))),
+        Line::Text(importers),
+    ])
 }
 
 fn user(document: &Document, uid: u32) -> Option<Vec<Line>> {

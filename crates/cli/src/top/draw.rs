@@ -16,7 +16,7 @@ use crate::document::Document;
 /// The columns between two cells.
 const GAP: usize = 2;
 
-const HELP: &str = "q quit  1-5 Tab table  ↑↓ row  Enter details  ←→ sort  r reverse  / filter  Space pause";
+const HELP: &str = "q quit  1-6 Tab table  ↑↓ row  Enter details  ←→ sort  r reverse  / filter  Space pause";
 
 /// How things look. Without colours they differ by brightness and inversion only.
 #[derive(Debug, Clone, Copy)]

@@ -24,18 +24,13 @@ pub(super) fn describe(document: &Document, view: &View, only: Option<Tab>) -> S
 
 /// Which broker, and how much time it is about.
 pub(super) fn title(document: &Document) -> String {
-    let broker = &document.broker;
-    let title = format!(
-        "broker {} at {}, process {}, user {}",
-        broker.version, broker.socket, broker.pid, broker.uid
-    );
     let interval = document.interval_ns.map(|ns| format!(", in {}", duration(ns)));
     let remark = if document.truncated {
         ", only the first of each kind"
     } else {
         ""
     };
-    title.replace(char::is_control, "\u{fffd}") + &interval.unwrap_or_default() + remark + "\n"
+    document.broker.title() + &interval.unwrap_or_default() + remark + "\n"
 }
 
 /// Lines of aligned cells, two spaces apart, below their headings.

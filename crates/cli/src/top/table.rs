@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::output::marked;
+
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
@@ -38,8 +40,10 @@ pub(super) struct Cell {
 impl Cell {
     /// Words, which may come from other processes and shall not move the cursor.
     pub(super) fn words(text: impl Into<String>) -> Self {
-        let text = text.into().replace(char::is_control, "\u{fffd}");
-        Self { text, rank: None }
+        Self {
+            text: marked(&text.into()),
+            rank: None,
+        }
     }
 
     /// A number, shown as it is.
@@ -71,6 +75,7 @@ pub(super) enum Subject {
     Consumer(u64, u64),
     Session(u64),
     Set(u64),
+    Timeline(u64),
     User(u32),
 }
 

@@ -72,12 +72,12 @@ fn first_cells(view: &View, document: &Document) -> Vec<String> {
 fn streams_are_drawn_with_their_rates() {
     let expected = [
         "broker 0.1.0 at /run/wharf-0, process 100, user 1000, in 1.00 s",
-        " 1 Streams   2 Consumers   3 Sessions   4 Sets   5 Users",
+        " 1 Streams   2 Consumers   3 Sessions   4 Sets   5 Timelines   6 Users",
         "STREAM  NAME     PRODUCER  FRAMES/S      P50      P99  QUEUED  HELD  SKIPPED/S  WAITING  CONSUMERS  BLOCKED BY  SET",
         "     1  preview  camera          30  1.01 ms  41.5 ms       2     2        5.0     50 %     2 of 8  encoder       1",
         "     2  packets  encoder          -        -        -       -     0          -        -     0 of 8                2",
         "",
-        "q quit  1-5 Tab table  ↑↓ row  Enter details  ←→ sort  r reverse  / filter  Space pause",
+        "q quit  1-6 Tab table  ↑↓ row  Enter details  ←→ sort  r reverse  / filter  Space pause",
     ];
     assert_eq!(lines(&document(), &view(&[]), (120, 7)), expected);
 }
@@ -91,6 +91,7 @@ fn every_table_is_drawn() {
             "sets",
             "  1  frames   camera   1000  31.6 MiB        4  7.9 MiB           2  moving to 3  memfd-huge",
         ),
+        ("timelines", "       1  rendered      1  camera  1000        1"),
         (
             "users",
             "1000  31.6 MiB  32 MiB  99 %  5 of 1024   3 of 64  2 of 64  25 of 4096",
@@ -140,8 +141,14 @@ fn every_row_has_details() {
             assert!(lines.len() > 2, "{:?}: {lines:?}", row.subject);
         }
     }
-    let set = view(&["--tab", "sets"]);
-    let mut set = set;
+    let mut timeline = view(&["--tab", "timelines"]);
+    type_keys(&mut timeline, &document, &[KeyCode::Enter]);
+    let shown = lines(&document, &timeline, (100, 20));
+    assert!(
+        shown.contains(&"  imported by session 3 encoder".to_owned()),
+        "{shown:#?}"
+    );
+    let mut set = view(&["--tab", "sets"]);
     type_keys(&mut set, &document, &[KeyCode::Enter]);
     let shown = lines(&document, &set, (100, 20));
     assert!(
@@ -183,7 +190,8 @@ fn keys_choose_tables_orders_and_rows() {
     assert_eq!(view.selected(&table), Some(0), "it is still the same stream");
     for (key, tab) in [
         (KeyCode::Tab, Tab::Consumers),
-        (KeyCode::Char('5'), Tab::Users),
+        (KeyCode::Char('5'), Tab::Timelines),
+        (KeyCode::Char('6'), Tab::Users),
         (KeyCode::Tab, Tab::Streams),
         (KeyCode::BackTab, Tab::Users),
         (KeyCode::Char('9'), Tab::Users),
@@ -361,6 +369,7 @@ fn plain_tables_have_everything_or_what_was_asked_for() {
         "CONSUMER  STREAM",
         "SESSION  LABEL",
         "SET  NAME",
+        "TIMELINE  NAME",
         "USER    MEMORY",
     ] {
         assert!(everything.contains(heading), "{heading} is not in:\n{everything}");

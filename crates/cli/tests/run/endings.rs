@@ -2,11 +2,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use wharf_testkit::{Process, ProcessError};
 
-use crate::support::{PATIENCE, run, wharf};
+use crate::support::{PATIENCE, run, wharf, without_environment};
 
 fn shell(script: &str) -> Command {
     let mut command = wharf(&["run", "--", "sh", "-c"]);
@@ -124,4 +125,32 @@ fn children_outlive_the_program() {
     let ended = run(shell(script));
     assert_eq!(ended.status.code(), Some(3));
     assert_eq!(ended.stdout, "later\n");
+}
+
+/// The time this process has spent on a processor, in ticks.
+fn ticks(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn supervisor_sleeps_while_children_outlive_the_program() {
+    // A shell around the run lives on, so that what the run leaves behind does, too, and is killed with the shell.
+    let script = "\"$0\" run -- sh -c 'sleep 1000 >&- 2>&- & echo $PPID'; echo over; read end";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_wharf")]);
+    without_environment(&mut command);
+    let mut process = Process::spawn("left", command, PATIENCE * 2).unwrap();
+    let supervisor = process.hear(PATIENCE).unwrap();
+    assert_eq!(process.hear(PATIENCE).unwrap(), "over");
+    let before = ticks(&supervisor);
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = ticks(&supervisor) - before;
+    // A second has a hundred; a few are for what is young when the program ends.
+    assert!(spent < 20, "{spent} ticks in a second with nothing to do");
 }

@@ -7,9 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::os::fd::AsFd;
 use wharf_core::fence::{Fence, merge, unwrap};
 use wharf_core::{PAGE_BYTES, Usage, Wait};
 use wharf_uapi::Ioctl;
@@ -19,7 +17,7 @@ use wharf_uapi::dma_buf::{
 };
 
 use super::sync_file::SyncFile;
-use super::{Answer, Buffer, Caller, DONE, Objects, argument, install_and_tell};
+use super::{Answer, Buffer, Caller, DONE, Objects, argument};
 
 /// What a call on a buffer comes to.
 #[derive(Debug)]
@@ -132,22 +130,9 @@ fn export(
     let unchanged = argument::<{ ExportSyncFile::SIZE_BYTES }>(caller, address)?;
     let asked = ExportSyncFile::from_bytes(&unchanged);
     let fence = pending(buffer, usage_before(access(asked.flags)?));
-    let reader = SyncFile::create(objects, fence, None)?;
-    // CAST: descriptors are ints.
-    let answered = |fd: u32| {
-        ExportSyncFile {
-            fd: fd as i32,
-            ..asked
-        }
-        .to_bytes()
-    };
-    install_and_tell(
-        caller,
-        (reader.as_fd(), OFlags::CLOEXEC),
-        address,
-        &unchanged,
-        answered,
-    )
+    SyncFile::give((caller, objects), (fence, None), (address, &unchanged), |fd| {
+        ExportSyncFile { fd, ..asked }.to_bytes()
+    })
 }
 
 fn import(

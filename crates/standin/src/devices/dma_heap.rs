@@ -30,12 +30,13 @@ impl Request {
     }
 }
 
-/// Reads and checks an allocation.
+/// Reads and checks the argument of an allocation.
 ///
-/// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored.
+/// The structure can be of any size: a shorter one counts as ending in zeros, of a longer one the end is ignored. Like the kernel, it does not look
+/// at whose call it is: number 0 of any kind allocates, and no other number exists.
 pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result<Request, Errno> {
-    if request.selector() != ALLOC.selector() {
-        return Err(Errno::NOTTY);
+    if request.number() != ALLOC.number() {
+        return Err(Errno::INVAL);
     }
     let mut bytes = vec![0; if request.reads() { request.size_bytes() } else { 0 }];
     caller.read(address, &mut bytes)?;
@@ -63,6 +64,7 @@ pub(crate) fn check(caller: &dyn Caller, request: Ioctl, address: u64) -> Result
 mod tests {
     use super::super::test_caller::TestCaller;
     use super::*;
+    use wharf_uapi::dma_heap::ALLOC;
 
     fn ask(data: AllocationData) -> Result<Request, Errno> {
         let caller = TestCaller::with_memory(&data.to_bytes());
@@ -117,6 +119,16 @@ mod tests {
             ..GOOD
         };
         assert_eq!(ask(all).unwrap().flags.bits(), VALID_FD_FLAGS);
+    }
+
+    #[test]
+    fn only_the_number_tells_the_call() {
+        let caller = TestCaller::with_memory(&3_u64.to_ne_bytes());
+        let bracket = check(&caller, wharf_uapi::dma_buf::SYNC, 0).unwrap();
+        assert_eq!((bracket.size_bytes, bracket.argument.len()), (4096, 0));
+        for other in [wharf_uapi::dma_buf::SET_NAME_B, wharf_uapi::sync_file::MERGE] {
+            assert_eq!(check(&caller, other, 0), Err(Errno::INVAL), "{other:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use wharf_core::Reservation;
 use wharf_core::fence::ContextId;
 
@@ -72,13 +73,17 @@ pub(crate) struct Objects {
     by_id: RwLock<HashMap<FileId, Object>>,
     /// Tells of pipes whose other end is closed: the inode is the event's data.
     closings: OwnedFd,
+    /// The file system that pipes are in.
+    pipes: u64,
 }
 
 impl Objects {
     pub(crate) fn new(devices: impl IntoIterator<Item = (FileId, Object)>) -> Result<Self, Errno> {
+        let (pipe, _) = pipe_with(PipeFlags::CLOEXEC)?;
         Ok(Self {
             by_id: RwLock::new(devices.into_iter().collect()),
             closings: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            pipes: FileId::of(&pipe)?.device,
         })
     }
 
@@ -94,13 +99,26 @@ impl Objects {
         self.by_id.write().remove(&id)
     }
 
-    /// Adds what lasts until all descriptors of the other end of the pipe `bell` are closed.
+    /// A pipe, with the reading end first. Where there is no room for it, what is closed is forgotten at once.
+    pub(crate) fn pipe(&self) -> Result<(OwnedFd, OwnedFd), Errno> {
+        pipe_with(PipeFlags::CLOEXEC).or_else(|error| match error {
+            Errno::MFILE => {
+                self.forget_closed();
+                pipe_with(PipeFlags::CLOEXEC)
+            }
+            other => Err(other),
+        })
+    }
+
+    /// Adds what the program knows as the end `reader` of a pipe, and what lasts until all descriptors of that are closed. `bell` is the
+    /// pipe's other end.
     pub(crate) fn insert_until_closed(
         &self,
-        id: FileId,
+        reader: BorrowedFd<'_>,
         object: Object,
         bell: BorrowedFd<'_>,
     ) -> Result<(), Errno> {
+        let id = FileId::of(reader)?;
         self.insert(id, object);
         // Hang-ups and errors are always told of.
         let data = epoll::EventData::new_u64(id.inode);
@@ -117,7 +135,7 @@ impl Objects {
     }
 
     /// Forgets what nobody has open any more.
-    pub(crate) fn forget_closed(&self, pipes: u64) {
+    pub(crate) fn forget_closed(&self) {
         let now = rustix::time::Timespec::default();
         let mut events = Vec::with_capacity(64);
         while epoll::wait(
@@ -129,7 +147,7 @@ impl Objects {
         {
             for event in events.drain(..) {
                 let id = FileId {
-                    device: pipes,
+                    device: self.pipes,
                     inode: event.data.u64(),
                 };
                 // Dropped without the lock: a timeline's end signals fences.

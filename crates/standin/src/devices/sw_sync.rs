@@ -13,13 +13,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use wharf_core::fence::{ContextId, Fence, FenceContext, UniqueFence};
 use wharf_uapi::Ioctl;
 use wharf_uapi::sw_sync::{CREATE_FENCE, CreateFenceData, GET_DEADLINE, GetDeadline, INC};
 
 use super::sync_file::{SyncFile, nanoseconds_of};
-use super::{Answer, Caller, DONE, FileId, Object, Objects, argument, install_and_tell};
+use super::{Answer, Caller, DONE, Object, Objects, argument};
 
 /// Where the wide count begins: points before the beginning are above zero, too.
 const BEGINNING: u64 = 1 << 32;
@@ -54,7 +53,7 @@ impl Points {
 impl Timeline {
     /// Puts a new timeline in place of the caller's descriptor `fd` of the device.
     pub(crate) fn create(caller: &dyn Caller, objects: &Objects, fd: i32) -> Result<Arc<Self>, Errno> {
-        let (reader, bell) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (reader, bell) = objects.pipe()?;
         let timeline = Arc::new(Self {
             context: FenceContext::new("sw_sync", &caller.name()).with_timestamps(),
             points: Mutex::new(Points {
@@ -64,7 +63,7 @@ impl Timeline {
             bell,
         });
         let object = Object::Timeline(Arc::clone(&timeline));
-        objects.insert_until_closed(FileId::of(&reader)?, object, timeline.bell.as_fd())?;
+        objects.insert_until_closed(reader.as_fd(), object, timeline.bell.as_fd())?;
         let closed = caller.is_closed_on_exec(fd);
         let flags = if closed { OFlags::CLOEXEC } else { OFlags::empty() };
         caller.replace(fd, reader.as_fd(), flags)?;
@@ -146,22 +145,10 @@ fn create_fence(
 ) -> Result<Answer, Errno> {
     let unchanged = argument::<{ CreateFenceData::SIZE_BYTES }>(caller, address)?;
     let asked = CreateFenceData::from_bytes(&unchanged);
-    let reader = SyncFile::create(objects, timeline.point(asked.value), None)?;
-    // CAST: descriptors are ints.
-    let answered = |fd: u32| {
-        CreateFenceData {
-            fence: fd as i32,
-            ..asked
-        }
-        .to_bytes()
-    };
-    install_and_tell(
-        caller,
-        (reader.as_fd(), OFlags::CLOEXEC),
-        address,
-        &unchanged,
-        answered,
-    )
+    let point = (timeline.point(asked.value), None);
+    SyncFile::give((caller, objects), point, (address, &unchanged), |fence| {
+        CreateFenceData { fence, ..asked }.to_bytes()
+    })
 }
 
 fn get_deadline(caller: &dyn Caller, objects: &Objects, address: u64) -> Result<Answer, Errno> {

@@ -14,21 +14,30 @@ use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::time::{ClockId, clock_gettime};
-use wharf_core::fence::{CallbackOutcome, Fence, FenceStatus, merge, unwrap};
+use wharf_core::fence::{CallbackHandle, CallbackOutcome, Fence, FenceStatus, merge, unwrap};
+use wharf_memory::now_ns;
 use wharf_uapi::Ioctl;
 use wharf_uapi::sync_file::{FILE_INFO, FenceInfo, FileInfo, MERGE, MergeData, SET_DEADLINE, SetDeadline};
 
-use super::{Answer, Caller, DONE, FileId, Object, Objects, argument, install_and_tell};
+use super::{Answer, Caller, DONE, Object, Objects, argument, install_and_tell};
 
 /// A fence as a file.
 pub(crate) struct SyncFile {
     fence: Fence,
     /// Given by whoever merged it.
     name: Option<[u8; 32]>,
-    /// Our end of the pipe.
+    /// Our end of the pipe. The fence has it, too, until it is signaled or nobody has the file open any more.
     bell: Arc<OwnedFd>,
+    /// Takes it away from the fence.
+    ring: Option<CallbackHandle>,
+}
+
+impl Drop for SyncFile {
+    fn drop(&mut self) {
+        if let Some(ring) = self.ring.take() {
+            ring.remove();
+        }
+    }
 }
 
 impl fmt::Debug for SyncFile {
@@ -39,8 +48,8 @@ impl fmt::Debug for SyncFile {
 
 impl SyncFile {
     /// Makes a file for `fence`, known to `objects` until the last descriptor of it is closed. Returns the one to give away.
-    pub(crate) fn create(objects: &Objects, fence: Fence, name: Option<[u8; 32]>) -> Result<OwnedFd, Errno> {
-        let (reader, bell) = pipe_with(PipeFlags::CLOEXEC)?;
+    fn create(objects: &Objects, fence: Fence, name: Option<[u8; 32]>) -> Result<OwnedFd, Errno> {
+        let (reader, bell) = objects.pipe()?;
         rustix::fs::fcntl_setfl(&bell, OFlags::NONBLOCK)?;
         let bell = Arc::new(bell);
         let rung = Arc::clone(&bell);
@@ -48,16 +57,42 @@ impl SyncFile {
             // There is room for the only byte; and if nobody can read it any more, nobody waits.
             let _ = rustix::io::write(&*rung, &[1]);
         };
-        if let CallbackOutcome::AlreadySignaled(ring) = fence.add_callback(ring) {
-            ring(&fence);
-        }
-        let file = Arc::new(Self { fence, name, bell });
-        objects.insert_until_closed(
-            FileId::of(&reader)?,
-            Object::SyncFile(Arc::clone(&file)),
-            file.bell.as_fd(),
-        )?;
+        let ring = match fence.add_callback(ring) {
+            CallbackOutcome::Added(handle) => Some(handle),
+            CallbackOutcome::AlreadySignaled(ring) => {
+                ring(&fence);
+                None
+            }
+        };
+        let file = Arc::new(Self {
+            fence,
+            name,
+            bell,
+            ring,
+        });
+        let object = Object::SyncFile(Arc::clone(&file));
+        objects.insert_until_closed(reader.as_fd(), object, file.bell.as_fd())?;
         Ok(reader)
+    }
+
+    /// Makes a file for `fence` and gives it to the caller: its number goes into the argument at `address`, as `with_number` writes it
+    /// (see [`install_and_tell`]).
+    pub(crate) fn give(
+        (caller, objects): (&dyn Caller, &Objects),
+        (fence, name): (Fence, Option<[u8; 32]>),
+        (address, unchanged): (u64, &[u8]),
+        with_number: impl FnOnce(i32) -> Vec<u8>,
+    ) -> Result<Answer, Errno> {
+        let reader = Self::create(objects, fence, name)?;
+        // CAST: descriptors are ints.
+        let answered = |fd: u32| with_number(fd as i32);
+        install_and_tell(
+            caller,
+            (reader.as_fd(), OFlags::CLOEXEC),
+            address,
+            unchanged,
+            answered,
+        )
     }
 
     /// The file that the caller has open as `fd`.
@@ -131,22 +166,10 @@ fn merge_two(
     let other = SyncFile::of(caller, objects, asked.fd2).ok_or(Errno::NOENT)?;
     let merged = merge([file.fence.clone(), other.fence.clone()]);
     asked.name[31] = 0;
-    let reader = SyncFile::create(objects, merged, Some(asked.name))?;
-    // CAST: descriptors are ints.
-    let answered = |fd: u32| {
-        MergeData {
-            fence: fd as i32,
-            ..asked
-        }
-        .to_bytes()
-    };
-    install_and_tell(
-        caller,
-        (reader.as_fd(), OFlags::CLOEXEC),
-        address,
-        &unchanged,
-        answered,
-    )
+    let made = (merged, Some(asked.name));
+    SyncFile::give((caller, objects), made, (address, &unchanged), |fence| {
+        MergeData { fence, ..asked }.to_bytes()
+    })
 }
 
 fn tell(caller: &dyn Caller, file: &SyncFile, address: u64) -> Result<Answer, Errno> {
@@ -205,15 +228,9 @@ fn set_deadline(caller: &dyn Caller, file: &SyncFile, address: u64) -> Result<An
     DONE
 }
 
-fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
-}
-
 /// The moment in nanoseconds of the monotonic clock.
 pub(crate) fn nanoseconds_of(moment: Instant) -> u64 {
-    let (now, now_ns) = (Instant::now(), monotonic_ns());
+    let (now, now_ns) = (Instant::now(), now_ns());
     let nanoseconds = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     match now.checked_duration_since(moment) {
         Some(past) => now_ns.saturating_sub(nanoseconds(past)),
@@ -223,10 +240,37 @@ pub(crate) fn nanoseconds_of(moment: Instant) -> u64 {
 
 /// The moment of the monotonic clock; one beyond what can be said is now.
 fn instant_of(deadline_ns: u64) -> Instant {
-    let (now, now_ns) = (Instant::now(), monotonic_ns());
+    let (now, now_ns) = (Instant::now(), now_ns());
     let moment = match deadline_ns.checked_sub(now_ns) {
         Some(ahead) => now.checked_add(std::time::Duration::from_nanos(ahead)),
         None => now.checked_sub(std::time::Duration::from_nanos(now_ns - deadline_ns)),
     };
     moment.unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_core::fence::FenceContext;
+
+    use super::*;
+    use crate::devices::FileId;
+
+    #[test]
+    fn closed_file_of_a_pending_fence_keeps_no_descriptor() {
+        let objects = Objects::new([]).unwrap();
+        let pending = FenceContext::new("test", "never signaled").fence(1);
+        let reader = SyncFile::create(&objects, pending.fence(), None).unwrap();
+        let id = FileId::of(&reader).unwrap();
+        let Some(Object::SyncFile(file)) = objects.get(id) else {
+            panic!("the file is not known");
+        };
+        let bell = Arc::downgrade(&file.bell);
+        drop(file);
+        objects.forget_closed();
+        assert!(bell.upgrade().is_some(), "somebody has it open");
+        drop(reader);
+        objects.forget_closed();
+        assert!(bell.upgrade().is_none(), "nobody has it open");
+        drop(pending);
+    }
 }

@@ -1,7 +1,7 @@
 //! `/dev/udmabuf`: buffers made of the program's own memory files.
 //!
 //! A memory file cannot show another one's pages at other offsets. So only a whole memory file becomes a buffer: the new descriptor is
-//! the same memory, opened once more. A part of one, and a list, are refused like what the kernel's driver cannot do.
+//! the same memory, opened once more. A part of one, and a list of more than one, are refused like what the kernel's driver cannot do.
 //!
 //! References: `udmabuf_ioctl_create`, `udmabuf_create`, `check_memfd_seals` (drivers/dma-buf/udmabuf.c, v6.12).
 
@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{OFlags, SealFlags};
 use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
-use wharf_uapi::udmabuf::{Create, CreateListHead, FLAGS_CLOEXEC, SIZE_LIMIT_BYTES};
+use wharf_uapi::udmabuf::{Create, CreateItem, CreateListHead, FLAGS_CLOEXEC, LIST_LIMIT, SIZE_LIMIT_BYTES};
 
 use super::{Caller, FileId, argument};
 
@@ -27,17 +27,72 @@ pub(crate) struct Request {
 /// Reads and checks `CREATE`.
 pub(crate) fn check(caller: &dyn Caller, address: u64) -> Result<Request, Errno> {
     let asked = Create::from_bytes(&argument::<{ Create::SIZE_BYTES }>(caller, address)?);
-    let aligned = asked.offset.is_multiple_of(PAGE_BYTES) && asked.size.is_multiple_of(PAGE_BYTES);
-    if !aligned || asked.size == 0 || asked.size > SIZE_LIMIT_BYTES {
+    let part = CreateItem {
+        memfd: asked.memfd,
+        pad: 0,
+        offset: asked.offset,
+        size: asked.size,
+    };
+    only_whole(check_parts(caller, &[part])?, asked.flags)
+}
+
+/// Reads and checks `CREATE_LIST`.
+pub(crate) fn check_list(caller: &dyn Caller, address: u64) -> Result<Request, Errno> {
+    let head = CreateListHead::from_bytes(&argument::<{ CreateListHead::SIZE_BYTES }>(caller, address)?);
+    if head.count > LIST_LIMIT {
         return Err(Errno::INVAL);
     }
+    // CAST: at most 24 KiB; a header is 8 bytes.
+    let mut bytes = vec![0; head.count as usize * CreateItem::SIZE_BYTES];
+    let first = address.checked_add(CreateListHead::SIZE_BYTES as u64);
+    caller.read(first.ok_or(Errno::FAULT)?, &mut bytes)?;
+    let parts: Vec<CreateItem> = bytes
+        .chunks(CreateItem::SIZE_BYTES)
+        .map(CreateItem::from_bytes)
+        .collect();
+    only_whole(check_parts(caller, &parts)?, head.flags)
+}
+
+/// A part of a memory file that can be in a buffer.
+struct Part {
+    memory: OwnedFd,
+    id: FileId,
+    is_whole: bool,
+}
+
+fn check_parts(caller: &dyn Caller, parts: &[CreateItem]) -> Result<Vec<Part>, Errno> {
+    let mut total: u64 = 0;
+    for part in parts {
+        let aligned = part.offset.is_multiple_of(PAGE_BYTES) && part.size.is_multiple_of(PAGE_BYTES);
+        total = total.checked_add(part.size).ok_or(Errno::INVAL)?;
+        if !aligned || total > SIZE_LIMIT_BYTES {
+            return Err(Errno::INVAL);
+        }
+    }
+    if total == 0 {
+        return Err(Errno::INVAL);
+    }
+    parts.iter().map(|part| check_part(caller, part)).collect()
+}
+
+fn check_part(caller: &dyn Caller, part: &CreateItem) -> Result<Part, Errno> {
     // CAST: descriptors above the positive ints do not exist.
-    let (memory, id) = caller.file(asked.memfd as i32).map_err(|_| Errno::BADFD)?;
+    let (memory, id) = caller.file(part.memfd as i32).map_err(|_| Errno::BADFD)?;
     let size_bytes = check_memory(&memory)?;
-    if asked.offset != 0 || asked.size != size_bytes {
+    let end = part.offset.checked_add(part.size).ok_or(Errno::INVAL)?;
+    if part.size == 0 || end > size_bytes {
         return Err(Errno::INVAL);
     }
-    let close_on_exec = asked.flags & FLAGS_CLOEXEC != 0;
+    let is_whole = part.size == size_bytes;
+    Ok(Part { memory, id, is_whole })
+}
+
+/// What can be made: a buffer of one whole memory file.
+fn only_whole(mut parts: Vec<Part>, flags: u32) -> Result<Request, Errno> {
+    let part = parts.pop().filter(|part| part.is_whole && parts.is_empty());
+    // DIFFERENCE: of up to 1024 parts the driver would make a buffer.
+    let Part { memory, id, .. } = part.ok_or(Errno::INVAL)?;
+    let close_on_exec = flags & FLAGS_CLOEXEC != 0;
     Ok(Request {
         memory,
         id,
@@ -57,13 +112,6 @@ fn check_memory(memory: &OwnedFd) -> Result<u64, Errno> {
     }
     let stat = rustix::fs::fstat(memory).map_err(|_| Errno::BADFD)?;
     u64::try_from(stat.st_size).map_err(|_| Errno::INVAL)
-}
-
-/// Reads and refuses `CREATE_LIST`: a list that the driver would refuse, and every other one, too.
-pub(crate) fn refuse_list(caller: &dyn Caller, address: u64) -> Errno {
-    let head = argument::<{ CreateListHead::SIZE_BYTES }>(caller, address);
-    // DIFFERENCE: of up to 1024 good parts the driver would make a buffer.
-    head.map_or_else(|errno| errno, |_| Errno::INVAL)
 }
 
 #[cfg(test)]
@@ -142,5 +190,65 @@ mod tests {
             .borrow_mut()
             .push(std::fs::File::open("/dev/null").unwrap().into());
         assert_eq!(check(&caller, 0).unwrap_err(), Errno::BADFD);
+    }
+
+    fn ask_list(count: u32, parts: &[(u32, u64, u64)]) -> Result<Request, Errno> {
+        let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&memory, 8192).unwrap();
+        fcntl_add_seals(&memory, SealFlags::SHRINK).unwrap();
+        let mut bytes = CreateListHead { flags: 1, count }.to_bytes();
+        for (memfd, offset, size) in parts.iter().copied() {
+            let pad = 0;
+            bytes.extend(
+                CreateItem {
+                    memfd,
+                    pad,
+                    offset,
+                    size,
+                }
+                .to_bytes(),
+            );
+        }
+        let caller = TestCaller::with_memory(&bytes);
+        caller.installed.borrow_mut().push(memory);
+        check_list(&caller, 0)
+    }
+
+    #[test]
+    fn list_of_one_whole_memory_is_a_buffer() {
+        assert!(
+            ask_list(1, &[(0, 0, 8192)])
+                .unwrap()
+                .flags
+                .contains(OFlags::CLOEXEC)
+        );
+        let parts: [&[(u32, u64, u64)]; 2] = [&[(0, 4096, 4096)], &[(0, 4096, 4096), (0, 0, 4096)]];
+        for parts in parts {
+            assert_eq!(
+                ask_list(parts.len() as u32, parts).unwrap_err(),
+                Errno::INVAL,
+                "{parts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_are_refused_as_by_the_driver() {
+        assert_eq!(ask_list(0, &[]).unwrap_err(), Errno::INVAL);
+        assert_eq!(ask_list(LIST_LIMIT + 1, &[]).unwrap_err(), Errno::INVAL);
+        assert_eq!(ask_list(2, &[(0, 0, 8192)]).unwrap_err(), Errno::FAULT);
+        assert_eq!(
+            ask_list(2, &[(0, 0, 8192), (9, 0, 4096)]).unwrap_err(),
+            Errno::BADFD
+        );
+        assert_eq!(
+            ask_list(2, &[(0, 0, 8192), (9, 1, 4096)]).unwrap_err(),
+            Errno::INVAL
+        );
+        let most = SIZE_LIMIT_BYTES;
+        assert_eq!(
+            ask_list(2, &[(0, 0, most), (0, 0, 4096)]).unwrap_err(),
+            Errno::INVAL
+        );
     }
 }

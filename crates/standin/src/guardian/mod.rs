@@ -135,6 +135,7 @@ impl Guardian {
                         listener,
                         devices,
                     });
+                    self.signals.pass_on(Some(pid));
                 }
                 Ok(None)
             }
@@ -154,17 +155,10 @@ impl Guardian {
         }
     }
 
-    /// Reaps orphans of the program.
+    /// Reaps orphans of the program. The supervisor's end is seen when its end of the channel is closed.
     fn bury_strangers(&self) {
-        let supervisor = self.child.id();
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            match status.pid() {
-                // Seen when its end of the channel is closed.
-                Some(pid) if pid.as_raw().unsigned_abs() == supervisor => {}
-                Some(_) => {}
-                None => return,
-            }
-        }
+        let dead = || waitpid(None, Some(WaitPidFlag::WNOHANG));
+        while dead().is_ok_and(|status| status.pid().is_some()) {}
     }
 
     fn replace_supervisor(mut self, command: &[OsString], options: &Options) -> Result<Ending, RunError> {

@@ -1,5 +1,6 @@
 //! Signals: those of others are for the program.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise, sigprocmask};
@@ -7,6 +8,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::error::errno_of;
 
 /// `si_code` of signals that the kernel itself sent: to a whole group of processes, the program's among them.
 const FROM_THE_KERNEL: i32 = 0x80;
@@ -17,6 +20,8 @@ pub(super) struct Signals {
     fd: SignalFd,
     /// What was blocked before.
     blocked: SigSet,
+    /// What came for the program before it was known.
+    early: RefCell<Vec<Signal>>,
 }
 
 impl Signals {
@@ -34,12 +39,15 @@ impl Signals {
         ] {
             all.remove(fault);
         }
-        let failed = |errno: nix::Error| Errno::from_raw_os_error(errno as i32);
         let mut blocked = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut blocked)).map_err(failed)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut blocked)).map_err(errno_of)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let fd = SignalFd::with_flags(&all, flags).map_err(failed)?;
-        Ok(Self { fd, blocked })
+        let fd = SignalFd::with_flags(&all, flags).map_err(errno_of)?;
+        Ok(Self {
+            fd,
+            blocked,
+            early: RefCell::default(),
+        })
     }
 
     /// The signals that were blocked before.
@@ -48,19 +56,24 @@ impl Signals {
     }
 
     /// Sends on to the program what was sent to this process alone. What a terminal sends, the program gets by itself.
+    ///
+    /// While no program is known (it may run already, and its supervisor be about to say so) signals that ask for an end end this process,
+    /// and others wait for the program.
     pub(super) fn pass_on(&self, program: Option<Pid>) {
         while let Ok(Some(information)) = self.fd.read_signal() {
             let Ok(signal) = Signal::try_from(information.ssi_signo as i32) else {
                 continue;
             };
-            let is_ours = information.ssi_code == FROM_THE_KERNEL || signal == Signal::SIGCHLD;
-            match program {
-                Some(program) if !is_ours => drop(kill(program, signal)),
-                // There is no program yet to decide what it means.
-                None if signal == Signal::SIGINT || signal == Signal::SIGTERM => {
-                    die_by(signal as i32);
-                }
-                _ => {}
+            let asks_for_an_end = signal == Signal::SIGINT || signal == Signal::SIGTERM;
+            if program.is_none() && asks_for_an_end {
+                die_by(signal as i32);
+            } else if information.ssi_code != FROM_THE_KERNEL && signal != Signal::SIGCHLD {
+                self.early.borrow_mut().push(signal);
+            }
+        }
+        if let Some(program) = program {
+            for signal in self.early.take() {
+                let _ = kill(program, signal);
             }
         }
     }

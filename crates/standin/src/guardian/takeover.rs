@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use super::signals::{Signals, stop};
 use super::{Ending, Program, ending_of};
 use crate::error::RunError;
-use crate::launch::Orders;
 use crate::listener::sys::{Reply, reply};
 use crate::memory::Source;
 use crate::options::Options;
@@ -33,13 +32,7 @@ pub(super) fn take_over(
         // Those that were answered are unknown by now.
         let _ = reply(program.listener.as_fd(), id, Reply::Error(Errno::INTR));
     }
-    let orders = Orders {
-        options: options.clone(),
-        broker: None,
-        blocked: Vec::new(),
-        in_flight: None,
-    };
-    let broker = Broker::find(&orders);
+    let broker = Broker::find(options);
     // Without a broker allocations fail, and all else works.
     let socket = broker
         .as_ref()

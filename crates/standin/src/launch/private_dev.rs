@@ -18,7 +18,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::orders::Device;
 use crate::devices::FileId;
-use crate::error::RunError;
+use crate::error::{RunError, errno_of};
 use crate::options::Options;
 
 /// A file that everybody may use.
@@ -72,7 +72,7 @@ fn enter_namespaces() -> Result<(), RunError> {
 }
 
 fn apart(from: CloneFlags) -> Result<(), Errno> {
-    unshare(from).map_err(|errno| Errno::from_raw_os_error(errno as i32))
+    unshare(from).map_err(errno_of)
 }
 
 fn small_file_system() -> Result<OwnedFd, Errno> {

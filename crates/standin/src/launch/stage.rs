@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
 
 use nix::sys::signal::{SigmaskHow, Signal, sigprocmask};
 use rustix::io::Errno;
@@ -49,7 +48,7 @@ fn become_program(
 /// A connection to the broker made by this process, which is then whose session it is. Without it the session is the supervisor's.
 fn connect(orders: &Orders) -> Option<BlockingClient> {
     let socket = orders.broker.as_ref()?;
-    BlockingClient::connect(socket, Duration::from_secs(5)).ok()
+    BlockingClient::connect(socket, wharf::PATIENCE).ok()
 }
 
 fn install_filter(orders: &Orders) -> Result<OwnedFd, RunError> {

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
-use super::sys::{self, Notification, Reply};
-use super::task::{Handles, Task, is_interrupted, open_again};
+use super::sys::{self, Inbox, Notification, Reply};
+use super::task::{Handles, Task, interruption, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
 use crate::devices::{
@@ -32,6 +32,7 @@ pub(crate) struct Listener {
     /// Calls that wait for a fence, and whose they are.
     waiting: Arc<Mutex<HashMap<u64, u32>>>,
     in_flight: Arc<InFlight>,
+    inbox: Inbox,
     /// Whether there may be buffers that another supervisor allocated.
     inherits: bool,
 }
@@ -60,25 +61,26 @@ impl Listener {
         (objects, depot, releases): (Objects, Depot, Releases),
         in_flight: Arc<InFlight>,
         inherits: bool,
-    ) -> Self {
+    ) -> Result<Self, Errno> {
         // Older kernels wake in their usual way.
         let _ = sys::wake_synchronously(fd.as_fd());
-        Self {
+        Ok(Self {
             fd,
             handles: Handles::default(),
             objects,
             depot,
             releases,
             waiting: Arc::default(),
+            inbox: in_flight.inbox()?,
             in_flight,
             inherits,
-        }
+        })
     }
 
     /// Answers calls until no program is left.
     pub(crate) fn serve(&self) {
         loop {
-            match sys::receive(self.fd.as_fd()) {
+            match sys::receive(self.fd.as_fd(), &self.inbox) {
                 Ok(notification) => self.serve_one(&notification),
                 // The caller was killed meanwhile, or everybody is gone.
                 Err(Errno::NOENT) if is_deserted(self.fd.as_fd()) => return,
@@ -90,7 +92,6 @@ impl Listener {
 
     fn serve_one(&self, notification: &Notification) {
         let id = notification.id;
-        self.in_flight.begin(id);
         match self.decide(notification) {
             Next::Reply(reply) => self.reply(id, reply),
             Next::Wait(fence) => self.wait(notification, &fence),
@@ -154,9 +155,6 @@ impl Listener {
         request: Ioctl,
         address: u64,
     ) -> Result<Answer, Errno> {
-        if request.selector() != wharf_uapi::dma_heap::ALLOC.selector() {
-            return Ok(Answer::Native);
-        }
         let asked = dma_heap::check(task, request, address)?;
         let size_bytes = asked.size_bytes;
         let piece = self.depot.take(heap, size_bytes).or_else(|errno| {
@@ -187,18 +185,22 @@ impl Listener {
     }
 
     fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {
-        match request {
-            uapi_udmabuf::CREATE => {}
-            uapi_udmabuf::CREATE_LIST => return Err(udmabuf::refuse_list(task, address)),
+        let asked = match request {
+            uapi_udmabuf::CREATE => udmabuf::check(task, address)?,
+            uapi_udmabuf::CREATE_LIST => udmabuf::check_list(task, address)?,
             _ => return Ok(Answer::Native),
+        };
+        match self.objects.get(asked.id) {
+            None => {
+                let buffer = Buffer::of_others(Some(Begun::default()));
+                self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
+            }
+            // A heap's buffer is no memory file to the program.
+            Some(Object::Buffer(buffer)) if buffer.begun.is_none() => return Err(Errno::BADFD),
+            // Memory that is a buffer already stays the one it is.
+            Some(_) => {}
         }
-        let asked = udmabuf::check(task, address)?;
         let given = open_again(&asked.memory, OFlags::RDWR)?;
-        // Memory that is a buffer already stays the one it is.
-        if self.objects.get(asked.id).is_none() {
-            let buffer = Buffer::of_others(Some(Begun::default()));
-            self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
-        }
         task.return_fd(given.as_fd(), asked.flags)?;
         Ok(Answer::Answered)
     }
@@ -247,8 +249,11 @@ impl Listener {
             .map(|(id, thread)| (*id, *thread))
             .collect();
         for (id, thread) in &waiting {
-            if is_interrupted(*thread) && self.waiting.lock().remove(id).is_some() {
-                self.reply(*id, Reply::Error(Errno::INTR));
+            let Some(errno) = interruption(*thread) else {
+                continue;
+            };
+            if self.waiting.lock().remove(id).is_some() {
+                self.reply(*id, Reply::Error(errno));
             }
         }
         self.in_flight.note_waiting(self.waiting.lock().keys().copied());

@@ -36,18 +36,18 @@ impl Handles {
     /// A descriptor of its own for what thread `thread` has open as `fd`.
     ///
     /// # Errors
-    /// `EBADF`: nothing is open there; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
+    /// `EBADF`: nothing is open there, or a place in the file system only; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
     fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
         let mut handles = self.by_thread.lock();
         if let Some(handle) = handles.get(&thread) {
-            match pidfd_getfd(handle, fd, PidfdGetfdFlags::empty()) {
+            match fetch_with(handle, fd) {
                 Err(Errno::SRCH) => drop(handles.remove(&thread)),
                 fetched => return fetched,
             }
         }
         match open_thread(thread) {
             Ok(handle) => {
-                let fetched = pidfd_getfd(&handle, fd, PidfdGetfdFlags::empty());
+                let fetched = fetch_with(&handle, fd);
                 if handles.len() >= MAX_HANDLES {
                     handles.clear();
                 }
@@ -59,6 +59,15 @@ impl Handles {
             Err(errno) => Err(errno),
         }
     }
+}
+
+fn fetch_with(handle: &OwnedFd, fd: i32) -> Result<OwnedFd, Errno> {
+    let fetched = pidfd_getfd(handle, fd, PidfdGetfdFlags::empty())?;
+    let flags = rustix::fs::fcntl_getfl(&fetched)?;
+    if flags.contains(OFlags::PATH) {
+        return Err(Errno::BADF);
+    }
+    Ok(fetched)
 }
 
 fn open_thread(thread: u32) -> Result<OwnedFd, Errno> {
@@ -93,6 +102,12 @@ impl Task<'_> {
     fn thread(&self) -> nix::unistd::Pid {
         // CAST: process numbers are positive ints.
         nix::unistd::Pid::from_raw(self.notification.pid as i32)
+    }
+
+    /// Gives the caller a descriptor; of `flags` only whether it is closed on exec is its own.
+    fn add(&self, fd: BorrowedFd<'_>, place: Place, flags: OFlags) -> Result<u32, Errno> {
+        let flags = (flags & OFlags::CLOEXEC).bits();
+        sys::add_fd(self.listener, self.notification.id, fd, place, flags)
     }
 }
 
@@ -154,25 +169,16 @@ impl Caller for Task<'_> {
     }
 
     fn install(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<u32, Errno> {
-        let id = self.notification.id;
-        sys::add_fd(
-            self.listener,
-            id,
-            fd,
-            Place::Lowest,
-            (flags & OFlags::CLOEXEC).bits(),
-        )
+        self.add(fd, Place::Lowest, flags)
     }
 
     fn replace(&self, number: i32, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
         let place = Place::At(u32::try_from(number).map_err(|_| Errno::BADF)?);
-        let flags = (flags & OFlags::CLOEXEC).bits();
-        sys::add_fd(self.listener, self.notification.id, fd, place, flags).map(drop)
+        self.add(fd, place, flags).map(drop)
     }
 
     fn return_fd(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
-        let flags = (flags & OFlags::CLOEXEC).bits();
-        sys::add_fd(self.listener, self.notification.id, fd, Place::Answer, flags).map(drop)
+        self.add(fd, Place::Answer, flags).map(drop)
     }
 
     fn name(&self) -> String {
@@ -184,18 +190,30 @@ impl Caller for Task<'_> {
     }
 }
 
-/// Whether a signal is waiting that would interrupt the thread.
-pub(crate) fn is_interrupted(thread: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let set = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    let (Some(own), Some(shared), Some(blocked)) = (set("SigPnd:"), set("ShdPnd:"), set("SigBlk:")) else {
-        return false;
+/// `ERESTARTSYS`, which no program sees: with a signal to be handled, the kernel ends the call with `EINTR` or begins it again, as the
+/// program chose for that signal.
+const RESTART: Errno = Errno::from_raw_os_error(512);
+
+/// How a waiting call of the thread ends now, if a signal interrupts it.
+///
+/// A signal to a process of several threads may be another one's to handle. Then nothing would turn the error that no program sees into one
+/// that it may, so that the call ends with `EINTR` whatever the program chose.
+pub(crate) fn interruption(thread: u32) -> Option<Errno> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
     };
     // What is ignored is never pending.
-    (own | shared) & !blocked != 0
+    let set = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
+    let unblocked = !set("SigBlk:")?;
+    if set("SigPnd:")? & unblocked != 0 {
+        return Some(RESTART);
+    }
+    let is_alone = field("Threads:")? == "1";
+    (set("ShdPnd:")? & unblocked != 0).then_some(if is_alone { RESTART } else { Errno::INTR })
 }
 
 /// Opens the file anew: another description of it.

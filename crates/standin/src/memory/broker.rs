@@ -2,14 +2,11 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::io::Errno;
+use wharf::PATIENCE;
 use wharf_protocol::transport::{BlockingClient, CallError, ConnectError, Socket};
 use wharf_protocol::{AllocateBuffers, BrokerError, FreeBuffers, Register, SetId};
-
-/// How long a call on the broker may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whose memory it is, and how to get at it.
 #[derive(Debug)]

@@ -14,12 +14,14 @@ use std::sync::Arc;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::io::Errno;
 use wharf_broker::Embedded;
+use wharf_protocol::transport::BlockingClient;
 
 use crate::devices::{FileId, Object, Objects};
 use crate::error::RunError;
 use crate::launch::{Channel, Device, Orders, Report};
 use crate::listener::Listener;
 use crate::memory::{Depot, Releases, Source};
+use crate::options::Options;
 
 pub(crate) use in_flight::InFlight;
 pub(crate) use keeper::keep;
@@ -52,10 +54,9 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// The one asked for; or the one where clients look, if it answers; or one of the run's own.
-    pub(crate) fn find(orders: &Orders) -> Result<Self, RunError> {
-        if let Some(socket) = &orders.options.socket {
-            let patience = std::time::Duration::from_secs(5);
-            return match wharf_protocol::transport::BlockingClient::connect(socket, patience) {
+    pub(crate) fn find(options: &Options) -> Result<Self, RunError> {
+        if let Some(socket) = &options.socket {
+            return match BlockingClient::connect(socket, wharf::PATIENCE) {
                 Ok(_) => Ok(Self {
                     socket: socket.clone(),
                     _own: None,
@@ -68,8 +69,7 @@ impl Broker {
         }
         let patience = std::time::Duration::from_millis(500);
         let expected = wharf::socket_path().ok();
-        let answering = expected
-            .filter(|path| wharf_protocol::transport::BlockingClient::connect(path, patience).is_ok());
+        let answering = expected.filter(|path| BlockingClient::connect(path, patience).is_ok());
         if let Some(socket) = answering {
             return Ok(Self { socket, _own: None });
         }
@@ -100,5 +100,5 @@ pub(crate) fn listener(
         (id, object)
     });
     let parts = (Objects::new(devices)?, Depot::new(source), Releases::new()?);
-    Ok(Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits))
+    Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits)
 }

@@ -6,14 +6,14 @@ use std::process::Child;
 use std::sync::Arc;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::io::Errno;
 
 use super::{Broker, InFlight, keep, listener};
-use crate::error::RunError;
+use crate::error::{RunError, errno_of};
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
 use crate::listener::task::nowhere;
@@ -40,9 +40,8 @@ pub(super) fn start(
     let mut deaths = SigSet::empty();
     deaths.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let children = SignalFd::with_flags(&deaths, flags)
-        .map_err(|errno| failed(Errno::from_raw_os_error(errno as i32)))?;
-    let broker = Broker::find(orders)?;
+    let children = SignalFd::with_flags(&deaths, flags).map_err(|error| failed(errno_of(error)))?;
+    let broker = Broker::find(&orders.options)?;
     let (stage, its_end) = Channel::pair().map_err(failed)?;
     let orders = Orders {
         broker: Some(broker.socket.clone()),
@@ -72,19 +71,16 @@ pub(super) fn start(
         listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
     let listener = Arc::new(listener);
     answer_in_a_thread(&listener)?;
-    stage.send(&(), &[]).map_err(failed)?;
-    // It is closed by the program's start.
-    if let Some((StageReport::Failed(failure), _)) = stage.receive().map_err(failed)? {
-        return Err(failure.into());
-    }
+    // Before the program begins: whatever happens to this process from then on, somebody answers.
     let told = Report::Started {
         pid: pid.as_raw(),
         devices,
     };
-    if let Err(errno) = guardian.send(&told, &[for_guardian.as_fd()]) {
-        // The guardian was killed this moment, and its killer meant the program.
-        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-        return Err(failed(errno));
+    guardian.send(&told, &[for_guardian.as_fd()]).map_err(failed)?;
+    stage.send(&(), &[]).map_err(failed)?;
+    // It is closed by the program's start.
+    if let Some((StageReport::Failed(failure), _)) = stage.receive().map_err(failed)? {
+        return Err(failure.into());
     }
     Ok(Running {
         pid,
@@ -140,22 +136,20 @@ impl Running {
         let mut is_over = false;
         let watched = [children.as_fd(), guardian.as_fd()];
         keep(&listener, &watched, |ready| {
-            match ready {
-                0 => {
-                    while matches!(children.read_signal(), Ok(Some(_))) {}
-                    is_over |= report_changes(pid, guardian);
-                }
+            if ready == 0 {
+                while matches!(children.read_signal(), Ok(Some(_))) {}
+                is_over = report_changes(pid, guardian);
+            } else {
                 // The guardian is gone: its killer meant the program.
-                _ if !is_over => {
-                    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-                    is_over = true;
-                    return true;
-                }
-                _ => {}
+                let _ = kill(pid, Signal::SIGKILL);
+                is_over = true;
             }
-            true
+            !is_over
         });
-        if !is_over {
+        if is_over {
+            // The program's children may still need answers. The guardian's end is not news any more, and would be told of for ever.
+            keep(&listener, &[], |_| true);
+        } else {
             wait_for_end(pid, guardian);
         }
         drop(child);
@@ -175,7 +169,7 @@ fn report_changes(pid: Pid, guardian: &Channel) -> bool {
         let is_over = !matches!(report, Report::Stopped { .. });
         let _ = guardian.send(&report, &[]);
         if is_over {
-            // Nobody waits for us any more; the program's children may still need answers.
+            // Nobody waits for us any more.
             redirect(&[2]);
             return true;
         }

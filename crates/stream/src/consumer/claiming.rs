@@ -2,7 +2,7 @@
 
 use super::{Claim, ClaimError, Consumer, held};
 use crate::descriptor::{Common, Corrupt};
-use crate::layout::{MAX_CONSUMERS, consumer as own, ring as at};
+use crate::layout::{MAX_CONSUMERS, consumer as own, points, ring as at};
 use crate::member::Policy;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_after_update};
 
@@ -26,13 +26,28 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if !self.is_member() {
             return Ok(None);
         }
-        if self.held() >= self.depth {
+        if self.holds_enough() {
             return Err(ClaimError::HoldsTooMany { depth: self.depth });
         }
         match self.policy {
             Policy::Block => self.claim_next(cursor),
             Policy::Latest => self.claim_newest(cursor),
         }
+    }
+
+    /// The buffer of the frame after the last one claimed, if it is there already: the producer's word, to be believed in nothing but what to
+    /// fetch into the cache. Has the slot after that fetched. Who is behind thus finds both at hand.
+    #[inline]
+    pub fn glimpse_next(&self) -> Option<usize> {
+        let next = self.cursor?.saturating_add(1);
+        // ORDERING: relaxed; nothing follows from it.
+        let word = self.ring.load_u64(at::slot(next), Ordering::Relaxed);
+        if at::seq_of(word) != at::seq_of(next) {
+            return None;
+        }
+        self.ring.prefetch(at::slot(next.saturating_add(1)));
+        // CAST: eight bits are left.
+        Some((word >> at::SEQ_BITS) as usize)
     }
 
     /// The cell that says whom the producer has let into this consumer's slot.
@@ -53,14 +68,14 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.cursor
     }
 
-    /// How many frames this consumer holds or has lent. A frame that was lent counts as released twice, and once as lent.
-    fn held(&self) -> usize {
-        // ORDERING: Acquire: each frame counted as released because it was lent is counted as lent below. A release not seen yet is seen by
-        // the next call.
-        let releases = self.page.load_u32(own::RELEASES, Ordering::Acquire);
-        let lendings = self.page.load_u32(own::LENDINGS, Ordering::Relaxed);
-        // CAST: u32 fits usize on Linux.
-        self.claims.wrapping_sub(releases).wrapping_add(lendings) as usize
+    /// Whether this consumer holds, and has lent, as many frames as it may. What it has released is looked for only then.
+    fn holds_enough(&mut self) -> bool {
+        if self.holding.count() < self.depth {
+            return false;
+        }
+        let counts = self.holding.each().filter(|buffer| self.counts(*buffer));
+        self.holding = counts.collect();
+        self.holding.count() >= self.depth
     }
 
     /// Claims the frame after the last. The line of its slot is the only one of the producer's that is looked at.
@@ -126,7 +141,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
-        self.claims = self.claims.wrapping_add(1);
+        self.holding.insert(buffer);
         if let Some(waited_ns) = self.spinner.done() {
             self.counters().has_waited(waited_ns);
         }
@@ -152,6 +167,21 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         (at::seq_of(word) == seq && buffer < self.buffer_count).then_some(buffer)
     }
 
+    /// Whether `buffer` counts against the depth: its frame is held, or lent and the work on it is not over.
+    fn counts(&self, buffer: usize) -> bool {
+        // ORDERING: relaxed, both; this process writes them, and what is not seen yet is seen by the next call.
+        match self.page.load_u64(own::HOLDS + buffer, Ordering::Relaxed) {
+            0 => false,
+            hold if hold & own::LENT == 0 => true,
+            hold => {
+                let reached = self
+                    .page
+                    .load_u64(own::POINTS + points::value(buffer), Ordering::Relaxed);
+                reached < hold & !own::LENT
+            }
+        }
+    }
+
     fn is_held(&self, buffer: usize) -> bool {
         held(&self.page, buffer).is_some()
     }
@@ -174,7 +204,6 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if self.buffer_of(seq) == Some(buffer) {
             return Some(common);
         }
-        self.claims = self.claims.wrapping_add(1);
         self.release(buffer);
         None
     }

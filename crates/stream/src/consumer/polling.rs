@@ -10,7 +10,7 @@ use super::Consumer;
 use crate::doorbell::Doorbell;
 use crate::layout::{POLLING, consumer as own};
 use std::sync::Arc;
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_heavy};
 
 /// Who is not admitted yet is rung from its first frame on, whichever that is.
 const NOT_ADMITTED: u64 = u64::MAX;
@@ -22,14 +22,15 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     /// Asks to be rung, and tells whether there is nothing to claim and no news. Only then silence the bell, and look once more
-    /// ([`Consumer::settle`]).
+    /// ([`Consumer::settle`]). Where heavy fences do not reach others a ring may be missed: look again after a while
+    /// ([`heavy_fences_reach_others`](wharf_memory::heavy_fences_reach_others)).
     pub fn arm(&mut self) -> bool {
         if self.armed_at.is_none() {
             self.armed_at = Some(self.cursor.unwrap_or(NOT_ADMITTED));
             self.page.store_u32(own::WAITING, POLLING, Ordering::Relaxed);
-            // ORDERING: SeqCst fence between asking to be rung and looking once more; its counterpart is in
-            // `Producer::show_and_wake`.
-            fence(Ordering::SeqCst);
+            // ORDERING: heavy fence between asking to be rung and looking once more; its counterpart is in
+            // `Producer::wake_sleepers`.
+            let _ = fence_heavy();
         }
         self.has_nothing()
     }

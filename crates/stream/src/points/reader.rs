@@ -1,6 +1,7 @@
 //! Everybody else's side.
 
 use crate::layout::{MAX_BUFFERS, consumer, points as at, ring};
+use crate::timeline::layout::decode_error;
 use crate::timeline::{End, Latch};
 use wharf_core::{Errno, FenceStatus};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
@@ -40,7 +41,7 @@ impl<R: ReadWords> PointsReader<R> {
         let cell = self.base + at::value(buffer);
         // ORDERING: relaxed; seeing the point acquired what was stored before it.
         let error = || self.words.load_u64(cell + 1, Ordering::Relaxed);
-        seen.status(point, || self.now(buffer), || at::decode_error(error(), point))
+        seen.status(point, || self.now(buffer), || decode_error(error(), point))
     }
 
     /// Takes note that no more points are going to be reached: those that are not by now have failed for good. The first end counts.

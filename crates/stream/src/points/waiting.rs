@@ -2,10 +2,10 @@
 
 use super::reader::PointsReader;
 use crate::layout::{consumer, points as at, ring};
-use crate::producer::sleep_on;
 use crate::status::{StatusPage, StreamState};
 use crate::timeline::End;
 use crate::timeline::sync::{Mutex, lock};
+use crate::waiting::{sleep_on, sleep_until};
 use std::sync::Arc;
 use wharf_core::FenceStatus;
 use wharf_memory::{Deadline, FutexWord, Ordering, ReadWords, WriteWords, fence};
@@ -149,21 +149,16 @@ impl<R: ReadWords, W: WriteWords> Points<R, W> {
             return true;
         }
         let _here = Here::new(&self.sleepers);
-        loop {
-            let [bell, version] = self.words();
-            let latest = pause();
-            if is_over() {
-                return true;
-            }
-            if deadline.is_some_and(Deadline::has_passed) {
-                return false;
-            }
-            let until = match (deadline, latest) {
-                (Some(deadline), Some(latest)) => Some(deadline.min(latest)),
-                (deadline, latest) => deadline.or(latest),
-            };
-            sleep_on(&[version, bell], until);
-        }
+        sleep_until(
+            is_over,
+            || self.words(),
+            (deadline, &mut pause),
+            |words, latest| {
+                if let [bell, version] = *words {
+                    sleep_on(&[version, bell], latest);
+                }
+            },
+        )
     }
 }
 

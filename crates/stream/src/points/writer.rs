@@ -1,6 +1,9 @@
 //! The side whose work it is.
 
-use crate::layout::{MAX_BUFFERS, consumer, points as at, ring};
+use crate::doorbell::Doorbell;
+use crate::layout::{ASLEEP, MAX_BUFFERS, POLLING, consumer, points as at, ring};
+use crate::timeline::layout::encode_error;
+use std::sync::Arc;
 use wharf_core::Errno;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence_after_update, wake};
 
@@ -11,6 +14,8 @@ pub struct PointsWriter<W> {
     base: usize,
     /// What the page says.
     last: [u64; MAX_BUFFERS],
+    /// That of this process's producer, if it polls.
+    bell: Option<Arc<dyn Doorbell>>,
 }
 
 impl<W: WriteWords> PointsWriter<W> {
@@ -29,6 +34,16 @@ impl<W: WriteWords> PointsWriter<W> {
             words,
             base,
             last: [0; MAX_BUFFERS],
+            bell: None,
+        }
+    }
+
+    /// Takes the doorbell of this process's own producer, which is rung when that waits for it.
+    #[must_use]
+    pub fn with_bell(self, bell: Arc<dyn Doorbell>) -> Self {
+        Self {
+            bell: Some(bell),
+            ..self
         }
     }
 
@@ -53,11 +68,14 @@ impl<W: WriteWords> PointsWriter<W> {
         // `Producer::wait`.
         fence_after_update();
         let own = self.words.load_u32(ring::WAITING, Ordering::Relaxed);
+        if own == POLLING {
+            self.bell.iter().for_each(|bell| bell.ring());
+        }
         let cell = consumer::POINTS + at::SLEEPERS;
         let others = consumers
             .into_iter()
             .map(|page| page.load_u32(cell, Ordering::Relaxed));
-        self.ring_for([own].into_iter().chain(others));
+        self.ring_for([u32::from(own == ASLEEP)].into_iter().chain(others));
     }
 
     /// Notes that a point is reached; tells whether it is news.
@@ -69,7 +87,7 @@ impl<W: WriteWords> PointsWriter<W> {
         let cell = self.base + at::value(buffer);
         if let Some(errno) = error.filter(|errno| errno.is_error()) {
             // ORDERING: relaxed; the point, stored after it with Release, brings it along.
-            let error = at::encode_error(point, errno.raw());
+            let error = encode_error(point, errno.raw());
             self.words.store_u64(cell + 1, error, Ordering::Relaxed);
         }
         // ORDERING: Release: who sees the point sees its error, and the work that it stands for.

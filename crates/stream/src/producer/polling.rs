@@ -2,15 +2,17 @@
 
 use super::Producer;
 use crate::layout::{POLLING, ring as at};
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence_heavy};
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
-    /// Asks to be rung at the next release. Look for a buffer once more before the bell is silenced, and again after that.
+    /// Asks to be rung at the next release. Look for a buffer once more before the bell is silenced, and again after that. Where heavy
+    /// fences do not reach others a ring may be missed: look again after a while
+    /// ([`heavy_fences_reach_others`](wharf_memory::heavy_fences_reach_others)).
     pub fn arm(&mut self) {
         self.ring.store_u32(at::WAITING, POLLING, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between asking to be rung and looking once more; its counterpart is in
+        // ORDERING: heavy fence between asking to be rung and looking once more; its counterpart is in
         // `notify_release`.
-        fence(Ordering::SeqCst);
+        let _ = fence_heavy();
     }
 
     /// Asks not to be rung any more. Who waits for the bell without having armed it again must ring it itself.

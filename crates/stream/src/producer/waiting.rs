@@ -4,10 +4,8 @@ use super::Producer;
 use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
 use crate::stats::ProducerCounters;
-use crate::waiting::{Looked, SHORT_SLEEP};
-use wharf_memory::{
-    Deadline, FutexWord, Ordering, ReadWords, WaitOutcome, WriteWords, fence, wait_any, wait_one,
-};
+use crate::waiting::{Looked, sleep_within_reach};
+use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence_heavy};
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Waits until a consumer that was in the way at the last search for a buffer releases a frame or leaves, or the status page differs from
@@ -48,14 +46,14 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             member.kept = 0;
         }
         self.ring.store_u32(at::WAITING, ASLEEP, Ordering::Relaxed);
-        // ORDERING: SeqCst fence between announcing the sleep and looking once more; its counterpart is in
+        // ORDERING: heavy fence between announcing the sleep and looking once more; its counterpart is in
         // `notify_release` of the consumer.
-        fence(Ordering::SeqCst);
+        let is_seen = fence_heavy();
         let found = try_again(self);
         // One that left before its releases were looked at will not count another; it is for the caller to drop it.
         let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
         let outcome = if may_sleep {
-            self.sleep((version, bell), deadline)
+            self.sleep(is_seen, (version, bell), deadline)
         } else {
             WaitOutcome::Retry
         };
@@ -85,19 +83,25 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         ProducerCounters::new(&self.ring, at::STATS)
     }
 
-    /// Looks whether somebody in the way releases something.
+    /// Looks whether somebody in the way releases something or leaves.
     fn look_for_releases(&mut self, deadline: Option<Deadline>) -> Looked {
-        let (members, status, version) = (&self.members, &self.status, self.seen_version);
+        let (members, frames) = (&self.members, &self.frames);
+        let (status, version) = (&self.status, self.seen_version);
         if members.iter().all(|member| member.kept == 0) {
             return Looked::InVain;
         }
-        let has_news = |member: &Member<R>| member.kept > 0 && member.has_news();
+        let has_news = |member: &Member<R>| member.kept > 0 && member.has_news(frames);
         self.spinner.look(deadline, || {
             members.iter().any(has_news) || status.version() != version
         })
     }
 
-    fn sleep(&self, (version, bell): (u32, Option<u32>), deadline: Option<Deadline>) -> WaitOutcome {
+    fn sleep(
+        &self,
+        is_seen: bool,
+        (version, bell): (u32, Option<u32>),
+        deadline: Option<Deadline>,
+    ) -> WaitOutcome {
         let status = (self.status.version_word(), version);
         let mut words = [status; MAX_CONSUMERS + 2];
         let in_the_way = |member: &&Member<R>| member.kept > 0;
@@ -112,25 +116,6 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             words[count] = (self.ring.futex(at::POINTS + points::BELL), seen);
             count += 1;
         }
-        sleep_on(&words[..count], deadline)
+        sleep_within_reach(is_seen, &words[..count], deadline)
     }
-}
-
-/// Sleeps on the first word, which changes seldom, and the others. If there is one other, on that alone at first: a sleep on one word is
-/// cheaper, and the first word may be overlooked for a short while.
-pub(crate) fn sleep_on(words: &[(FutexWord<'_>, u32)], deadline: Option<Deadline>) -> WaitOutcome {
-    if let [(seldom, seen), (often, expected)] = *words {
-        // A change that is there already is not overlooked.
-        if seldom.load(Ordering::Acquire) != seen {
-            return WaitOutcome::Retry;
-        }
-        let short = Deadline::after(SHORT_SLEEP);
-        let until = deadline.map_or(short, |deadline| deadline.min(short));
-        match wait_one(often, expected, Some(until)) {
-            WaitOutcome::Retry => return WaitOutcome::Retry,
-            WaitOutcome::TimedOut if deadline == Some(until) => return WaitOutcome::TimedOut,
-            WaitOutcome::TimedOut => {}
-        }
-    }
-    wait_any(words, deadline)
 }

@@ -12,6 +12,7 @@ const STEPS: usize = 1 << STEP_BITS;
 pub(crate) const BUCKETS: usize = 2 + (LAST_OCTAVE - FIRST_OCTAVE) * STEPS;
 
 /// The bucket that counts a duration.
+#[inline]
 pub(crate) fn bucket_of(duration_ns: u64) -> usize {
     let Some(octave) = duration_ns.checked_ilog2() else {
         return 0;

@@ -106,7 +106,7 @@ impl ConsumerLook {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::super::{ConsumerCounters, ProducerCounters, Quantile};
     use super::*;

@@ -3,9 +3,10 @@
 use super::reader::{End, PointReader};
 use super::status::{TimelineState, TimelineStatus};
 use super::waiting::Waiting;
+use crate::waiting::{earlier, sleep_on, sleep_until};
 use std::time::Duration;
 use wharf_core::FenceStatus;
-use wharf_memory::{Deadline, FutexWord, ReadWords, WriteWords, wait_any, wait_one};
+use wharf_memory::{Deadline, FutexWord, ReadWords, WriteWords, wait_any};
 
 /// An imported timeline: its words, the broker's about it, and the cell in which this process announces what it waits for.
 #[derive(Debug)]
@@ -75,14 +76,6 @@ pub enum Until {
     All,
 }
 
-/// How long a sleeper watches the one word where news is expected before it watches those of the broker, too: sleeping on one word
-/// costs the kernel less. Time does not pass in models.
-const FIRST_NAP: Option<Duration> = if cfg!(loom) {
-    None
-} else {
-    Some(Duration::from_millis(2))
-};
-
 /// The most words one sleep can watch.
 const MAX_WORDS: usize = 128;
 /// How long each part of more words is watched in turn.
@@ -107,19 +100,20 @@ pub fn wait<R: ReadWords, W: WriteWords>(
         return true;
     }
     let _announced = Announced::new(points);
-    let mut sleeper = Sleeper::new(points.len());
-    loop {
-        // The words first, then what they tell of.
-        let words: Vec<_> = pending(points).flat_map(|(import, _)| import.words()).collect();
-        let latest = pause();
-        if is_over(points, until) {
-            return true;
-        }
-        if deadline.is_some_and(Deadline::has_passed) {
-            return false;
-        }
-        sleeper.sleep(&words, earlier(deadline, latest));
-    }
+    let mut turn = 0;
+    sleep_until(
+        || is_over(points, until),
+        || {
+            pending(points)
+                .flat_map(|(import, _)| import.words())
+                .collect::<Vec<_>>()
+        },
+        (deadline, &mut pause),
+        |words, latest| match *words {
+            [bell, version] => drop(sleep_on(&[version, bell], latest)),
+            _ => sleep_in_turns(words, latest, &mut turn),
+        },
+    )
 }
 
 fn is_settled<R: ReadWords, W: WriteWords>((import, point): &(&Import<R, W>, u64)) -> bool {
@@ -136,13 +130,6 @@ fn is_over<R: ReadWords, W: WriteWords>(points: &[(&Import<R, W>, u64)], until: 
     match until {
         Until::Any => points.iter().any(is_settled),
         Until::All => points.iter().all(is_settled),
-    }
-}
-
-fn earlier(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 
@@ -163,31 +150,6 @@ impl<R, W: WriteWords> Drop for Announced<'_, R, W> {
         for (import, point) in self.0 {
             import.waiting.leave(*point);
         }
-    }
-}
-
-/// Sleeps on the words of timelines: the bell of one is watched alone for a while, those of many in turns.
-#[derive(Debug)]
-struct Sleeper {
-    nap: Option<Deadline>,
-    turn: usize,
-}
-
-impl Sleeper {
-    fn new(timelines: usize) -> Self {
-        Self {
-            nap: FIRST_NAP.filter(|_| timelines == 1).map(Deadline::after),
-            turn: 0,
-        }
-    }
-
-    fn sleep(&mut self, words: &[(FutexWord<'_>, u32)], latest: Option<Deadline>) {
-        if let (Some(nap), [bell, _]) = (self.nap.filter(|nap| !nap.has_passed()), words) {
-            let until = latest.map_or(nap, |latest| latest.min(nap));
-            wait_one(bell.0, bell.1, Some(until));
-            return;
-        }
-        sleep_in_turns(words, latest, &mut self.turn);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::layout::MAX_POINT;
 use super::reader::End;
-// Not loom's: one reader is not what is modelled, and nothing is ordered by it there.
+// Not those of models: one reader is not what is modelled, and nothing is ordered by it there.
 use std::sync::atomic::{AtomicU64, Ordering};
 use wharf_core::{Errno, FenceStatus};
 

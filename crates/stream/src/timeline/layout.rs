@@ -74,17 +74,22 @@ pub(super) fn error_cell(point: u64) -> usize {
     point::ERRORS + (point % ERROR_SLOTS as u64) as usize
 }
 
-/// What the cell of a point's error says: the point without the bits that the cell stands for, then the error number.
-pub(super) fn encode_error(point: u64, errno: i32) -> u64 {
-    // CAST: callers pass 1 to 4095.
-    (point >> SLOT_BITS) << ERRNO_BITS | errno as u64
+/// What tells a point from others that share its error's cell.
+pub(super) fn tag(point: u64) -> u64 {
+    point >> SLOT_BITS
 }
 
-/// The error number that such a cell has for `point`, if it is about that one and has any.
-pub(super) fn decode_error(cell: u64, point: u64) -> Option<i32> {
+/// What the cell of an error says: whose it is, without what does not fit, then the error number.
+pub(crate) fn encode_error(tag: u64, errno: i32) -> u64 {
+    // CAST: callers pass 1 to 4095.
+    tag << ERRNO_BITS | errno as u64
+}
+
+/// The error number that such a cell has for `tag`, if it is about that one and has any.
+pub(crate) fn decode_error(cell: u64, tag: u64) -> Option<i32> {
+    let errno = cell & ((1 << ERRNO_BITS) - 1);
     // CAST: 12 bits fit.
-    let errno = (cell & ((1 << ERRNO_BITS) - 1)) as i32;
-    (cell >> ERRNO_BITS == point >> SLOT_BITS && errno != 0).then_some(errno)
+    (cell == tag << ERRNO_BITS | errno && errno != 0).then_some(errno as i32)
 }
 
 /// Marks a page as laid out like this.

@@ -1,7 +1,7 @@
 //! The owner's side: signal points, and wake whoever waits for them.
 
 use super::error::SignalPointError;
-use super::layout::{MAX_POINT, encode_error, error_cell, point as at, waiter};
+use super::layout::{MAX_POINT, encode_error, error_cell, point as at, tag, waiter};
 use super::status::TimelineStatus;
 use wharf_core::Errno;
 use wharf_memory::{Ordering, ReadWords, WriteWords, fence, wake};
@@ -63,7 +63,7 @@ impl<W: WriteWords> PointWriter<W> {
         if !errno.is_error() {
             return Err(SignalPointError::NotAnError { errno });
         }
-        let cell = encode_error(point, errno.raw());
+        let cell = encode_error(tag(point), errno.raw());
         // ORDERING: Relaxed; the value, stored after it with Release, brings it along.
         self.words
             .store_u64(self.base + error_cell(point), cell, Ordering::Relaxed);

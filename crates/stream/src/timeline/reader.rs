@@ -1,7 +1,7 @@
 //! Everybody else's side of a timeline's words.
 
 use super::latch::Latch;
-use super::layout::{decode_error, error_cell, point as at};
+use super::layout::{decode_error, error_cell, point as at, tag};
 use wharf_core::{Errno, FenceStatus};
 use wharf_memory::{FutexWord, Ordering, ReadWords};
 
@@ -60,7 +60,7 @@ impl<W: ReadWords> PointReader<W> {
                 .load_u64(self.base + error_cell(point), Ordering::Relaxed)
         };
         self.seen
-            .status(point, || self.now(), || decode_error(error(), point))
+            .status(point, || self.now(), || decode_error(error(), tag(point)))
     }
 
     /// Takes note that the timeline is over: points that are not signaled by now have failed for good. The first end counts.

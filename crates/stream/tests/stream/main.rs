@@ -1,5 +1,5 @@
 //! The hand-over, on heap pages and on real shared memory.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod acquiring;

@@ -83,9 +83,8 @@ impl Kind for Mapped {
 }
 
 /// The cells of a consumer's page that hold 32-bit words.
-pub(crate) const NARROW: [usize; 7] = [
+pub(crate) const NARROW: [usize; 6] = [
     consumer::RELEASES,
-    consumer::LENDINGS,
     consumer::POINTS + points::SLEEPERS,
     consumer::POINTS + points::BELL,
     consumer::LEFT,

@@ -7,6 +7,7 @@ use crate::producer::{PolledProducer, ProducerStats};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
+use wharf_core::Fence;
 use wharf_stream::FrameInfo;
 
 /// A producer of a stream whose buffers are awaited. Publishing never waits.
@@ -43,8 +44,31 @@ impl<R: Readiness> AsyncProducer<R> {
 
     /// As [`AsyncProducer::acquire`], for those who write futures by hand.
     pub fn poll_acquire(&mut self, cx: &mut Context<'_>) -> Poll<Result<FrameMut, AcquireError>> {
+        self.poll_with(cx, PolledProducer::try_acquire)
+    }
+
+    /// Takes a buffer to fill for who can wait later: if there is no other, one on which only devices still work, with the fences of that work,
+    /// as [`Producer::acquire_async`](crate::Producer::acquire_async) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`AsyncProducer::acquire`].
+    pub async fn acquire_async(&mut self) -> Result<FrameMut, AcquireError> {
+        poll_fn(|cx| self.poll_acquire_async(cx)).await
+    }
+
+    /// As [`AsyncProducer::acquire_async`], for those who write futures by hand.
+    pub fn poll_acquire_async(&mut self, cx: &mut Context<'_>) -> Poll<Result<FrameMut, AcquireError>> {
+        self.poll_with(cx, PolledProducer::try_acquire_async)
+    }
+
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        acquire: fn(&mut PolledProducer) -> Result<Option<FrameMut>, AcquireError>,
+    ) -> Poll<Result<FrameMut, AcquireError>> {
         loop {
-            if let Some(frame) = self.producer.try_acquire()? {
+            if let Some(frame) = acquire(&mut self.producer)? {
                 return Poll::Ready(Ok(frame));
             }
             if let Err(source) = ready!(self.readiness.poll_readable(cx)) {
@@ -61,6 +85,20 @@ impl<R: Readiness> AsyncProducer<R> {
     /// As [`Producer::publish`](crate::Producer::publish).
     pub fn publish(&mut self, frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         self.producer.publish(frame, info)
+    }
+
+    /// As [`Producer::publish_when`](crate::Producer::publish_when).
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::publish_when`](crate::Producer::publish_when).
+    pub fn publish_when(
+        &mut self,
+        frame: FrameMut,
+        info: &FrameInfo,
+        fence: &Fence,
+    ) -> Result<u64, PublishError> {
+        self.producer.publish_when(frame, info, fence)
     }
 
     /// As [`Producer::finish`](crate::Producer::finish); asks the broker.

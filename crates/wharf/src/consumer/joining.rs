@@ -172,18 +172,18 @@ impl Consumer {
         if let Some(bell) = &bell {
             port.set_producers_bell(Arc::clone(bell));
         }
+        let membership = Arc::new(Membership {
+            releases: Releases::new(Arc::clone(&page)),
+            page,
+            ring,
+            bell,
+            contents: Arc::new(contents),
+        });
         Ok(Self {
             port,
-            membership: Arc::new(Membership {
-                releases: Releases::new(Arc::clone(&page)),
-                page,
-                ring,
-                bell,
-                contents: Arc::new(contents),
-            }),
             producer,
             connection: Arc::clone(&share.connection),
-            memory: Memory::new(received.memory, share),
+            memory: Memory::new(received.memory, membership, share),
             liveness: Liveness::new(),
             seen: Seen::Nothing,
             name: reply.name,

@@ -1,21 +1,42 @@
 //! How a consumer follows its stream to other buffers. Contract: N5.
 
 use super::Consumer;
-use crate::connection::SHORT_PATIENCE;
+use crate::buffers::mapping;
+use crate::connection::PATIENCE;
+use crate::frame::Reading;
 use crate::generation::{Generation, Share};
+use crate::membership::Membership;
 use crate::moving::{MoveStats, MoveStep, Mover, Observer};
-use wharf_core::DmaBuf;
+use std::sync::Arc;
 use wharf_core::layout::FrameLayout;
 use wharf_stream::status::GenerationNews;
 use wharf_stream::{Claim, Corrupt, FrameInfo};
 
+/// A generation of the buffers, and what the frames in it share.
+#[derive(Debug)]
+pub(super) struct Known {
+    // Before the buffers: the producer hears that the place is left before the broker does.
+    reading: Vec<Arc<Reading>>,
+    pub(super) memory: Generation,
+}
+
+impl Known {
+    fn new(memory: Generation, membership: &Arc<Membership>) -> Self {
+        Self {
+            reading: Reading::all_of(&memory, membership),
+            memory,
+        }
+    }
+}
+
 /// The generations of the buffers that frames can lie in.
 #[derive(Debug)]
 pub(super) struct Memory {
+    membership: Arc<Membership>,
     /// The newest one in use.
-    newest: Generation,
+    newest: Known,
     /// Those before it that frames still come in.
-    older: Vec<Generation>,
+    older: Vec<Known>,
     /// Before this one, the producer has said, nothing comes any more.
     oldest: u64,
     /// The newest generation that a frame named and the broker would not give.
@@ -24,9 +45,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(first: Generation, share: Share) -> Self {
+    pub(super) fn new(first: Generation, membership: Arc<Membership>, share: Share) -> Self {
         Self {
-            newest: first,
+            newest: Known::new(first, &membership),
+            membership,
             older: Vec::new(),
             oldest: 0,
             refused: 0,
@@ -34,8 +56,14 @@ impl Memory {
         }
     }
 
-    pub(super) fn newest(&self) -> &Generation {
+    pub(super) fn newest(&self) -> &Known {
         &self.newest
+    }
+
+    /// What a frame in this buffer of the newest generation is going to share with others there.
+    #[inline]
+    pub(super) fn share_of(&self, buffer: usize) -> Option<Arc<Reading>> {
+        self.newest.reading.get(buffer).map(Arc::clone)
     }
 
     pub(super) fn stats(&self) -> MoveStats {
@@ -54,24 +82,29 @@ impl Memory {
     /// Goes along with a move.
     fn follow(&mut self, news: GenerationNews) {
         if let Some(next) = self.mover.follow(news) {
-            let before = std::mem::replace(&mut self.newest, next);
-            self.older.push(before);
+            self.put_newest(next);
         }
+    }
+
+    fn put_newest(&mut self, next: Generation) {
+        let next = Known::new(next, &self.membership);
+        self.older.push(std::mem::replace(&mut self.newest, next));
     }
 
     /// Lets go of generations that nothing comes in any more, as the producer says. The newest one stays whatever it says.
     fn retire(&mut self, oldest: u64) {
-        self.oldest = self.oldest.max(oldest.min(self.newest.number));
-        let is_over = |generation: &mut Generation| generation.number < self.oldest;
+        self.oldest = self.oldest.max(oldest.min(self.newest.memory.number));
+        let is_over = |known: &mut Known| known.memory.number < self.oldest;
         for over in self.older.extract_if(.., is_over) {
-            over.replaced();
+            drop(over.reading);
+            over.memory.replaced();
         }
     }
 
     /// The generation with this number, if frames can lie in it.
-    fn find(&self, number: u64) -> Option<&Generation> {
-        let known = self.older.iter().chain([&self.newest]);
-        known.into_iter().find(|generation| generation.number == number)
+    fn find(&self, number: u64) -> Option<&Known> {
+        let mut known = [&self.newest].into_iter().chain(&self.older);
+        known.find(|known| known.memory.number == number)
     }
 
     /// Asks the broker for a generation that a frame lies in, once: one that came out of use just before this consumer joined, or into
@@ -81,12 +114,10 @@ impl Memory {
         if !is_possible || self.find(number).is_some() {
             return;
         }
-        match self.mover.share().take(number, SHORT_PATIENCE) {
-            Ok(generation) if number > self.newest.number => {
-                let before = std::mem::replace(&mut self.newest, generation);
-                self.older.push(before);
-            }
-            Ok(generation) => self.older.push(generation),
+        // A frame that has been claimed lies there: without the answer it is lost.
+        match self.mover.share().take(number, PATIENCE) {
+            Ok(generation) if number > self.newest.memory.number => self.put_newest(generation),
+            Ok(generation) => self.older.push(Known::new(generation, &self.membership)),
             Err(_) => {
                 self.refused = number;
                 // The broker may have granted it, and would keep it for this consumer.
@@ -101,18 +132,18 @@ impl Memory {
 impl Consumer {
     /// The newest generation of the buffers in use, as far as this consumer knows.
     pub fn generation(&self) -> u64 {
-        self.memory.newest.number
+        self.memory.newest.memory.number
     }
 
     /// What the producer says about that generation, such as the layout of pictures; empty for the first.
     pub fn plan(&self) -> &str {
-        &self.memory.newest.plan
+        &self.memory.newest.memory.plan
     }
 
     /// Where the samples of a picture are in the buffers of that generation, as negotiated; `None` for buffers that were not negotiated
     /// or hold no picture.
     pub fn layout(&self) -> Option<FrameLayout> {
-        self.memory.newest.layout()
+        self.memory.newest.memory.layout()
     }
 
     /// Calls `observer` at each step of each move from now on, with the generation moved to, from within [`Consumer::receive`].
@@ -136,9 +167,25 @@ impl Consumer {
         }
     }
 
+    /// Has the beginning of the frame after the last one claimed fetched into the cache, if that is there already.
+    #[inline]
+    pub(super) fn fetch_next(&self) {
+        let next = self.port.glimpse_next();
+        if let Some(reading) = next.and_then(|buffer| self.memory.newest.reading.get(buffer))
+            && let Some(mapping) = mapping(&reading.buffer)
+        {
+            mapping.prefetch();
+        }
+    }
+
     /// Finds the buffer a claimed frame lies in, and reads what the frame is. What the producer wrote is believed only where it makes
     /// sense.
-    pub(super) fn look_up(&mut self, claim: &Claim) -> Result<(DmaBuf, FrameInfo, u64), Corrupt> {
+    #[inline]
+    pub(super) fn look_up(
+        &mut self,
+        claim: &Claim,
+        expected: Option<Arc<Reading>>,
+    ) -> Result<(Arc<Reading>, FrameInfo, u64), Corrupt> {
         let (seq, generation) = (claim.seq, self.port.generation(claim));
         let unknown = Corrupt::Generation { seq, generation };
         if self.memory.find(generation).is_none() {
@@ -147,16 +194,21 @@ impl Consumer {
             self.memory.follow(news);
             self.memory.fetch(generation, news.current);
         }
-        let memory = self.memory.find(generation).ok_or_else(|| unknown.clone())?;
-        let buffer = memory.buffers.get(claim.buffer).ok_or(Corrupt::Buffer {
+        let known = self.memory.find(generation).ok_or_else(|| unknown.clone())?;
+        let reading = known.reading.get(claim.buffer).ok_or(Corrupt::Buffer {
             seq,
             buffer: claim.buffer,
-            count: memory.buffers.len(),
+            count: known.reading.len(),
         })?;
-        let (info, published_ns) = self.port.describe(claim, buffer.size_bytes())?;
+        let (info, published_ns) = self.port.describe(claim, reading.buffer.size_bytes())?;
         if info.generation != generation {
             return Err(unknown);
         }
-        Ok((buffer.clone(), info, published_ns))
+        let expected = expected.filter(|expected| Arc::ptr_eq(expected, reading));
+        Ok((
+            expected.unwrap_or_else(|| Arc::clone(reading)),
+            info,
+            published_ns,
+        ))
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+use wharf_memory::heavy_fences_reach_others;
 use wharf_protocol::Token;
 
 /// A consumer that is waited for with poll, epoll, or what is built on them. Made by
@@ -108,7 +109,10 @@ impl PolledConsumer {
 
     /// Whether there is something to do at a later time that no event tells of.
     fn has_to_look_again(&mut self) -> bool {
-        self.consumer.memory.is_moving() || self.broker_gone && !self.consumer.port.is_admitted()
+        let may_miss_rings = !heavy_fences_reach_others();
+        may_miss_rings
+            || self.consumer.memory.is_moving()
+            || self.broker_gone && !self.consumer.port.is_admitted()
     }
 
     /// The descriptor to wait for, for those who want to keep it.

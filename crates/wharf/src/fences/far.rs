@@ -2,9 +2,10 @@
 
 use super::Contexts;
 use crate::liveness::Liveness;
-use crate::timeline::{Watched, watch};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wharf_core::{Errno, Fence, FenceOps, FenceStatus, Signaling, WeakFence};
+use crate::lock::lock;
+use crate::timeline::{Source, Watched, fence_of, watch};
+use std::sync::{Arc, Mutex, MutexGuard};
+use wharf_core::{Fence, FenceStatus, WeakFence};
 use wharf_linux::PidFd;
 use wharf_memory::{Deadline, FutexWord, OwnedWords, ReadOnlyWords};
 use wharf_stream::Points;
@@ -47,14 +48,7 @@ impl FarWork {
 
     /// The fence of that work.
     pub(crate) fn fence(self: &Arc<Self>, buffer: usize, point: u64) -> Fence {
-        self.contexts.of(buffer).fence_by(point, |fence| {
-            Box::new(Ops {
-                work: Arc::clone(self),
-                buffer,
-                point,
-                fence: fence.clone(),
-            })
-        })
+        fence_of(self, (self.contexts.of(buffer), point), (buffer, point))
     }
 
     /// Sleeps until that work is over, or `deadline`; tells whether it is.
@@ -81,8 +75,7 @@ impl FarWork {
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
-        // No foreign code runs under it, so that it protects a whole value even if a thread panicked.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pending)
     }
 
     /// Takes what `is_out` out of what is pending. As long as there is something, this process says that it sleeps: the lock keeps the two together.
@@ -121,40 +114,30 @@ impl Watched for FarWork {
     }
 }
 
-/// What makes a point a fence. It has no owner: who looks finds out.
-struct Ops {
-    work: Arc<FarWork>,
-    buffer: usize,
-    point: u64,
-    /// The fence these are the ops of.
-    fence: WeakFence,
-}
+impl Source for FarWork {
+    /// A buffer, and the number of a frame in it.
+    type Point = (usize, u64);
 
-impl FenceOps for Ops {
-    fn enable_signaling(&self) -> Signaling {
-        if self.is_signaled() {
-            return Signaling::AlreadySignaled;
+    fn status(&self, (buffer, point): (usize, u64)) -> FenceStatus {
+        self.points.status(buffer, point)
+    }
+
+    fn enlist(self: &Arc<Self>, (buffer, point): (usize, u64), fence: &WeakFence) -> bool {
+        if self.points.status(buffer, point).is_signaled() {
+            return false;
         }
         {
-            let mut pending = self.work.pending();
+            let mut pending = self.pending();
             if pending.is_empty() {
-                self.work.points.sleepers().enter();
+                self.points.sleepers().enter();
             }
             pending.push(Pending {
-                buffer: self.buffer,
-                point: self.point,
-                fence: self.fence.clone(),
+                buffer,
+                point,
+                fence: fence.clone(),
             });
         }
-        watch(&self.work);
-        Signaling::Enabled
-    }
-
-    fn is_signaled(&self) -> bool {
-        self.work.status(self.buffer, self.point).is_signaled()
-    }
-
-    fn error(&self) -> Option<Errno> {
-        self.work.status(self.buffer, self.point).error()
+        watch(self);
+        true
     }
 }

@@ -1,7 +1,8 @@
 //! Work of this process on the frames of a stream, as the other side is told of it.
 
 use super::{Contexts, when_signaled};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Arc, Mutex};
 use wharf_core::{Errno, Fence, UniqueFence};
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_stream::{Doorbell, MAX_BUFFERS, PointsWriter, settle};
@@ -26,11 +27,16 @@ struct Own {
 }
 
 impl Contents {
-    pub(crate) fn new(ring: Arc<OwnedWords>, name: &str) -> Arc<Self> {
+    /// `bell` is the producer's own, if it polls.
+    pub(crate) fn new(ring: Arc<OwnedWords>, name: &str, bell: Option<Arc<dyn Doorbell>>) -> Arc<Self> {
+        let points = PointsWriter::of_producer(ring);
         Arc::new(Self {
             contexts: Contexts::new(name),
             own: Mutex::new(Own {
-                points: PointsWriter::of_producer(ring),
+                points: match bell {
+                    Some(bell) => points.with_bell(bell),
+                    None => points,
+                },
                 consumers: Vec::new(),
             }),
             last: Mutex::new([const { None }; MAX_BUFFERS]),
@@ -107,9 +113,4 @@ impl Releases {
     ) {
         settle(&mut *lock(&self.points), producer, point, error);
     }
-}
-
-/// Locks: no foreign code runs under these locks, so that they protect whole values even if a thread panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

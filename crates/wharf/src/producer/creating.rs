@@ -7,7 +7,8 @@ use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::SessionError;
-use crate::generation::stale;
+use crate::frame::FrameMut;
+use crate::generation::{Generation, stale};
 use crate::liveness::Liveness;
 use crate::moving::Mover;
 use crate::page;
@@ -74,6 +75,11 @@ impl StreamTerms {
     }
 }
 
+/// Places for the frames in these buffers.
+pub(super) fn none_spent(memory: &Generation) -> Vec<Option<FrameMut>> {
+    memory.buffers.iter().map(|_| None).collect()
+}
+
 impl Producer {
     pub(crate) fn create(
         connection: &Arc<Connection>,
@@ -112,7 +118,7 @@ impl Producer {
             .inspect_err(|_| undo(connection, &reply))?;
         let (memory, share) = buffers.into_parts();
         let (words, status) = (Arc::new(ring.words), Arc::new(status));
-        let fences = Fences::new(&words, &status, name);
+        let fences = Fences::new(&words, &status, name, watch.as_ref().map(Watch::own_bell));
         let mut ring = wharf_stream::Producer::new(words, status, memory.buffers.len());
         let current = ring.news().current;
         if current != memory.number {
@@ -128,6 +134,7 @@ impl Producer {
             name: name.to_owned(),
             ring,
             fences,
+            spent: none_spent(&memory),
             memory,
             older: Vec::new(),
             mover: Mover::new(share),

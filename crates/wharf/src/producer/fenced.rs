@@ -11,7 +11,7 @@ use wharf_core::{Fence, FenceStatus, Usage};
 use wharf_linux::PidFd;
 use wharf_memory::{OwnedWords, ReadOnlyWords};
 use wharf_stream::timeline::End;
-use wharf_stream::{Departure, FrameInfo, Lent, Points, Sleepers};
+use wharf_stream::{Departure, Doorbell, FrameInfo, Lent, Points, Sleepers};
 
 pub(super) type Ring = wharf_stream::Producer<Arc<OwnedWords>, Arc<ReadOnlyWords>>;
 
@@ -26,12 +26,18 @@ pub(super) struct Fences {
 }
 
 impl Fences {
-    pub(super) fn new(ring: &Arc<OwnedWords>, status: &Arc<ReadOnlyWords>, name: &str) -> Self {
+    /// `bell` is the producer's own, if it polls.
+    pub(super) fn new(
+        ring: &Arc<OwnedWords>,
+        status: &Arc<ReadOnlyWords>,
+        name: &str,
+        bell: Option<Arc<dyn Doorbell>>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             status: Arc::clone(status),
             sleepers: Arc::new(Sleepers::of_producer(Arc::clone(ring))),
-            contents: Contents::new(Arc::clone(ring), name),
+            contents: Contents::new(Arc::clone(ring), name, bell),
             consumers: Vec::new(),
         }
     }
@@ -131,6 +137,7 @@ impl Producer {
         self.fences
             .contents
             .finish_with((frame.index, seq), contents, fence);
+        self.keep(frame);
         Ok(seq)
     }
 }

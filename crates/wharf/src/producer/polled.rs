@@ -12,7 +12,12 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+use wharf_core::Fence;
+use wharf_memory::heavy_fences_reach_others;
 use wharf_stream::FrameInfo;
+
+/// A way to acquire a buffer.
+type Acquire = fn(&mut Producer, Option<Duration>) -> Result<FrameMut, AcquireError>;
 
 /// A producer that waits for buffers with poll, epoll, or what is built on them. Made by
 /// [`Session::create_polled_stream`](crate::Session::create_polled_stream).
@@ -61,29 +66,43 @@ impl PolledProducer {
     /// [`AcquireError::AllInHand`] (`EBUSY`) when only the caller can end the wait, by publishing or dropping what it has: do that before
     /// polling.
     pub fn try_acquire(&mut self) -> Result<Option<FrameMut>, AcquireError> {
-        if let Some(frame) = self.try_once()? {
+        self.try_with(Producer::acquire)
+    }
+
+    /// As [`PolledProducer::try_acquire`], for who can wait later: if there is no other buffer, takes one on which only devices still work, with the
+    /// fences of that work, as [`Producer::acquire_async`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolledProducer::try_acquire`].
+    pub fn try_acquire_async(&mut self) -> Result<Option<FrameMut>, AcquireError> {
+        self.try_with(Producer::acquire_async)
+    }
+
+    fn try_with(&mut self, acquire: Acquire) -> Result<Option<FrameMut>, AcquireError> {
+        if let Some(frame) = self.try_once(acquire)? {
             self.disarm();
             return Ok(Some(frame));
         }
         if !self.armed {
             self.producer.ring.arm();
             self.armed = true;
-            let found = self.try_once();
+            let found = self.try_once(acquire);
             if !matches!(found, Ok(None)) {
                 self.disarm();
                 return found;
             }
         }
         self.producer.take_rings();
-        let found = self.try_once();
+        let found = self.try_once(acquire);
         if !matches!(found, Ok(None)) {
             self.disarm();
         }
         found
     }
 
-    fn try_once(&mut self) -> Result<Option<FrameMut>, AcquireError> {
-        match self.producer.acquire(Some(Duration::ZERO)) {
+    fn try_once(&mut self, acquire: Acquire) -> Result<Option<FrameMut>, AcquireError> {
+        match acquire(&mut self.producer, Some(Duration::ZERO)) {
             Ok(frame) => Ok(Some(frame)),
             Err(AcquireError::TimedOut { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -106,6 +125,20 @@ impl PolledProducer {
     /// As [`Producer::publish`].
     pub fn publish(&mut self, frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         self.producer.publish(frame, info)
+    }
+
+    /// As [`Producer::publish_when`]. That the contents are there makes the descriptor ready, if this producer waits for their buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::publish_when`].
+    pub fn publish_when(
+        &mut self,
+        frame: FrameMut,
+        info: &FrameInfo,
+        fence: &Fence,
+    ) -> Result<u64, PublishError> {
+        self.producer.publish_when(frame, info, fence)
     }
 
     /// As [`Producer::wait_for_consumers`]; blocks.
@@ -167,7 +200,7 @@ impl Producer {
         let Some(watch) = &mut self.watch else { return };
         let roster = &self.roster;
         let seen = watch.silence(|incarnation| roster.silence(incarnation));
-        if self.mover.is_unfinished() || self.has_news_pending() {
+        if self.mover.is_unfinished() || self.has_news_pending() || !heavy_fences_reach_others() {
             self.watch.iter_mut().for_each(Watch::look_again);
         }
         if seen.death {

@@ -1,8 +1,9 @@
 //! Where this session says what it waits for: a cell for each imported timeline.
 
 use crate::error::SessionError;
+use crate::lock::lock;
 use crate::page;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use wharf_linux::Memfd;
 use wharf_memory::{Ordering, OwnedWords, WriteWords};
 use wharf_stream::timeline::layout::{PAGE_BYTES, mark, waiter};
@@ -31,7 +32,7 @@ pub(super) struct Cell {
 impl WaiterPages {
     /// Takes a free cell, of a new page if need be.
     pub(super) fn take(&self) -> Result<Cell, SessionError> {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = lock(&self.pages);
         if let Some(cell) = pages.iter().find_map(WaiterPage::take) {
             return Ok(cell);
         }
@@ -52,7 +53,7 @@ impl WaiterPages {
 
 impl WaiterPage {
     fn take(self: &Arc<Self>) -> Option<Cell> {
-        let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        let number = lock(&self.free).pop()?;
         Some(Cell {
             page: Arc::clone(self),
             number,
@@ -78,8 +79,7 @@ impl Drop for Cell {
     fn drop(&mut self) {
         // ORDERING: Relaxed; an owner that sees it late makes a spare wake-up.
         self.page.words.store_u64(self.number, 0, Ordering::Relaxed);
-        let mut free = self.page.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(self.number);
+        lock(&self.page.free).push(self.number);
     }
 }
 

@@ -4,18 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wharf_core::{Errno, Fence, FenceContext, FenceOps, FenceStatus, Signaling, WeakFence};
 
-/// A timeline that fences ask.
-pub(super) trait Source: Send + Sync + 'static {
+/// What fences of points ask: a timeline, or the points of a stream's page.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// Names a point.
+    type Point: Copy + Send + Sync + 'static;
+
     /// How far a point is.
-    fn status(&self, point: u64) -> FenceStatus;
+    fn status(&self, point: Self::Point) -> FenceStatus;
 
     /// Sees to it that somebody looks at `fence` when `point` is settled; `false` if it is already.
-    fn enlist(self: &Arc<Self>, point: u64, fence: &WeakFence) -> bool;
+    fn enlist(self: &Arc<Self>, point: Self::Point, fence: &WeakFence) -> bool;
 }
 
-/// Makes a fence of a point. It has no owner: who looks finds out.
-pub(super) fn fence<S: Source>(source: &Arc<S>, context: &FenceContext, point: u64) -> Fence {
-    context.fence_by(point, |fence| {
+/// Makes the fence `seqno` of `context` of a point. It has no owner: who looks finds out.
+pub(crate) fn fence<S: Source>(
+    source: &Arc<S>,
+    (context, seqno): (&FenceContext, u64),
+    point: S::Point,
+) -> Fence {
+    context.fence_by(seqno, |fence| {
         Box::new(PointOps {
             source: Arc::clone(source),
             point,
@@ -24,9 +31,9 @@ pub(super) fn fence<S: Source>(source: &Arc<S>, context: &FenceContext, point: u
     })
 }
 
-struct PointOps<S> {
+struct PointOps<S: Source> {
     source: Arc<S>,
-    point: u64,
+    point: S::Point,
     /// The fence these are the ops of.
     fence: WeakFence,
 }

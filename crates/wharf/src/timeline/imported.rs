@@ -6,7 +6,8 @@ use super::fences::{self, Due, Pending, Source};
 use super::watcher::{self, Watched};
 use crate::connection::Connection;
 use crate::liveness::Liveness;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use wharf_core::{Fence, FenceContext, FenceStatus, WeakFence};
 use wharf_linux::PidFd;
@@ -127,7 +128,7 @@ impl ImportedTimeline {
     ///
     /// To block until it is signaled, [`ImportedTimeline::wait`] is faster: it sleeps on the timeline itself.
     pub fn fence(&self, point: u64) -> Fence {
-        fences::fence(&self.shared, &self.shared.context, point)
+        fences::fence(&self.shared, (&self.shared.context, point), point)
     }
 }
 
@@ -230,8 +231,7 @@ impl Imported {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        // No foreign code runs under it, so that it protects a whole value even if a thread panicked.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pending)
     }
 }
 
@@ -255,6 +255,8 @@ impl Watched for Imported {
 }
 
 impl Source for Imported {
+    type Point = u64;
+
     fn status(&self, point: u64) -> FenceStatus {
         self.import.status(point)
     }

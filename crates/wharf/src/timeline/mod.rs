@@ -40,6 +40,7 @@ mod watcher;
 pub(crate) use cells::WaiterPages;
 pub use error::PointError;
 pub use event::FenceEvent;
+pub(crate) use fences::{Source, fence as fence_of};
 pub use imported::ImportedTimeline;
 pub use owner::Timeline;
 pub(crate) use watcher::{Watched, watch};

@@ -3,9 +3,10 @@
 use super::fences::{self, Due, Pending, Source};
 use crate::connection::{Connection, SHORT_PATIENCE};
 use crate::error::SessionError;
+use crate::lock::lock;
 use crate::page;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 use wharf_core::{Errno, Fence, FenceContext, FenceStatus, WeakFence};
 use wharf_memory::{OwnedWords, ReadOnlyWords};
@@ -165,7 +166,7 @@ impl Timeline {
 
     /// The fence of a point. Its callbacks run on the thread that signals it, or finds it signaled.
     pub fn fence(&self, point: u64) -> Fence {
-        fences::fence(&self.shared, &self.context, point)
+        fences::fence(&self.shared, (&self.context, point), point)
     }
 
     fn advance(
@@ -263,8 +264,7 @@ impl Drop for Timeline {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Own> {
-        // No foreign code runs under it, so that it protects a whole value even if a thread panicked.
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.own)
     }
 
     fn take_all(&self) -> Due {
@@ -273,6 +273,8 @@ impl Shared {
 }
 
 impl Source for Shared {
+    type Point = u64;
+
     fn status(&self, point: u64) -> FenceStatus {
         self.reader.status(point)
     }

@@ -1,7 +1,8 @@
 //! The waiter thread: one for all work of other processes that fences with callbacks of this one wait for.
 
 use crate::liveness::Liveness;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::thread::Builder;
 use std::time::Duration;
 use wharf_memory::{Deadline, FutexWord, HeapWords, Ordering, ReadWords, WriteWords, fence, wake};
@@ -85,7 +86,7 @@ impl State {
 
 impl Watcher {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn run(&self) {

@@ -1,6 +1,7 @@
 //! Consumers that poll.
 
-use crate::support::{Fixture, PATIENCE, is_ready, is_ready_now, publish, publish_many, receive, settle};
+use crate::common::{Fixture, SOON};
+use crate::support::{is_ready, is_ready_now, publish, publish_many, receive, settle};
 use rustix::event::epoll;
 use std::time::Duration;
 use wharf::{JoinOptions, ReceiveError};
@@ -9,7 +10,7 @@ use wharf::{JoinOptions, ReceiveError};
 fn one_try_each_time_the_descriptor_is_ready_gets_every_frame() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(5);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(3));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(3));
     let feeding = std::thread::spawn(move || {
         for number in 0..2000 {
             publish(&mut producer);
@@ -30,7 +31,7 @@ fn one_try_each_time_the_descriptor_is_ready_gets_every_frame() {
 fn edge_triggered_loop_that_tries_until_nothing_is_found_gets_every_frame() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(5);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(3));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(3));
     let edges = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
     epoll::add(&edges, &consumer, epoll::EventData::new_u64(0), flags).unwrap();
@@ -38,7 +39,7 @@ fn edge_triggered_loop_that_tries_until_nothing_is_found_gets_every_frame() {
     let mut next = 1;
     while next <= 2000 {
         let mut events = Vec::with_capacity(4);
-        let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
+        let patience = rustix::event::Timespec::try_from(SOON).unwrap();
         let spare = rustix::buffer::spare_capacity(&mut events);
         assert_eq!(
             epoll::wait(&edges, spare, Some(&patience)),
@@ -57,12 +58,12 @@ fn edge_triggered_loop_that_tries_until_nothing_is_found_gets_every_frame() {
 fn descriptor_is_silent_while_there_is_nothing() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(5);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(3));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(3));
     assert!(is_ready_now(&consumer), "it has not looked yet");
     settle(&mut consumer);
     assert!(!is_ready_now(&consumer));
     publish(&mut producer);
-    assert!(is_ready(&consumer, PATIENCE));
+    assert!(is_ready(&consumer, SOON));
     assert!(is_ready_now(&consumer), "until somebody has looked");
     settle(&mut consumer);
     assert!(!is_ready_now(&consumer));
@@ -72,7 +73,7 @@ fn descriptor_is_silent_while_there_is_nothing() {
 fn frames_left_behind_by_an_unasked_try_keep_the_descriptor_ready() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(8);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(6));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(6));
     for count in 1..=6_usize {
         settle(&mut consumer);
         publish_many(&mut producer, count);
@@ -88,7 +89,7 @@ fn frames_left_behind_by_an_unasked_try_keep_the_descriptor_ready() {
 fn producer_makes_no_call_for_a_consumer_that_is_awake() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(8);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(6));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(6));
     settle(&mut consumer);
     publish_many(&mut producer, 4);
     // Two in a row: it is awake.
@@ -105,7 +106,7 @@ fn producer_makes_no_call_for_a_consumer_that_is_awake() {
 fn consumer_of_the_latest_frames_is_told_and_skips() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(3);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::latest(1));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::latest(1));
     settle(&mut consumer);
     publish_many(&mut producer, 9);
     assert_eq!(receive(&mut consumer).unwrap().seq(), 9);
@@ -117,7 +118,7 @@ fn consumer_of_the_latest_frames_is_told_and_skips() {
 fn who_holds_too_many_frames_is_told_so_and_goes_on_after_dropping_one() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(4);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(2));
     publish(&mut producer);
     publish(&mut producer);
     let held = [receive(&mut consumer).unwrap(), receive(&mut consumer).unwrap()];
@@ -134,12 +135,12 @@ fn who_holds_too_many_frames_is_told_so_and_goes_on_after_dropping_one() {
 fn end_of_the_stream_is_ready_and_stays_so() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(4);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::every_frame(2));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::every_frame(2));
     publish(&mut producer);
     settle(&mut consumer);
     producer.finish().unwrap();
     for _ in 0..3 {
-        assert!(is_ready(&consumer, PATIENCE));
+        assert!(is_ready(&consumer, SOON));
         assert!(matches!(consumer.try_receive(), Err(ReceiveError::Ended { .. })));
     }
 }
@@ -150,7 +151,7 @@ fn many_streams_share_one_event_loop() {
     let mut producers: Vec<_> = (0..8).map(|_| fixture.producer(4)).collect();
     let consumers = producers.iter_mut();
     let mut consumers: Vec<_> = consumers
-        .map(|producer| fixture.join(producer, JoinOptions::every_frame(2)))
+        .map(|producer| fixture.join_polled(producer, JoinOptions::every_frame(2)))
         .collect();
     let feeding = producers.into_iter().map(|mut producer| {
         std::thread::spawn(move || {
@@ -168,7 +169,7 @@ fn many_streams_share_one_event_loop() {
     let mut running = 8;
     while running > 0 {
         let mut events = Vec::with_capacity(8);
-        let patience = rustix::event::Timespec::try_from(PATIENCE).unwrap();
+        let patience = rustix::event::Timespec::try_from(SOON).unwrap();
         let spare = rustix::buffer::spare_capacity(&mut events);
         assert_ne!(epoll::wait(&all, spare, Some(&patience)), Ok(0), "{received:?}");
         for event in &events {

@@ -1,109 +1,58 @@
 //! Deaths of producers, consumers and brokers while others poll. Contract: S4, S7.
 
-use crate::support::{Fixture, PATIENCE, allocate, info, is_ready, is_ready_now, publish, receive, settle};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use wharf::{JoinOptions, PolledConsumer, ReceiveError, Session, Token};
-
-const ROLE: &str = "WHARF_TEST_ROLE";
-
-/// This test in another process, in a role.
-struct Other {
-    child: Child,
-    hears: ChildStdin,
-    says: BufReader<std::process::ChildStdout>,
-}
-
-impl Other {
-    fn start(fixture: &Fixture, role: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "deaths::role_in_another_process", "--nocapture"])
-            .env(ROLE, role)
-            .env("WHARF_SOCKET", fixture.broker.socket_path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            hears: child.stdin.take().unwrap(),
-            says: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.hears, "{line}").unwrap();
-    }
-
-    /// What it says next; what the test runner says is passed over.
-    fn hear(&mut self) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "it says nothing more");
-            if let Some((_, said)) = line.split_once("> ") {
-                return said.trim().to_owned();
-            }
-        }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn hear_line() -> Option<String> {
-    let mut line = String::new();
-    (std::io::stdin().read_line(&mut line).unwrap() > 0).then(|| line.trim().to_owned())
-}
+use crate::common::player::{Player, orders, role, say, session};
+use crate::common::{Fixture, PATIENCE, SOON, info, spec};
+use crate::support::{SIZE_BYTES, is_ready, is_ready_now, publish, receive, settle};
+use wharf::{JoinOptions, PolledConsumer, ReceiveError, Token};
 
 /// No test, but what other processes do that tests start.
 #[test]
 fn role_in_another_process() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("producer") => {
-            let session = Session::connect("camera").unwrap();
-            let set = allocate(&session, 4);
+    match role().as_deref() {
+        Some("producer") => {
+            let session = session("camera");
+            let set = session.allocate(&spec(SIZE_BYTES, 4)).unwrap();
             let mut producer = session.create_stream("preview", set, 4).unwrap();
-            println!("> {}", producer.token(4).unwrap().reveal());
-            while let Some(wish) = hear_line() {
-                if wish == "admit" {
-                    assert!(producer.wait_for_consumers(1, Some(PATIENCE)).unwrap());
-                    println!("> admitted");
+            say(producer.token(4).unwrap().reveal());
+            for order in orders() {
+                if order == "admit" {
+                    assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
+                    say("admitted");
                 } else {
                     publish(&mut producer);
-                    println!("> published");
+                    say("published");
                 }
             }
         }
-        Ok("consumer") => {
-            let session = Session::connect("viewer").unwrap();
-            let token = Token::new(hear_line().unwrap());
-            let mut consumer = session.join(&token, JoinOptions::every_frame(1)).unwrap();
-            println!("> joined");
-            let held = consumer.receive(Some(PATIENCE)).unwrap();
-            println!("> {}", held.seq());
-            hear_line();
+        Some("consumer") => {
+            let token = Token::new(orders().next().unwrap());
+            let mut consumer = session("viewer")
+                .join(&token, JoinOptions::every_frame(1))
+                .unwrap();
+            say("joined");
+            let held = consumer.receive(PATIENCE).unwrap();
+            say(held.seq());
+            orders().next();
         }
         _ => {}
     }
 }
 
+fn start(fixture: &Fixture, role: &str) -> Player {
+    Player::start(
+        "deaths::role_in_another_process",
+        role,
+        fixture.broker.socket_path(),
+    )
+}
+
 /// A producer in another process that has published a frame, and a consumer here.
-fn watched_producer(fixture: &Fixture) -> (Other, PolledConsumer) {
-    let mut producer = Other::start(fixture, "producer");
+fn watched_producer(fixture: &Fixture) -> (Player, PolledConsumer) {
+    let mut producer = start(fixture, "producer");
     let token = Token::new(producer.hear());
     let session = fixture.session("viewer");
     let consumer = session.join_polled(&token, JoinOptions::every_frame(2)).unwrap();
-    producer.tell("admit");
-    assert_eq!(producer.hear(), "admitted");
+    assert_eq!(producer.ask("admit"), "admitted");
     (producer, consumer)
 }
 
@@ -112,8 +61,7 @@ fn death_of_the_producer_is_ready_after_its_last_frame() {
     let fixture = Fixture::new();
     let (mut producer, mut consumer) = watched_producer(&fixture);
     settle(&mut consumer);
-    producer.tell("publish");
-    assert_eq!(producer.hear(), "published");
+    assert_eq!(producer.ask("publish"), "published");
     producer.kill();
     assert_eq!(receive(&mut consumer).unwrap().seq(), 1);
     assert!(matches!(
@@ -129,11 +77,10 @@ fn without_a_broker_frames_go_on_and_the_death_of_the_producer_is_ready() {
     let (mut producer, mut consumer) = watched_producer(&fixture);
     settle(&mut consumer);
     drop(fixture);
-    assert!(is_ready(&consumer, PATIENCE), "the broker hung up");
+    assert!(is_ready(&consumer, SOON), "the broker hung up");
     settle(&mut consumer);
     assert!(!is_ready_now(&consumer), "once is enough");
-    producer.tell("publish");
-    assert_eq!(producer.hear(), "published");
+    assert_eq!(producer.ask("publish"), "published");
     assert_eq!(receive(&mut consumer).unwrap().seq(), 1);
     settle(&mut consumer);
     producer.kill();
@@ -168,12 +115,11 @@ fn death_of_a_consumer_gives_a_polling_producer_its_buffers_back_with_and_withou
     for without_broker in [false, true] {
         let fixture = Fixture::new();
         let mut producer = fixture.polled_producer(2);
-        let mut consumer = Other::start(&fixture, "consumer");
-        consumer.tell(producer.token(1).unwrap().reveal());
-        assert_eq!(consumer.hear(), "joined");
-        assert!(producer.wait_for_consumers(1, Some(PATIENCE)).unwrap());
+        let mut consumer = start(&fixture, "consumer");
+        assert_eq!(consumer.ask(producer.token(1).unwrap().reveal()), "joined");
+        assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
         let frame = producer.try_acquire().unwrap().unwrap();
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
         assert_eq!(consumer.hear(), "1");
         while producer.try_acquire().unwrap().is_some() {}
         let broker = (!without_broker).then_some(fixture);
@@ -183,15 +129,12 @@ fn death_of_a_consumer_gives_a_polling_producer_its_buffers_back_with_and_withou
         }
         consumer.kill();
         let frame = loop {
-            assert!(
-                is_ready(&producer, PATIENCE),
-                "nobody said that the consumer died"
-            );
+            assert!(is_ready(&producer, SOON), "nobody said that the consumer died");
             if let Some(frame) = producer.try_acquire().unwrap() {
                 break frame;
             }
         };
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
         drop(broker);
     }
 }
@@ -204,7 +147,7 @@ fn who_is_cut_off_is_told() {
     let options = JoinOptions::every_frame(1).with_contract(wharf::MoveContract::Revocable);
     let session = fixture.session("viewer");
     let mut consumer = session.join_polled(&token, options).unwrap();
-    assert!(producer.wait_for_consumers(1, Some(PATIENCE)).unwrap());
+    assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
     settle(&mut consumer);
     let to = wharf::Reallocation {
         size_bytes: 20_000,
@@ -214,7 +157,7 @@ fn who_is_cut_off_is_told() {
     };
     let generation = producer.begin_move(&to).unwrap();
     while !producer.is_moved(generation).unwrap() {
-        drop(producer.acquire(Some(PATIENCE)).unwrap());
+        drop(producer.acquire(PATIENCE).unwrap());
     }
     assert!(matches!(receive(&mut consumer), Err(ReceiveError::CutOff { .. })));
 }

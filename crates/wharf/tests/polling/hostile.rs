@@ -1,10 +1,11 @@
 //! Peers that misuse the doorbells they have an end of. Contract: S7, P4.
 
-use crate::support::{Fixture, PATIENCE, info, is_ready, is_ready_now, publish, settle};
+use crate::common::{Fixture, PATIENCE, SOON, info};
+use crate::support::{is_ready, is_ready_now, publish, settle};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-use wharf::{JoinOptions, PolledProducer, Token};
+use wharf::{Consumer, JoinOptions, PolledProducer, Token};
 use wharf_memory::{Access, Mapping, Ordering, OwnedWords, WriteWords as _};
 use wharf_protocol::transport::BlockingClient;
 use wharf_protocol::{JoinStream, Policy, Register};
@@ -23,14 +24,14 @@ impl Rogue {
     fn join(fixture: &Fixture, producer: &mut PolledProducer) -> Self {
         let token = producer.token(1).unwrap();
         let rogue = Self::connect(fixture, token);
-        assert!(producer.wait_for_consumers(1, Some(PATIENCE)).unwrap());
+        assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
         rogue
     }
 
     fn connect(fixture: &Fixture, token: Token) -> Self {
-        let mut client = BlockingClient::connect(fixture.broker.socket_path(), PATIENCE).unwrap();
+        let mut client = BlockingClient::connect(fixture.broker.socket_path(), SOON).unwrap();
         let label = "rogue".to_owned();
-        client.call(Register { label }, &[], PATIENCE).unwrap();
+        client.call(Register { label }, &[], SOON).unwrap();
         let memfd = wharf_linux::Memfd::create("rogue", CONSUMER_PAGE_BYTES as u64).unwrap();
         let mapping = Mapping::map(&memfd, CONSUMER_PAGE_BYTES, Access::ReadWrite).unwrap();
         memfd.seal_future_writes().unwrap();
@@ -38,7 +39,7 @@ impl Rogue {
             polled: Some(true),
             ..JoinStream::new(token, 1, Policy::Latest)
         };
-        let (reply, mut fds) = client.call(join, &[memfd.as_fd()], PATIENCE).unwrap();
+        let (reply, mut fds) = client.call(join, &[memfd.as_fd()], SOON).unwrap();
         assert!(reply.producer_polls);
         let bells: Vec<OwnedFd> = fds.drain(3..5).collect();
         Self {
@@ -54,6 +55,19 @@ impl Rogue {
     }
 }
 
+/// A producer that polls, with a rogue and a consumer of every frame.
+fn rogue_and_honest(fixture: &Fixture) -> (PolledProducer, Rogue, Consumer) {
+    let mut producer = fixture.polled_producer(4);
+    let rogue = Rogue::join(fixture, &mut producer);
+    let token = producer.token(1).unwrap();
+    let honest = fixture
+        .session("viewer")
+        .join(&token, JoinOptions::every_frame(1))
+        .unwrap();
+    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
+    (producer, rogue, honest)
+}
+
 /// Writes until there is no room.
 fn fill(bell: &OwnedFd) -> usize {
     let mut written = 0;
@@ -66,12 +80,12 @@ fn fill(bell: &OwnedFd) -> usize {
 fn publish_some(producer: &mut PolledProducer) {
     for _ in 0..20 {
         let frame = loop {
-            assert!(is_ready(&producer, PATIENCE));
+            assert!(is_ready(&producer, SOON));
             if let Some(frame) = producer.try_acquire().unwrap() {
                 break frame;
             }
         };
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
     }
 }
 
@@ -112,14 +126,7 @@ fn closed_bell_does_not_hurt_who_rings_it() {
 #[test]
 fn flood_costs_the_producer_tries_but_no_buffer() {
     let fixture = Fixture::new();
-    let mut producer = fixture.polled_producer(4);
-    let rogue = Rogue::join(&fixture, &mut producer);
-    let token = producer.token(1).unwrap();
-    let mut honest = fixture
-        .session("viewer")
-        .join(&token, JoinOptions::every_frame(1))
-        .unwrap();
-    assert!(producer.wait_for_consumers(2, Some(PATIENCE)).unwrap());
+    let (mut producer, rogue, mut honest) = rogue_and_honest(&fixture);
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let stopped = stop.clone();
     let flooding = std::thread::spawn(move || {
@@ -130,7 +137,7 @@ fn flood_costs_the_producer_tries_but_no_buffer() {
     });
     let reading = std::thread::spawn(move || {
         for seq in 1..=100 {
-            assert_eq!(honest.receive(Some(PATIENCE)).unwrap().seq(), seq);
+            assert_eq!(honest.receive(PATIENCE).unwrap().seq(), seq);
         }
     });
     (0..5).for_each(|_| publish_some(&mut producer));
@@ -146,25 +153,18 @@ fn flood_costs_the_producer_tries_but_no_buffer() {
 #[test]
 fn rings_taken_away_by_one_consumer_are_not_those_of_another() {
     let fixture = Fixture::new();
-    let mut producer = fixture.polled_producer(4);
-    let rogue = Rogue::join(&fixture, &mut producer);
-    let token = producer.token(1).unwrap();
-    let mut honest = fixture
-        .session("viewer")
-        .join(&token, JoinOptions::every_frame(1))
-        .unwrap();
-    assert!(producer.wait_for_consumers(2, Some(PATIENCE)).unwrap());
+    let (mut producer, rogue, mut honest) = rogue_and_honest(&fixture);
     for _ in 0..100 {
         while let Some(frame) = producer.try_acquire().unwrap() {
-            producer.publish(frame, &info()).unwrap();
+            producer.publish(frame, &info(100)).unwrap();
         }
         assert!(!is_ready_now(&producer));
-        drop(honest.receive(Some(PATIENCE)).unwrap());
+        drop(honest.receive(PATIENCE).unwrap());
         let mut stolen = [0; 4096];
         for bell in &rogue.bells {
             while rustix::io::read(bell, &mut stolen).is_ok_and(|read| read > 0) {}
         }
-        assert!(is_ready(&producer, PATIENCE));
+        assert!(is_ready(&producer, SOON));
     }
 }
 
@@ -172,7 +172,7 @@ fn rings_taken_away_by_one_consumer_are_not_those_of_another() {
 fn consumer_that_rings_itself_or_is_rung_for_nothing_is_silent_again() {
     let fixture = Fixture::new();
     let mut producer = fixture.producer(4);
-    let mut consumer = fixture.join(&mut producer, JoinOptions::latest(1));
+    let mut consumer = fixture.join_polled(&mut producer, JoinOptions::latest(1));
     for _ in 0..50 {
         settle(&mut consumer);
         assert!(!is_ready_now(&consumer));
@@ -206,14 +206,14 @@ fn who_does_not_poll_costs_no_descriptors_and_who_did_leaves_none() {
     let token = producer.token(4).unwrap();
     let session = fixture.session("viewer");
     let quiet = session.join(&token, JoinOptions::latest(1)).unwrap();
-    assert!(producer.wait_for_consumers(1, Some(PATIENCE)).unwrap());
+    assert!(producer.wait_for_consumers(1, PATIENCE).unwrap());
     assert_eq!(pipes(), before);
     let polled = session.join_polled(&token, JoinOptions::latest(1)).unwrap();
-    assert!(producer.wait_for_consumers(2, Some(PATIENCE)).unwrap());
+    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
     // The broker, in this process, has two ends, and each side has one.
     assert_eq!(pipes(), before + 4);
     drop(polled);
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = std::time::Instant::now() + SOON;
     while pipes() > before {
         assert!(std::time::Instant::now() < until, "{} are left", pipes() - before);
         publish(&mut producer);

@@ -1,21 +1,22 @@
 //! Producers that poll.
 
-use crate::support::{Fixture, PATIENCE, info, is_ready, is_ready_now};
+use crate::common::{Fixture, PATIENCE, SOON, info};
+use crate::support::{is_ready, is_ready_now};
 use std::time::Duration;
 use wharf::{AcquireError, Consumer, FrameMut, JoinOptions, PolledProducer};
 
-fn join(fixture: &Fixture, producer: &mut PolledProducer, options: JoinOptions) -> Consumer {
+pub(crate) fn join(fixture: &Fixture, producer: &mut PolledProducer, options: JoinOptions) -> Consumer {
     let token = producer.token(1).unwrap();
     let consumer = fixture.session("viewer").join(&token, options).unwrap();
     let present = producer.consumers().count() + 1;
-    assert!(producer.wait_for_consumers(present, Some(PATIENCE)).unwrap());
+    assert!(producer.wait_for_consumers(present, PATIENCE).unwrap());
     consumer
 }
 
 /// The next buffer, with one try each time the descriptor is ready.
-fn acquire(producer: &mut PolledProducer) -> FrameMut {
+pub(crate) fn acquire(producer: &mut PolledProducer) -> FrameMut {
     loop {
-        assert!(is_ready(&producer, PATIENCE), "no buffer is rung for");
+        assert!(is_ready(&producer, SOON), "no buffer is rung for");
         if let Some(frame) = producer.try_acquire().unwrap() {
             return frame;
         }
@@ -26,7 +27,7 @@ fn acquire(producer: &mut PolledProducer) -> FrameMut {
 fn fill_up(producer: &mut PolledProducer) -> u64 {
     let mut published = 0;
     while let Some(frame) = producer.try_acquire().unwrap() {
-        published = producer.publish(frame, &info()).unwrap();
+        published = producer.publish(frame, &info(100)).unwrap();
     }
     published
 }
@@ -39,7 +40,7 @@ fn one_try_each_time_the_descriptor_is_ready_gets_every_buffer() {
     let reading = consumers.map(|mut consumer| {
         std::thread::spawn(move || {
             for seq in 1..=1500 {
-                assert_eq!(consumer.receive(Some(PATIENCE)).unwrap().seq(), seq);
+                assert_eq!(consumer.receive(PATIENCE).unwrap().seq(), seq);
                 if seq % 7 == 0 {
                     std::thread::sleep(Duration::from_micros(100));
                 }
@@ -48,7 +49,7 @@ fn one_try_each_time_the_descriptor_is_ready_gets_every_buffer() {
     });
     for _ in 0..1500 {
         let frame = acquire(&mut producer);
-        producer.publish(frame, &info()).unwrap();
+        producer.publish(frame, &info(100)).unwrap();
     }
     reading.into_iter().for_each(|thread| thread.join().unwrap());
 }
@@ -61,10 +62,10 @@ fn descriptor_is_silent_while_consumers_have_all_and_ready_at_a_release() {
     assert!(is_ready_now(&producer), "there are buffers");
     assert_eq!(fill_up(&mut producer), 2);
     assert!(!is_ready_now(&producer));
-    let frame = consumer.receive(Some(PATIENCE)).unwrap();
+    let frame = consumer.receive(PATIENCE).unwrap();
     assert!(!is_ready_now(&producer), "received, but not released");
     drop(frame);
-    assert!(is_ready(&producer, PATIENCE));
+    assert!(is_ready(&producer, SOON));
     assert_eq!(fill_up(&mut producer), 3);
     assert!(!is_ready_now(&producer));
 }
@@ -75,12 +76,12 @@ fn frame_that_outlives_its_consumer_rings_too() {
     let mut producer = fixture.polled_producer(4);
     let mut consumer = join(&fixture, &mut producer, JoinOptions::every_frame(1));
     assert_eq!(fill_up(&mut producer), 1);
-    let frame = consumer.receive(Some(PATIENCE)).unwrap();
+    let frame = consumer.receive(PATIENCE).unwrap();
     drop(consumer);
     while producer.try_acquire().unwrap().is_some() {}
     assert!(!is_ready_now(&producer));
     drop(frame);
-    assert!(is_ready(&producer, PATIENCE));
+    assert!(is_ready(&producer, SOON));
     acquire(&mut producer);
 }
 
@@ -96,13 +97,13 @@ fn newcomer_is_let_in_by_a_producer_that_only_polls() {
         .join(&token, JoinOptions::latest(1))
         .unwrap();
     while producer.consumers().count() < 2 {
-        assert!(is_ready(&producer, PATIENCE), "nobody said that somebody came");
+        assert!(is_ready(&producer, SOON), "nobody said that somebody came");
         assert!(producer.try_acquire().unwrap().is_none());
     }
-    drop(first.receive(Some(PATIENCE)).unwrap());
+    drop(first.receive(PATIENCE).unwrap());
     let frame = acquire(&mut producer);
-    producer.publish(frame, &info()).unwrap();
-    assert_eq!(second.receive(Some(PATIENCE)).unwrap().seq(), 2);
+    producer.publish(frame, &info(100)).unwrap();
+    assert_eq!(second.receive(PATIENCE).unwrap().seq(), 2);
 }
 
 #[test]
@@ -129,12 +130,12 @@ fn both_sides_poll_on_one_thread() {
             .join_polled(&token, JoinOptions::every_frame(depth))
             .unwrap()
     });
-    assert!(producer.wait_for_consumers(2, Some(PATIENCE)).unwrap());
+    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
     let mut received = [0, 0];
     while received != [500, 500] {
         let ready = is_ready(&producer, Duration::ZERO);
         if ready && let Some(frame) = producer.try_acquire().unwrap() {
-            producer.publish(frame, &info()).unwrap();
+            producer.publish(frame, &info(100)).unwrap();
         }
         let mut any = ready;
         for (consumer, received) in consumers.iter_mut().zip(&mut received) {

@@ -1,71 +1,28 @@
-//! A broker, sessions, and a loop that waits with poll.
+//! Streams whose consumers poll, and a loop that waits with poll.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
 use std::time::Duration;
-use wharf::{
-    BufferSet, BufferSpec, Frame, FrameInfo, JoinOptions, PolledConsumer, PolledProducer, Producer,
-    ReceiveError, Session,
-};
-use wharf_broker::Embedded;
+use wharf::{Frame, PolledConsumer, PolledProducer, Producer, ReceiveError};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::{Fixture, PATIENCE, SOON, info, spec};
 
-pub(crate) struct Fixture {
-    pub(crate) broker: Embedded,
-}
+/// The size of the buffers, in bytes.
+pub(crate) const SIZE_BYTES: u64 = 10_000;
 
 impl Fixture {
-    pub(crate) fn new() -> Self {
-        Self {
-            broker: Embedded::start().unwrap(),
-        }
-    }
-
-    pub(crate) fn session(&self, label: &str) -> Session {
-        Session::connect_to(self.broker.socket_path(), label).unwrap()
-    }
-
     pub(crate) fn producer(&self, buffers: u32) -> Producer {
-        let session = self.session("camera");
-        let set = allocate(&session, buffers);
-        session.create_stream("preview", set, 8).unwrap()
+        self.stream_in(&spec(SIZE_BYTES, buffers))
     }
 
     pub(crate) fn polled_producer(&self, buffers: u32) -> PolledProducer {
-        let session = self.session("camera");
-        let set = allocate(&session, buffers);
-        session.create_polled_stream("preview", set, 8, None).unwrap()
-    }
-
-    pub(crate) fn join(&self, producer: &mut Producer, options: JoinOptions) -> PolledConsumer {
-        let token = producer.token(1).unwrap();
-        let consumer = self.session("viewer").join_polled(&token, options).unwrap();
-        let present = producer.consumers().count() + 1;
-        assert!(producer.wait_for_consumers(present, Some(PATIENCE)).unwrap());
-        consumer
-    }
-}
-
-pub(crate) fn allocate(session: &Session, count: u32) -> BufferSet {
-    let spec = BufferSpec {
-        name: "frames",
-        size_bytes: 10_000,
-        count,
-    };
-    session.allocate(&spec).unwrap()
-}
-
-pub(crate) fn info() -> FrameInfo {
-    FrameInfo {
-        used_bytes: 100,
-        ..FrameInfo::default()
+        self.polled_stream_in(&spec(SIZE_BYTES, buffers))
     }
 }
 
 pub(crate) fn publish(producer: &mut Producer) -> u64 {
-    let frame = producer.acquire(Some(PATIENCE)).unwrap();
-    producer.publish(frame, &info()).unwrap()
+    let frame = producer.acquire(PATIENCE).unwrap();
+    producer.publish(frame, &info(100)).unwrap()
 }
 
 /// Whether a descriptor becomes ready in time.
@@ -93,7 +50,7 @@ pub(crate) fn settle(consumer: &mut PolledConsumer) {
 /// The next frame, with one try each time the descriptor is ready.
 pub(crate) fn receive(consumer: &mut PolledConsumer) -> Result<Frame, ReceiveError> {
     loop {
-        assert!(is_ready(&consumer, PATIENCE), "no frame is rung for");
+        assert!(is_ready(&consumer, SOON), "no frame is rung for");
         if let Some(frame) = consumer.try_receive()? {
             return Ok(frame);
         }

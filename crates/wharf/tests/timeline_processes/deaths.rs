@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::stage::{Player, Stage, eventually};
+use crate::common::player::{Player, eventually};
+use crate::stage::{Stage, begin};
 
 /// All ways to wait for a point.
 const WAYS: [&str; 4] = ["wait", "any", "callback", "poll"];
@@ -26,7 +27,7 @@ fn asleep_for(stage: &Stage, point: u64) -> Vec<Player> {
         .iter()
         .map(|way| {
             let mut waiter = stage.waiter();
-            waiter.begin(&format!("{way} {point}"));
+            begin(&mut waiter, &format!("{way} {point}"));
             waiter
         })
         .collect();
@@ -47,7 +48,7 @@ fn points_and_errors_reach_everybody_whichever_way_they_wait() {
     assert_eq!(stage.owner.ask("signal 1"), "done");
     assert_all_hear(&waiters, "signaled");
     for (waiter, way) in waiters.iter_mut().zip(WAYS) {
-        waiter.begin(&format!("{way} 2"));
+        begin(waiter, &format!("{way} 2"));
     }
     fall_asleep();
     assert_eq!(stage.owner.ask("error 2 5"), "done");
@@ -63,9 +64,9 @@ fn owner_that_is_killed_fails_what_is_pending_for_everybody() {
     let waiters = asleep_for(&stage, 2);
     stage.owner.kill();
     assert_all_hear(&waiters, &owner_dead());
-    early.begin("wait 1");
+    begin(&mut early, "wait 1");
     assert_eq!(early.hear(), "signaled", "before the death");
-    early.begin("wait 2");
+    begin(&mut early, "wait 2");
     assert_eq!(early.hear(), owner_dead(), "who asks later hears the same");
 }
 
@@ -81,7 +82,7 @@ fn owner_that_is_killed_after_the_broker_is_missed_too() {
     );
     assert_all_hear(&waiters, "signaled");
     for (waiter, way) in waiters.iter_mut().zip(WAYS) {
-        waiter.begin(&format!("{way} 2"));
+        begin(waiter, &format!("{way} 2"));
     }
     fall_asleep();
     stage.owner.kill();
@@ -99,7 +100,7 @@ fn stopped_broker_stops_no_signal_and_hides_no_death() {
     assert_eq!(stage.owner.ask("importers"), "0");
     let mut waiters = waiters;
     for (waiter, way) in waiters.iter_mut().zip(WAYS) {
-        waiter.begin(&format!("{way} 2"));
+        begin(waiter, &format!("{way} 2"));
     }
     fall_asleep();
     stage.owner.kill();
@@ -121,7 +122,7 @@ fn owner_learns_of_importers_when_a_stopped_broker_goes_on() {
         sleep(Duration::from_millis(50));
         stage.owner.ask("importers") == "1"
     });
-    waiter.begin(&format!("wait {}", point + 1));
+    begin(&mut waiter, &format!("wait {}", point + 1));
     fall_asleep();
     assert_eq!(stage.owner.ask(&format!("signal {}", point + 1)), "done");
     assert_eq!(waiter.hear(), "signaled");
@@ -134,8 +135,8 @@ fn waiter_that_is_killed_asleep_hinders_nobody_and_is_forgotten() {
     let mut victim = stage.waiter();
     let mut other = stage.waiter();
     assert_eq!(stage.owner.ask("signal 1"), "done");
-    victim.begin("wait 2");
-    other.begin("wait 3");
+    begin(&mut victim, "wait 2");
+    begin(&mut other, "wait 3");
     fall_asleep();
     victim.kill();
     eventually(|| observer.state().unwrap().timelines[0].importers.len() == 1);
@@ -155,9 +156,9 @@ fn stopped_owner_is_waited_for_and_not_taken_for_dead() {
     let mut stage = Stage::new();
     let mut waiter = stage.waiter();
     stage.owner.stop();
-    waiter.begin("glance 1");
+    begin(&mut waiter, "glance 1");
     assert_eq!(waiter.hear(), Errno::TIMEDOUT.raw_os_error().to_string());
-    waiter.begin("wait 1");
+    begin(&mut waiter, "wait 1");
     stage.owner.order("signal 1");
     fall_asleep();
     stage.owner.signal(Signal::CONT);

@@ -5,6 +5,8 @@
     reason = "a step that fails fails the test"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod deaths;
 mod roles;
 mod stage;

@@ -1,32 +1,19 @@
 //! What the processes do: this executable again, told by its environment to play a role.
 
-use std::io::Write;
 use std::time::Duration;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
 use wharf::core::{CallbackOutcome, Errno, Fence, FenceArray};
-use wharf::{FenceEvent, ImportedTimeline, Session, Timeline, Token};
+use wharf::{FenceEvent, ImportedTimeline, Timeline, Token};
 use wharf_broker::Embedded;
 
-pub(crate) const ROLE: &str = "WHARF_TEST_ROLE";
-pub(crate) const SOCKET: &str = "WHARF_TEST_SOCKET";
-pub(crate) const TOKEN: &str = "WHARF_TEST_TOKEN";
-/// Begins every line that is meant for the test.
-pub(crate) const MARK: &str = "> ";
+use crate::common::player::{orders, role, say, session};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
-
-fn say(text: impl std::fmt::Display) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{MARK}{text}").unwrap();
-    out.flush().unwrap();
-}
 
 /// Not a test of anything: the other processes run it.
 #[test]
 fn plays_a_role() {
-    let Ok(role) = std::env::var(ROLE) else { return };
-    set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    let Some(role) = role() else { return };
     match role.as_str() {
         "broker" => broker(),
         "owner" => owner(),
@@ -35,21 +22,10 @@ fn plays_a_role() {
     }
 }
 
-/// The words of each line of standard input, until it ends.
-fn orders() -> impl Iterator<Item = Vec<String>> {
-    let lines = std::io::stdin().lines().map(Result::unwrap);
-    lines.map(|line| line.split(' ').map(str::to_owned).collect())
-}
-
 fn broker() {
     let broker = Embedded::start().unwrap();
     say(broker.socket_path().display());
     orders().for_each(drop);
-}
-
-fn session(label: &str) -> Session {
-    let socket = std::env::var(SOCKET).unwrap();
-    Session::connect_to(socket.as_ref(), label).unwrap()
 }
 
 fn owner() {
@@ -60,8 +36,8 @@ fn owner() {
     }
 }
 
-fn obey(timeline: &Timeline, order: &[String]) -> String {
-    match order.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+fn obey(timeline: &Timeline, order: &str) -> String {
+    match order.split(' ').collect::<Vec<_>>()[..] {
         ["signal", point] => timeline
             .signal(point.parse().unwrap())
             .map_or_else(|error| error.to_string(), |()| "done".to_owned()),
@@ -71,19 +47,20 @@ fn obey(timeline: &Timeline, order: &[String]) -> String {
             "done".to_owned()
         }
         ["importers"] => timeline.importers().to_string(),
-        _ => panic!("{order:?} is not for an owner"),
+        _ => panic!("{order} is not for an owner"),
     }
 }
 
 fn waiter() {
-    let token = Token::new(std::env::var(TOKEN).unwrap());
+    let token = Token::new(orders().next().unwrap());
     let timeline = session("waiter").import_timeline(&token).unwrap();
     say("imported");
     for order in orders() {
-        let point = order[1].parse().unwrap();
+        let (how, point) = order.split_once(' ').unwrap();
+        let point = point.parse().unwrap();
         // Who ordered it knows by this that it is about to sleep.
         say("waiting");
-        say(wait(&timeline, &order[0], point));
+        say(wait(&timeline, how, point));
     }
 }
 

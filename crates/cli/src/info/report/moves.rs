@@ -1,6 +1,6 @@
 //! The sets that are being moved to other memory, the memory that moves have left behind, and that which somebody can still read who has left.
 
-use wharf_protocol::{SessionId, SetState, StreamState};
+use wharf_protocol::{SetState, StreamState};
 
 use super::Names;
 use crate::info::amounts::memory;
@@ -28,7 +28,7 @@ pub(super) fn moves(sets: &[SetState], streams: &[StreamState], names: &Names<'_
         let number = set.set.0.to_string();
         for old in &set.old {
             let what = format!("{} replaced", memory(old.bytes));
-            let who = list(&old.kept_by, names);
+            let who = names.each(&old.kept_by).join(", ");
             table.add([number.clone(), old.generation.to_string(), what, who]);
         }
         if is_due(set) {
@@ -36,17 +36,9 @@ pub(super) fn moves(sets: &[SetState], streams: &[StreamState], names: &Names<'_
             table.add([number.clone(), set.generation.to_string(), what, String::new()]);
         }
         if let Some(moving) = &set.moving {
-            let (generation, who) = (moving.generation.to_string(), list(&moving.waits_for, names));
-            table.add([number, generation, "not in use yet".to_owned(), who]);
+            let (generation, who) = (moving.generation.to_string(), names.each(&moving.waits_for));
+            table.add([number, generation, "not in use yet".to_owned(), who.join(", ")]);
         }
     }
     table.to_string()
-}
-
-fn list(sessions: &[SessionId], names: &Names<'_>) -> String {
-    let sessions = sessions.iter();
-    let sessions: Vec<_> = sessions
-        .map(|session| format!("session {}", names.session(*session)))
-        .collect();
-    sessions.join(", ")
 }

@@ -19,11 +19,7 @@ pub(super) fn timelines(timelines: &[TimelineState], names: &Names<'_>) -> Strin
         Left("IMPORTED BY"),
     ]);
     for timeline in timelines {
-        let mut importers: Vec<_> = timeline
-            .importers
-            .iter()
-            .map(|session| format!("session {}", names.session(*session)))
-            .collect();
+        let mut importers = names.each(&timeline.importers);
         importers.dedup();
         table.add([
             timeline.timeline.0.to_string(),

@@ -39,7 +39,7 @@ fn row(stream: &Stream, consumer: &Consumer) -> Row {
     let held = statistics
         .map(|statistics| statistics.held.as_slice())
         .unwrap_or_default();
-    let blocks = statistics.is_some_and(|statistics| statistics.blocks_producer);
+    let blocks = consumer.blocks_producer();
     let queued = statistics.map(|statistics| statistics.frames_queued);
     let cells = vec![
         Cell::words(&consumer.label),

@@ -4,6 +4,7 @@ mod consumers;
 mod sessions;
 mod sets;
 mod streams;
+mod timelines;
 mod users;
 
 use clap::ValueEnum;
@@ -11,6 +12,7 @@ use clap::ValueEnum;
 use super::table::{Cell, Column, Order, Table};
 use super::units;
 use crate::document::{Document, Latency};
+use crate::info::memory;
 
 /// One of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,17 +25,20 @@ pub(crate) enum Tab {
     Sessions,
     /// Buffer sets: memory, heaps, moves
     Sets,
+    /// Timelines: who signals each, and how many imported it
+    Timelines,
     /// Users: memory and everything else against the quota
     Users,
 }
 
 impl Tab {
     /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Streams,
         Self::Consumers,
         Self::Sessions,
         Self::Sets,
+        Self::Timelines,
         Self::Users,
     ];
 
@@ -44,6 +49,7 @@ impl Tab {
             Self::Consumers => "Consumers",
             Self::Sessions => "Sessions",
             Self::Sets => "Sets",
+            Self::Timelines => "Timelines",
             Self::Users => "Users",
         }
     }
@@ -59,6 +65,7 @@ impl Tab {
             Self::Consumers => consumers::COLUMNS,
             Self::Sessions => sessions::COLUMNS,
             Self::Sets => sets::COLUMNS,
+            Self::Timelines => timelines::COLUMNS,
             Self::Users => users::COLUMNS,
         }
     }
@@ -68,6 +75,7 @@ impl Tab {
         let heading = match self {
             Self::Streams | Self::Consumers => "FRAMES/S",
             Self::Sessions | Self::Sets | Self::Users => "MEMORY",
+            Self::Timelines => "IMPORTS",
         };
         Order {
             column: self.column(heading).unwrap_or(0),
@@ -88,6 +96,7 @@ impl Tab {
             Self::Consumers => consumers::rows(document),
             Self::Sessions => sessions::rows(document),
             Self::Sets => sets::rows(document),
+            Self::Timelines => timelines::rows(document),
             Self::Users => users::rows(document),
         };
         Table {
@@ -111,6 +120,12 @@ fn duration(ns: Option<u64>) -> Cell {
 /// A duration that few frames exceeded.
 fn quantile(latency: Option<&Latency>, which: impl Fn(&Latency) -> Option<u64>) -> Cell {
     duration(latency.and_then(which))
+}
+
+/// An amount of memory.
+fn bytes(bytes: u64) -> Cell {
+    // CAST: as above.
+    Cell::ranked(memory(bytes), bytes as f64)
 }
 
 /// How much of something is in use.

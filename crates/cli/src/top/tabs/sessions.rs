@@ -1,9 +1,8 @@
 //! Sessions.
 
 use super::super::table::{Cell, Column, Row, Subject, numbers, words};
-use super::rate;
+use super::{bytes, rate};
 use crate::document::{Document, Session};
-use crate::info::memory;
 
 pub(super) const COLUMNS: &[Column] = &[
     numbers("SESSION"),
@@ -31,8 +30,7 @@ fn row(document: &Document, session: &Session) -> Row {
         Cell::words(&session.label),
         Cell::count(session.pid),
         Cell::count(session.uid),
-        // CAST: an order of magnitude is enough to sort by.
-        Cell::ranked(memory(session.memory_bytes), session.memory_bytes as f64),
+        bytes(session.memory_bytes),
         Cell::count(session.fds),
         rate(published_per_s(document, session)),
         rate(received_per_s(document, session)),
@@ -67,7 +65,7 @@ fn received_per_s(document: &Document, session: &Session) -> Option<f64> {
     let rates = streams
         .filter(|stream| session.streams_joined.contains(&stream.stream))
         .flat_map(|stream| &stream.consumers)
-        .filter(|consumer| (consumer.pid, &consumer.label) == (session.pid, &session.label))
+        .filter(|consumer| session.has(consumer))
         .filter_map(|consumer| consumer.statistics.as_ref()?.rates.as_ref());
     sum(rates.map(|rates| rates.frames_received_per_s))
 }

@@ -1,8 +1,8 @@
 //! Buffer sets.
 
 use super::super::table::{Cell, Column, Row, Subject, numbers, words};
+use super::bytes;
 use crate::document::{Document, Set};
-use crate::info::memory;
 
 pub(super) const COLUMNS: &[Column] = &[
     numbers("SET"),
@@ -51,11 +51,6 @@ fn row(document: &Document, set: &Set) -> Row {
         cells,
         is_alarming: !set.old.is_empty(),
     }
-}
-
-fn bytes(bytes: u64) -> Cell {
-    // CAST: an order of magnitude is enough to sort by.
-    Cell::ranked(memory(bytes), bytes as f64)
 }
 
 /// How far it is: that of its negotiation, or whether others may have it.

@@ -86,16 +86,7 @@ fn skipped_per_s(consumers: &[Consumer]) -> f64 {
 
 /// Who is in the producer's way.
 fn blockers(consumers: &[Consumer]) -> String {
-    let blocks = |consumer: &&Consumer| {
-        consumer
-            .statistics
-            .as_ref()
-            .is_some_and(|its| its.blocks_producer)
-    };
-    let labels: Vec<&str> = consumers
-        .iter()
-        .filter(blocks)
-        .map(|consumer| consumer.label.as_str())
-        .collect();
+    let blockers = consumers.iter().filter(|consumer| consumer.blocks_producer());
+    let labels: Vec<&str> = blockers.map(|consumer| consumer.label.as_str()).collect();
     labels.join(", ")
 }

@@ -2,9 +2,8 @@
 
 use super::super::table::{Cell, Column, Row, Subject, numbers};
 use super::super::units::percent;
-use super::part;
+use super::{bytes, part};
 use crate::document::{Document, User};
-use crate::info::memory;
 
 pub(super) const COLUMNS: &[Column] = &[
     numbers("USER"),
@@ -26,7 +25,7 @@ pub(super) fn rows(document: &Document) -> Vec<Row> {
 
 fn row(user: &User) -> Row {
     let (used, limit) = (&user.used, &user.limit);
-    // CAST: an order of magnitude is enough to sort by; shares are shown with two digits.
+    // CAST: shares are shown with two digits.
     let (used_bytes, limit_bytes) = (used.memory_bytes as f64, limit.memory_bytes as f64);
     let share = if limit_bytes > 0.0 {
         used_bytes / limit_bytes
@@ -35,8 +34,8 @@ fn row(user: &User) -> Row {
     };
     let cells = vec![
         Cell::count(user.uid),
-        Cell::ranked(memory(used.memory_bytes), used_bytes),
-        Cell::ranked(memory(limit.memory_bytes), limit_bytes),
+        bytes(used.memory_bytes),
+        bytes(limit.memory_bytes),
         Cell::ranked(percent(share), share),
         part(used.buffers, limit.buffers),
         part(used.sessions, limit.sessions),
