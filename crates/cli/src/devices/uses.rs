@@ -118,7 +118,7 @@ impl Seen<'_> {
 
     fn faults(&self) -> Use {
         let because = match (self.has(Area::UserFaults), self.has(Area::FusePassthrough)) {
-            (true, true) => "both are there".to_owned(),
+            (true, true) => String::new(),
             (false, _) => self.why_not(Area::UserFaults),
             (true, false) => self.why_not(Area::FusePassthrough),
         };

@@ -12,8 +12,11 @@ use wharf_core::{
 type TestResult = Result<(), Box<dyn Error>>;
 type Answer = Result<Vec<(Fence, Usage)>, Refusal>;
 
+/// What the exporter is to answer.
+type Told = Arc<Mutex<Option<Answer>>>;
+
 /// Answers what it is told to; panics without an answer.
-struct Foreign(Arc<Mutex<Option<Answer>>>);
+struct Foreign(Told);
 
 impl Exporter for Foreign {
     fn name(&self) -> &str {
@@ -27,7 +30,7 @@ impl Exporter for Foreign {
     }
 }
 
-fn foreign(answer: Option<Answer>) -> Result<(DmaBuf, Arc<Mutex<Option<Answer>>>), Box<dyn Error>> {
+fn foreign(answer: Option<Answer>) -> Result<(DmaBuf, Told), Box<dyn Error>> {
     let answer = Arc::new(Mutex::new(answer));
     let buffer = DmaBuf::export(ExportInfo::new(Foreign(Arc::clone(&answer)), 4096))?;
     Ok((buffer, answer))

@@ -27,9 +27,9 @@ pub use bracket::Bracket;
 pub use exporter::{ImportBufferError, ImportedBuffer};
 pub use fdinfo::KernelNames;
 
+use crate::SealFlags;
 use crate::kernel_error::{KernelError, WrongDescriptor};
 use crate::sync_file::SyncFile;
-use crate::{Memfd, SealFlags};
 
 /// A dma-buf of the kernel.
 ///
@@ -234,16 +234,10 @@ fn is_answered_for(fd: BorrowedFd<'_>) -> bool {
     cannot_shrink && ioctl::begin_or_end_access(fd, 0) == Err(Errno::INVAL)
 }
 
-impl Memfd {
-    /// Whether `wharf run` answers for this memory file as for a dma-buf.
-    pub fn is_dma_buf(&self) -> bool {
-        is_answered_for(self.as_fd())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Memfd;
 
     fn refusal(fd: impl Into<OwnedFd>) -> WrongDescriptor {
         KernelBuffer::from_fd(fd.into()).unwrap_err()

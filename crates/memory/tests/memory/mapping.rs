@@ -190,3 +190,47 @@ fn every_refusal_says_something_else() {
     assert_eq!(texts.len(), refusals.len());
     assert_eq!(refusals[7].errno(), Errno::NOMEM);
 }
+
+#[test]
+fn what_is_no_dma_buf_is_not_mapped_as_one() {
+    let fd = memfd(SIZE_BYTES);
+    assert!(!wharf_memory::is_dma_buf(&fd));
+    let empty = Mapping::map_dma_buf(&fd, 0, Access::ReadOnly).unwrap_err();
+    assert_eq!(empty, MapError::Empty);
+    let files = [fd, std::fs::File::open("/dev/zero").unwrap().into()];
+    for other in files {
+        let refused = Mapping::map_dma_buf(&other, 4096, Access::ReadOnly).unwrap_err();
+        assert!(matches!(refused, MapError::NotDmaBuf { .. }), "{refused}");
+        assert_eq!(refused.errno(), Errno::INVAL);
+    }
+}
+
+#[test]
+fn calls_on_what_is_something_else_are_refused_by_the_kernel() {
+    use wharf_memory::ioctl;
+    let fd = memfd(SIZE_BYTES);
+    let (pipe, _other_end) = rustix::pipe::pipe().unwrap();
+    assert_eq!(ioctl::begin_or_end_access(&fd, 1), Err(Errno::NOTTY));
+    assert_eq!(ioctl::take_fences(&fd, 1).map(drop), Err(Errno::NOTTY));
+    assert_eq!(ioctl::add_fences(&fd, 1, &pipe), Err(Errno::NOTTY));
+    assert_eq!(ioctl::set_name(&fd, c"name"), Err(Errno::NOTTY));
+    assert_eq!(
+        ioctl::allocate(&fd, 4096, OFlags::RDWR).map(drop),
+        Err(Errno::NOTTY)
+    );
+    let part = ioctl::MemoryPart {
+        memory: fd.as_fd(),
+        offset_bytes: 0,
+        len_bytes: 4096,
+    };
+    assert_eq!(ioctl::make_of_part(&pipe, part).map(drop), Err(Errno::NOTTY));
+    assert_eq!(
+        ioctl::make_of_parts(&pipe, &[part, part]).map(drop),
+        Err(Errno::NOTTY)
+    );
+    assert_eq!(ioctl::ask(&pipe).map(drop), Err(Errno::NOTTY));
+    assert_eq!(ioctl::merge(&pipe, &pipe, [0; 32]).map(drop), Err(Errno::NOTTY));
+    assert_eq!(ioctl::hint_deadline(&pipe, 1), Err(Errno::NOTTY));
+    assert_eq!(ioctl::make_fence(&pipe, 1).map(drop), Err(Errno::NOTTY));
+    assert_eq!(ioctl::advance(&pipe, 1), Err(Errno::NOTTY));
+}
