@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use wharf_testkit::skip;
-use wharf_uapi::{Ioctl, dma_buf, dma_heap, sw_sync, sync_file, udmabuf};
+use wharf_uapi::{Ioctl, dma_buf, dma_heap, drm, sw_sync, sync_file, udmabuf};
 
 /// Each call: how C names it, our number, and the number written out.
 const NUMBERS: &[(&str, Ioctl, u32)] = &[
@@ -29,6 +29,14 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("SW_SYNC_IOC_CREATE_FENCE", sw_sync::CREATE_FENCE, 0xc028_5700),
     ("SW_SYNC_IOC_INC", sw_sync::INC, 0x4004_5701),
     ("SW_SYNC_GET_DEADLINE", sw_sync::GET_DEADLINE, 0xc010_5702),
+    ("DRM_IOCTL_VERSION", drm::VERSION, 0xc040_6400),
+    ("DRM_IOCTL_GEM_CLOSE", drm::GEM_CLOSE, 0x4008_6409),
+    ("DRM_IOCTL_GET_CAP", drm::GET_CAP, 0xc010_640c),
+    ("DRM_IOCTL_PRIME_HANDLE_TO_FD", drm::PRIME_HANDLE_TO_FD, 0xc00c_642d),
+    ("DRM_IOCTL_PRIME_FD_TO_HANDLE", drm::PRIME_FD_TO_HANDLE, 0xc00c_642e),
+    ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
+    ("DRM_IOCTL_MODE_MAP_DUMB", drm::MODE_MAP_DUMB, 0xc010_64b3),
+    ("DRM_IOCTL_MODE_DESTROY_DUMB", drm::MODE_DESTROY_DUMB, 0xc004_64b4),
 ];
 
 /// Each field: the structure in C, the field, our offset.
@@ -166,6 +174,7 @@ fn c_program() -> String {
     format!(
         "#include <stdio.h>\n#include <stddef.h>\n#include <linux/types.h>\n#include <linux/dma-buf.h>\n\
          #include <linux/dma-heap.h>\n#include <linux/udmabuf.h>\n#include <linux/sync_file.h>\n\
+         #if __has_include(<drm/drm.h>)\n#include <drm/drm.h>\n#endif\n\
          int main(void) {{\n{numbers}{offsets}return 0;\n}}\n"
     )
 }

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
 use rustix::io::Errno;
-use wharf_core::Reservation;
+use wharf_core::{PAGE_BYTES, Reservation};
 use wharf_core::fence::ContextId;
 
 use super::FileId;
 use super::dma_buf::Begun;
 use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
+use super::vgem::Card;
 use crate::memory::Piece;
 
 /// A buffer.
@@ -25,6 +27,8 @@ pub(crate) struct Buffer {
     pub(crate) piece: Option<Piece>,
     /// For memory of the program: whether it has been accessed.
     pub(crate) begun: Option<Begun>,
+    /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
+    pub(crate) place: Option<u64>,
 }
 
 impl Buffer {
@@ -35,6 +39,15 @@ impl Buffer {
             reservation: Reservation::new(),
             piece: Some(piece),
             begun: None,
+            place: None,
+        }
+    }
+
+    /// A buffer in memory of ours that is mapped at `place` of a card.
+    pub(crate) fn of_card(piece: Piece, place: Option<u64>) -> Self {
+        Self {
+            place,
+            ..Self::of_heap(piece)
         }
     }
 
@@ -45,6 +58,7 @@ impl Buffer {
             reservation: Reservation::new(),
             piece: None,
             begun,
+            place: None,
         }
     }
 }
@@ -58,12 +72,16 @@ pub(crate) enum Object {
     Udmabuf,
     /// The device that timelines are opened from.
     SwSync,
+    /// The device that cards are opened from.
+    Vgem,
     /// A buffer.
     Buffer(Arc<Buffer>),
     /// A fence.
     SyncFile(Arc<SyncFile>),
     /// A timeline.
     Timeline(Arc<Timeline>),
+    /// A card.
+    Card(Arc<Card>),
 }
 
 /// All of them.
@@ -72,13 +90,21 @@ pub(crate) struct Objects {
     by_id: RwLock<HashMap<FileId, Object>>,
     /// Tells of pipes whose other end is closed: the inode is the event's data.
     closings: OwnedFd,
+    /// How many buffers of cards there were.
+    placed: AtomicU64,
 }
+
+/// Where the first buffer of a card is mapped. Beyond the sizes of files; below what a 32-bit program can say.
+pub(crate) const FIRST_PLACE: u64 = 0x500 << 32;
+/// The end of such places.
+pub(crate) const END_OF_PLACES: u64 = 0x600 << 32;
 
 impl Objects {
     pub(crate) fn new(devices: impl IntoIterator<Item = (FileId, Object)>) -> Result<Self, Errno> {
         Ok(Self {
             by_id: RwLock::new(devices.into_iter().collect()),
             closings: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            placed: AtomicU64::new(0),
         })
     }
 
@@ -118,8 +144,25 @@ impl Objects {
         self.closings.as_fd()
     }
 
-    /// Forgets what nobody has open any more.
-    pub(crate) fn forget_closed(&self, pipes: u64) {
+    /// Where the next buffer of a card is mapped; none when all places were used.
+    pub(crate) fn next_place(&self) -> Option<u64> {
+        // ORDERING: Relaxed; nothing depends on it but that each is given once.
+        let before = self.placed.fetch_add(1, Ordering::Relaxed);
+        let place = before.checked_mul(PAGE_BYTES)?.checked_add(FIRST_PLACE)?;
+        (place < END_OF_PLACES).then_some(place)
+    }
+
+    /// All cards.
+    pub(crate) fn cards(&self) -> Vec<Arc<Card>> {
+        let card = |object: &Object| match object {
+            Object::Card(card) => Some(Arc::clone(card)),
+            _ => None,
+        };
+        self.by_id.read().values().filter_map(card).collect()
+    }
+
+    /// Forgets what nobody has open any more, and hands it over.
+    pub(crate) fn forget_closed(&self, pipes: u64, mut on_gone: impl FnMut(Object)) {
         let now = rustix::time::Timespec::default();
         let mut events = Vec::with_capacity(64);
         while epoll::wait(
@@ -134,9 +177,9 @@ impl Objects {
                     device: pipes,
                     inode: event.data.u64(),
                 };
-                // Dropped without the lock: a timeline's end signals fences.
                 let gone = self.remove(id);
-                drop(gone);
+                // Without the lock: a timeline's end signals fences.
+                gone.into_iter().for_each(&mut on_gone);
             }
         }
     }

@@ -10,15 +10,17 @@ use rustix::io::Errno;
 use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
+use super::injection::{self, Seized};
 use super::sys::{self, Notification, Reply};
 use super::task::{Handles, Task, is_interrupted, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
+use crate::devices::vgem::{self, Card, Surroundings};
 use crate::devices::{
     Answer, Buffer, Caller as _, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync, sync_file,
     udmabuf,
 };
-use crate::memory::{Depot, Releases};
+use crate::memory::{Depot, Piece, Releases};
 use crate::supervisor::InFlight;
 
 /// The calls of all programs of a run, and how to answer them.
@@ -109,6 +111,10 @@ impl Listener {
             handles: &self.handles,
             notification,
         };
+        // CAST: numbers of calls are small.
+        if injection::is_possible(notification) && i64::from(notification.data.nr) == libc::SYS_mmap {
+            return self.map(&task).unwrap_or_else(|errno| Next::Reply(Reply::Error(errno)));
+        }
         let [fd, request, address, ..] = notification.data.args;
         // CAST: both are 32 bits wide in the kernel.
         let (fd, request) = (fd as i32, Ioctl::from_raw(request as u32));
@@ -144,6 +150,10 @@ impl Listener {
                 .and_then(|timeline| sw_sync::call(task, (objects, &timeline), request, address))
                 .into(),
             Object::Timeline(timeline) => sw_sync::call(task, (objects, &timeline), request, address).into(),
+            Object::Vgem => Card::create(task, objects, fd)
+                .and_then(|card| self.card(task, &card, request, address))
+                .into(),
+            Object::Card(card) => self.card(task, &card, request, address).into(),
         }
     }
 
@@ -156,16 +166,7 @@ impl Listener {
     ) -> Result<Answer, Errno> {
         let asked = dma_heap::check(task, request, address)?;
         let size_bytes = asked.size_bytes;
-        let piece = self.depot.take(heap, size_bytes).or_else(|errno| {
-            // Perhaps the program has closed what we do not know yet.
-            self.releases.look(&self.objects, std::time::Duration::ZERO);
-            self.depot.drop_stale(std::time::Duration::ZERO);
-            if errno == Errno::NOMEM {
-                self.depot.take(heap, size_bytes)
-            } else {
-                Err(errno)
-            }
-        })?;
+        let piece = self.memory(heap, size_bytes)?;
         let id = piece.id;
         let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
         self.objects
@@ -181,6 +182,84 @@ impl Listener {
         // If it failed it is released like any other that nobody has.
         self.releases.add(&self.objects, id, size_bytes);
         told
+    }
+
+    fn memory(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
+        self.depot.take(heap, size_bytes).or_else(|errno| {
+            // Perhaps the program has closed what we do not know yet.
+            self.releases.look(&self.objects, std::time::Duration::ZERO);
+            self.depot.drop_stale(std::time::Duration::ZERO);
+            if errno == Errno::NOMEM {
+                self.depot.take(heap, size_bytes)
+            } else {
+                Err(errno)
+            }
+        })
+    }
+
+    fn card(&self, task: &Task<'_>, card: &Card, request: Ioctl, address: u64) -> Result<Answer, Errno> {
+        let around = Surroundings {
+            objects: &self.objects,
+            releases: &self.releases,
+            allocate: &|size_bytes| self.memory(&Arc::from("vgem"), size_bytes),
+        };
+        vgem::call(task, (&around, card), request, address)
+    }
+
+    /// Has the caller map the buffer that it means when it maps a place of a card.
+    fn map(&self, task: &Task<'_>) -> Result<Next, Errno> {
+        let [address, length, protection, flags, fd, place] = task.notification.data.args;
+        // CAST: the kernel takes it as an int.
+        let Ok((_, id)) = task.file(fd as i32) else {
+            return Ok(Next::Reply(Reply::Native));
+        };
+        let Some(Object::Card(card)) = self.objects.get(id) else {
+            return Ok(Next::Reply(Reply::Native));
+        };
+        // CAST: flags are small and positive.
+        let is = |bits: u64, flag: i32| bits & flag as u64 != 0;
+        let how = (is(flags, libc::MAP_SHARED), is(protection, libc::PROT_WRITE));
+        let buffer = card.to_map((&self.objects, &self.releases), (place, length), how)?;
+        let seized = Seized::seize(task.notification.pid).map_err(|_| Errno::PERM)?;
+        let number = match task.install(buffer.as_fd(), OFlags::CLOEXEC) {
+            Ok(number) => u64::from(number),
+            Err(errno) => {
+                self.reply(task.notification.id, Reply::Error(errno));
+                seized.release();
+                return Ok(Next::Nothing);
+            }
+        };
+        drop(buffer);
+        self.reply(task.notification.id, Reply::Value(0));
+        // CAST: numbers of calls are small and positive.
+        let call = |number: i64, arguments| injection::Call {
+            number: number as u64,
+            arguments,
+        };
+        seized.call_instead(&[
+            call(libc::SYS_mmap, [address, length, protection, flags, number, 0]),
+            call(libc::SYS_close, [number, 0, 0, 0, 0, 0]),
+        ]);
+        Ok(Next::Nothing)
+    }
+
+    /// What nobody has open any more is gone.
+    pub(crate) fn forget_closed(&self, pipes: u64) {
+        self.objects.forget_closed(pipes, |gone| {
+            if let Object::Card(card) = gone {
+                card.close(&self.objects, &self.releases);
+            }
+        });
+    }
+
+    /// Signals fences whose time is over; tells whether some are pending.
+    pub(crate) fn expire_fences(&self) -> bool {
+        let now = std::time::Instant::now();
+        let mut is_busy = false;
+        for card in self.objects.cards() {
+            is_busy |= card.expire(now);
+        }
+        is_busy
     }
 
     fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {

@@ -5,10 +5,12 @@
 //! | `filter` | which calls are trapped |
 //! | `sys` | the system calls of it, and all `unsafe` |
 //! | `task` | the caller's memory and descriptors |
+//! | `injection` | having the caller make another call than it did |
 //! | `answering` | the loop that answers |
 
 pub(crate) mod answering;
 pub(crate) mod filter;
+pub(crate) mod injection;
 pub(crate) mod sys;
 pub(crate) mod task;
 

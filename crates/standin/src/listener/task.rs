@@ -181,6 +181,10 @@ impl Caller for Task<'_> {
         self.add(fd, Place::Answer, flags).map(drop)
     }
 
+    fn can_be_made_to_map(&self) -> bool {
+        super::injection::is_possible(self.notification)
+    }
+
     fn name(&self) -> String {
         let path = format!("/proc/{}/comm", self.notification.pid);
         std::fs::read_to_string(path)

@@ -16,6 +16,7 @@ use super::{Broker, InFlight, keep, listener};
 use crate::error::{RunError, errno_of};
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
+use crate::listener::injection::WAITING;
 use crate::listener::task::nowhere;
 use crate::memory::Source;
 
@@ -161,6 +162,7 @@ impl Running {
 
 /// Tells what became of the program; tells whether it has ended.
 fn report_changes(pid: Pid, guardian: &Channel) -> bool {
+    let _not_of_traced = WAITING.lock();
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
     loop {
         let Ok(status) = waitpid(pid, Some(flags)) else {
