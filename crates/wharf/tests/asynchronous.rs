@@ -160,7 +160,9 @@ async fn work_of_devices<R: Readiness>(mut producer: AsyncProducer<R>, mut consu
     for number in 1..=count {
         let frame = producer.acquire().await.unwrap();
         let filling = device.fence(2 * number);
-        producer.publish_when(frame, &info(), &filling.fence()).unwrap();
+        producer
+            .publish_when(frame, &info(100), &filling.fence())
+            .unwrap();
         let frame = consumer.receive().await.unwrap();
         assert!(frame.acquire_fence().is_some());
         let reading = device.fence(2 * number + 1);

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::support::PATIENCE;
 use wharf_testkit::skip;
@@ -28,6 +29,10 @@ impl Terminal {
         let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keys).unwrap();
         unlockpt(&keys).unwrap();
+        let mut settings = tcgetattr(&keys).unwrap();
+        // A key that interrupts is not to throw away what the program shows at that moment.
+        settings.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&keys, OptionalActions::Now, &settings).unwrap();
         let path = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
         let end = || File::options().read(true).write(true).open(&path).unwrap();
         let mut command = Command::new("setsid");
@@ -137,8 +142,6 @@ fn stopping_stops_both_and_both_go_on() {
     };
     terminal.expect("ready");
     terminal.press(STOP);
-    // A key that stops or interrupts flushes what was typed; the next one must not be part of that.
-    std::thread::sleep(std::time::Duration::from_millis(200));
     // Nobody in this session could have it go on: the kernel then does not stop a whole group for a key.
     terminal.press(INTERRUPT);
     assert_eq!(terminal.wait().terminating_signal(), Some(2));

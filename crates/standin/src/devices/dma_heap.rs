@@ -6,7 +6,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
 use wharf_uapi::Ioctl;
-use wharf_uapi::dma_heap::{AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
+use wharf_uapi::dma_heap::{ALLOC, AllocationData, VALID_FD_FLAGS, VALID_HEAP_FLAGS};
 
 use super::Caller;
 

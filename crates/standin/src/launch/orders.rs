@@ -72,7 +72,7 @@ pub(crate) enum StageReport {
 /// From the supervisor to the guardian.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The program runs. The descriptor is the listener.
+    /// The program is about to begin, as this process. The descriptor is the listener.
     Started {
         pid: i32,
         devices: Vec<(FileId, Device)>,

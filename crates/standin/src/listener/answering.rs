@@ -11,7 +11,7 @@ use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
 use super::injection::{self, Seized};
-use super::sys::{self, Notification, Reply};
+use super::sys::{self, Inbox, Notification, Reply};
 use super::task::{Handles, Task, is_interrupted, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
@@ -34,6 +34,7 @@ pub(crate) struct Listener {
     /// Calls that wait for a fence, and whose they are.
     waiting: Arc<Mutex<HashMap<u64, u32>>>,
     in_flight: Arc<InFlight>,
+    inbox: Inbox,
     /// Whether there may be buffers that another supervisor allocated.
     inherits: bool,
 }
@@ -62,25 +63,26 @@ impl Listener {
         (objects, depot, releases): (Objects, Depot, Releases),
         in_flight: Arc<InFlight>,
         inherits: bool,
-    ) -> Self {
+    ) -> Result<Self, Errno> {
         // Older kernels wake in their usual way.
         let _ = sys::wake_synchronously(fd.as_fd());
-        Self {
+        Ok(Self {
             fd,
             handles: Handles::default(),
             objects,
             depot,
             releases,
             waiting: Arc::default(),
+            inbox: in_flight.inbox()?,
             in_flight,
             inherits,
-        }
+        })
     }
 
     /// Answers calls until no program is left.
     pub(crate) fn serve(&self) {
         loop {
-            match sys::receive(self.fd.as_fd()) {
+            match sys::receive(self.fd.as_fd(), &self.inbox) {
                 Ok(notification) => self.serve_one(&notification),
                 // The caller was killed meanwhile, or everybody is gone.
                 Err(Errno::NOENT) if is_deserted(self.fd.as_fd()) => return,
@@ -92,7 +94,6 @@ impl Listener {
 
     fn serve_one(&self, notification: &Notification) {
         let id = notification.id;
-        self.in_flight.begin(id);
         match self.decide(notification) {
             Next::Reply(reply) => self.reply(id, reply),
             Next::Wait(fence) => self.wait(notification, &fence),

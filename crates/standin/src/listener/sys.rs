@@ -7,6 +7,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use wharf_memory::{Access, Mapping};
 
 /// One instruction of a filter.
 pub(crate) type Instruction = libc::sock_filter;
@@ -68,32 +69,75 @@ pub(crate) fn wake_synchronously(listener: BorrowedFd<'_>) -> Result<(), Errno> 
     checked(result.into()).map(drop)
 }
 
-/// Waits for the next call.
+/// Shared memory into which the kernel writes the call that is received, at the beginning: so there is no moment at which a call was received and
+/// who looks there does not see its number.
+#[derive(Debug)]
+pub(crate) struct Inbox(Mapping);
+
+impl Inbox {
+    /// Its size in bytes.
+    pub(crate) const BYTES: usize = size_of::<Notification>();
+
+    /// Maps that of a memory file that nobody can shorten.
+    pub(crate) fn map(file: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let mapping = Mapping::map(file, Self::BYTES, Access::ReadWrite);
+        mapping.map(Self).map_err(|error| error.errno())
+    }
+
+    /// The kernel takes an empty one only.
+    fn clear(&self) -> Result<(), Errno> {
+        let view = self.0.view_mut().map_err(|_| Errno::ACCESS)?;
+        view.fill(0, Self::BYTES, 0).map_err(|_| Errno::INVAL)
+    }
+
+    fn read(&self) -> Result<Notification, Errno> {
+        let mut bytes = [0; Self::BYTES];
+        self.0.view().copy_to(0, &mut bytes).map_err(|_| Errno::INVAL)?;
+        let [id, caller, call, instruction_pointer, args @ ..] = words(&bytes);
+        // CAST: halves of words, as the structure has them, the first one low.
+        Ok(Notification {
+            id,
+            pid: caller as u32,
+            flags: (caller >> 32) as u32,
+            data: libc::seccomp_data {
+                nr: call as i32,
+                arch: (call >> 32) as u32,
+                instruction_pointer,
+                args,
+            },
+        })
+    }
+}
+
+/// The words of a notification.
+fn words(bytes: &[u8; Inbox::BYTES]) -> [u64; 10] {
+    let mut words = [0; 10];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
+}
+
+const _: () = assert!(Inbox::BYTES == 80 && cfg!(target_endian = "little"));
+
+/// Waits for the next call. It stays in the inbox until this is called again.
 ///
 /// # Errors
 /// `EINTR`; `ENOENT`: the caller was killed meanwhile, or nobody with the filter is left.
-pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Notification, Errno> {
-    let mut notification = Notification {
-        id: 0,
-        pid: 0,
-        flags: 0,
-        data: libc::seccomp_data {
-            nr: 0,
-            arch: 0,
-            instruction_pointer: 0,
-            args: [0; 6],
-        },
-    };
+pub(crate) fn receive(listener: BorrowedFd<'_>, inbox: &Inbox) -> Result<Notification, Errno> {
+    inbox.clear()?;
     // SAFETY:
-    // * The request's number has the size of this structure in it; the kernel writes no more than that.
+    // * The request's number has the size of the structure in it; the kernel writes no more than that, and the mapping is as long.
+    // * The mapping lives through the call, and is memory of no Rust object: it is only looked at in volatile copies.
     let result = unsafe {
         libc::ioctl(
             listener.as_raw_fd(),
             libc::SECCOMP_IOCTL_NOTIF_RECV,
-            &raw mut notification,
+            inbox.0.start_address(),
         )
     };
-    checked(result.into()).map(|_| notification)
+    checked(result.into())?;
+    inbox.read()
 }
 
 /// How a call is answered.

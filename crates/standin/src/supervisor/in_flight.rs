@@ -1,23 +1,27 @@
 //! What a supervisor is about, written down where the guardian can read it after its death.
 //!
-//! A call that was received is nobody else's: if its supervisor dies it would wait for ever. So the numbers of the calls that were received
-//! and not answered are in a file in memory that both have open. A number that is in it but was answered does no harm: the kernel knows it no
-//! more. Numbers are given in order, so that those right after the last one are tried, too: it may have been received and not written down.
+//! A call that was received is nobody else's: if its supervisor dies it would wait for ever. So the kernel itself writes what is received into a
+//! file in memory that both have open, and those that wait for fences are written down there before the next one is received. A number that is in
+//! the file but was answered does no harm: the kernel knows it no more.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use parking_lot::Mutex;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::{Errno, pread, pwrite};
+
+use crate::listener::sys::Inbox;
 
 /// How many waiting calls are written down.
 const MAX_WAITING: usize = 510;
-/// How many calls can come between what is written down: killed callers' included.
-const MAX_UNWRITTEN: u64 = 16;
 /// The size of a number, in bytes.
 const NUMBER: usize = 8;
+/// Where it says how many wait for fences, and which: after the inbox.
+const WAITING: usize = Inbox::BYTES;
+/// The size of the file, in bytes: whole pages.
+const SIZE: usize = (WAITING + (1 + MAX_WAITING) * NUMBER).next_multiple_of(4096);
 
-/// The file. First the call that was received last, or 0; then how many wait for fences; then those.
+/// The file.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     file: OwnedFd,
@@ -26,16 +30,20 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     pub(crate) fn create() -> Result<Self, Errno> {
-        memfd_create("wharf-in-flight", MemfdFlags::CLOEXEC).map(Self::from)
+        let file = memfd_create("wharf-in-flight", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        // CAST: two pages.
+        ftruncate(&file, SIZE as u64)?;
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+        Ok(Self::from(file))
     }
 
     pub(crate) fn file(&self) -> &OwnedFd {
         &self.file
     }
 
-    /// A call was received.
-    pub(crate) fn begin(&self, id: u64) {
-        self.write(0, &[id]);
+    /// Where calls are received.
+    pub(crate) fn inbox(&self) -> Result<Inbox, Errno> {
+        Inbox::map(self.file.as_fd())
     }
 
     /// These calls wait.
@@ -43,34 +51,30 @@ impl InFlight {
         let mut waiting = self.waiting.lock();
         let now: Vec<u64> = ids.take(MAX_WAITING).collect();
         if *waiting != now {
-            let count = now.len() as u64;
-            self.write(1, &[&[count], &now[..]].concat());
+            let numbers = [&[now.len() as u64], &now[..]].concat();
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+            // Without it a later supervisor leaves calls waiting; nothing else depends on it.
+            let _ = pwrite(&self.file, &bytes, WAITING as u64);
             *waiting = now;
         }
     }
 
-    fn write(&self, place: usize, numbers: &[u64]) {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
-        // Without it a later supervisor leaves one call waiting; nothing else depends on it.
-        let _ = pwrite(&self.file, &bytes, (place * NUMBER) as u64);
-    }
-
     /// All that can have been received and not answered.
     pub(crate) fn read(&self) -> Vec<u64> {
-        let mut bytes = vec![0; (MAX_WAITING + 2) * NUMBER];
+        let mut bytes = vec![0; SIZE];
         let length = pread(&self.file, &mut bytes, 0).unwrap_or(0);
-        let mut numbers = bytes[..length]
-            .as_chunks::<NUMBER>()
-            .0
-            .iter()
-            .map(|bytes| u64::from_ne_bytes(*bytes));
-        let last = numbers.next().filter(|id| *id != 0);
-        let unwritten = last
-            .into_iter()
-            .flat_map(|id| (0..MAX_UNWRITTEN).map(move |after| id.wrapping_add(after)));
-        let count = numbers.next().unwrap_or(0);
-        let waiting = numbers.take(usize::try_from(count).unwrap_or(0));
-        unwritten.chain(waiting).collect()
+        let numbers = |bytes: &[u8]| {
+            let numbers = bytes.as_chunks::<NUMBER>().0.iter();
+            numbers
+                .map(|bytes| u64::from_ne_bytes(*bytes))
+                .collect::<Vec<_>>()
+        };
+        let (inbox, waiting) = bytes[..length].split_at(WAITING.min(length));
+        let received = numbers(inbox).into_iter().take(1).filter(|id| *id != 0);
+        let mut waiting = numbers(waiting).into_iter();
+        let count = waiting.next().unwrap_or(0);
+        let waiting = waiting.take(usize::try_from(count).unwrap_or(0));
+        received.chain(waiting).collect()
     }
 }
 
@@ -92,11 +96,18 @@ mod tests {
         let mine = InFlight::create().unwrap();
         let theirs = InFlight::from(mine.file().try_clone().unwrap());
         assert!(theirs.read().is_empty());
-        mine.begin(7);
+        pwrite(mine.file(), &7_u64.to_ne_bytes(), 0).unwrap();
         mine.note_waiting([3, 4].into_iter());
-        let read = theirs.read();
-        assert!([7, 8, 3, 4].iter().all(|id| read.contains(id)), "{read:?}");
+        assert_eq!(theirs.read(), [7, 3, 4]);
         mine.note_waiting([4].into_iter());
-        assert!(!theirs.read().contains(&3));
+        assert_eq!(theirs.read(), [7, 4]);
+    }
+
+    #[test]
+    fn all_that_fit_are_read() {
+        let mine = InFlight::create().unwrap();
+        mine.note_waiting(1..=2 * MAX_WAITING as u64);
+        let first: Vec<u64> = (1..=MAX_WAITING as u64).collect();
+        assert_eq!(mine.read(), first);
     }
 }

@@ -101,5 +101,5 @@ pub(crate) fn listener(
         (id, object)
     });
     let parts = (Objects::new(devices)?, Depot::new(source), Releases::new()?);
-    Ok(Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits))
+    Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits)
 }

