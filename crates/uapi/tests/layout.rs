@@ -32,8 +32,16 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("DRM_IOCTL_VERSION", drm::VERSION, 0xc040_6400),
     ("DRM_IOCTL_GEM_CLOSE", drm::GEM_CLOSE, 0x4008_6409),
     ("DRM_IOCTL_GET_CAP", drm::GET_CAP, 0xc010_640c),
-    ("DRM_IOCTL_PRIME_HANDLE_TO_FD", drm::PRIME_HANDLE_TO_FD, 0xc00c_642d),
-    ("DRM_IOCTL_PRIME_FD_TO_HANDLE", drm::PRIME_FD_TO_HANDLE, 0xc00c_642e),
+    (
+        "DRM_IOCTL_PRIME_HANDLE_TO_FD",
+        drm::PRIME_HANDLE_TO_FD,
+        0xc00c_642d,
+    ),
+    (
+        "DRM_IOCTL_PRIME_FD_TO_HANDLE",
+        drm::PRIME_FD_TO_HANDLE,
+        0xc00c_642e,
+    ),
     ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
     ("DRM_IOCTL_MODE_MAP_DUMB", drm::MODE_MAP_DUMB, 0xc010_64b3),
     ("DRM_IOCTL_MODE_DESTROY_DUMB", drm::MODE_DESTROY_DUMB, 0xc004_64b4),

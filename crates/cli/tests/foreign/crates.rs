@@ -13,7 +13,8 @@ use crate::{machine_has, under_wharf};
 const PROGRAM: &str = "crates::program";
 
 /// What it prints.
-const PRINTED: &str = "12288 bytes, 12288 zeros; then 12288 of 7; a copy too: 12288 of 7\nno heap of another name: true\n";
+const PRINTED: &str =
+    "12288 bytes, 12288 zeros; then 12288 of 7; a copy too: 12288 of 7\nno heap of another name: true\n";
 
 /// This file's program, as a command.
 fn command() -> Command {

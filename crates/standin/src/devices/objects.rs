@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
 use rustix::io::Errno;
-use wharf_core::{PAGE_BYTES, Reservation};
 use wharf_core::fence::ContextId;
+use wharf_core::{PAGE_BYTES, Reservation};
 
 use super::FileId;
 use super::dma_buf::Begun;

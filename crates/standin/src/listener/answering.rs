@@ -10,12 +10,12 @@ use rustix::io::Errno;
 use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
-use super::injection::{self, Seized};
+use super::injection;
 use super::sys::{self, Inbox, Notification, Reply};
 use super::task::{Handles, Task, is_interrupted, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
-use crate::devices::vgem::{self, Card, Surroundings};
+use crate::devices::vgem::Card;
 use crate::devices::{
     Answer, Buffer, Caller as _, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync, sync_file,
     udmabuf,
@@ -40,7 +40,7 @@ pub(crate) struct Listener {
 }
 
 /// What there is to do for a call now.
-enum Next {
+pub(super) enum Next {
     Reply(Reply),
     Wait(Fence),
     Nothing,
@@ -101,7 +101,7 @@ impl Listener {
         }
     }
 
-    fn reply(&self, id: u64, reply: Reply) {
+    pub(super) fn reply(&self, id: u64, reply: Reply) {
         // Fails only when the caller was killed.
         let _ = sys::reply(self.fd.as_fd(), id, reply);
     }
@@ -114,7 +114,9 @@ impl Listener {
         };
         // CAST: numbers of calls are small.
         if injection::is_possible(notification) && i64::from(notification.data.nr) == libc::SYS_mmap {
-            return self.map(&task).unwrap_or_else(|errno| Next::Reply(Reply::Error(errno)));
+            return self
+                .map(&task)
+                .unwrap_or_else(|errno| Next::Reply(Reply::Error(errno)));
         }
         let [fd, request, address, ..] = notification.data.args;
         // CAST: both are 32 bits wide in the kernel.
@@ -185,7 +187,7 @@ impl Listener {
         told
     }
 
-    fn memory(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
+    pub(super) fn memory(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
         self.depot.take(heap, size_bytes).or_else(|errno| {
             // Perhaps the program has closed what we do not know yet.
             self.releases.look(&self.objects, std::time::Duration::ZERO);
@@ -196,71 +198,6 @@ impl Listener {
                 Err(errno)
             }
         })
-    }
-
-    fn card(&self, task: &Task<'_>, card: &Card, request: Ioctl, address: u64) -> Result<Answer, Errno> {
-        let around = Surroundings {
-            objects: &self.objects,
-            releases: &self.releases,
-            allocate: &|size_bytes| self.memory(&Arc::from("vgem"), size_bytes),
-        };
-        vgem::call(task, (&around, card), request, address)
-    }
-
-    /// Has the caller map the buffer that it means when it maps a place of a card.
-    fn map(&self, task: &Task<'_>) -> Result<Next, Errno> {
-        let [address, length, protection, flags, fd, place] = task.notification.data.args;
-        // CAST: the kernel takes it as an int.
-        let Ok((_, id)) = task.file(fd as i32) else {
-            return Ok(Next::Reply(Reply::Native));
-        };
-        let Some(Object::Card(card)) = self.objects.get(id) else {
-            return Ok(Next::Reply(Reply::Native));
-        };
-        // CAST: flags are small and positive.
-        let is = |bits: u64, flag: i32| bits & flag as u64 != 0;
-        let how = (is(flags, libc::MAP_SHARED), is(protection, libc::PROT_WRITE));
-        let buffer = card.to_map((&self.objects, &self.releases), (place, length), how)?;
-        let seized = Seized::seize(task.notification.pid).map_err(|_| Errno::PERM)?;
-        let number = match task.install(buffer.as_fd(), OFlags::CLOEXEC) {
-            Ok(number) => u64::from(number),
-            Err(errno) => {
-                self.reply(task.notification.id, Reply::Error(errno));
-                seized.release();
-                return Ok(Next::Nothing);
-            }
-        };
-        drop(buffer);
-        self.reply(task.notification.id, Reply::Value(0));
-        // CAST: numbers of calls are small and positive.
-        let call = |number: i64, arguments| injection::Call {
-            number: number as u64,
-            arguments,
-        };
-        seized.call_instead(&[
-            call(libc::SYS_mmap, [address, length, protection, flags, number, 0]),
-            call(libc::SYS_close, [number, 0, 0, 0, 0, 0]),
-        ]);
-        Ok(Next::Nothing)
-    }
-
-    /// What nobody has open any more is gone.
-    pub(crate) fn forget_closed(&self, pipes: u64) {
-        self.objects.forget_closed(pipes, |gone| {
-            if let Object::Card(card) = gone {
-                card.close(&self.objects, &self.releases);
-            }
-        });
-    }
-
-    /// Signals fences whose time is over; tells whether some are pending.
-    pub(crate) fn expire_fences(&self) -> bool {
-        let now = std::time::Instant::now();
-        let mut is_busy = false;
-        for card in self.objects.cards() {
-            is_busy |= card.expire(now);
-        }
-        is_busy
     }
 
     fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {

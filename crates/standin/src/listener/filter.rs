@@ -206,7 +206,11 @@ mod tests {
         judged(program, (architecture, number), (request, 0))
     }
 
-    fn judged(program: &[Instruction], (architecture, number): (u32, u32), (request, place): (u64, u64)) -> u32 {
+    fn judged(
+        program: &[Instruction],
+        (architecture, number): (u32, u32),
+        (request, place): (u64, u64),
+    ) -> u32 {
         let (mut at, mut loaded) = (0, 0);
         loop {
             let Instruction { code, jt, jf, k } = program[at];
@@ -310,7 +314,11 @@ mod tests {
                 (SW_SYNC[1].raw(), true),
             ] {
                 let answer = judged(&with(true), entry, (request.into(), 0));
-                assert_eq!(answer == libc::SECCOMP_RET_USER_NOTIF, trapped, "{entry:?} {request:x}");
+                assert_eq!(
+                    answer == libc::SECCOMP_RET_USER_NOTIF,
+                    trapped,
+                    "{entry:?} {request:x}"
+                );
             }
             let without = judged(&with(false), entry, (drm::VERSION.raw().into(), 0));
             assert_eq!(without, libc::SECCOMP_RET_ALLOW);
@@ -327,7 +335,10 @@ mod tests {
         ] {
             let answer = judged(&with(true), mapping, (first, place));
             assert_eq!(answer == libc::SECCOMP_RET_USER_NOTIF, trapped, "{place:x}");
-            assert_eq!(judged(&with(false), mapping, (first, place)), libc::SECCOMP_RET_ALLOW);
+            assert_eq!(
+                judged(&with(false), mapping, (first, place)),
+                libc::SECCOMP_RET_ALLOW
+            );
         }
     }
 }

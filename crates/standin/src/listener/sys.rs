@@ -272,7 +272,14 @@ pub(crate) fn blocked_signals(thread: i32) -> Result<u64, Errno> {
     let mut signals: u64 = 0;
     // SAFETY:
     // * The third argument is the size of what the fourth points to, which lives through the call.
-    let result = unsafe { libc::ptrace(libc::PTRACE_GETSIGMASK, thread, size_of::<u64>(), &raw mut signals) };
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_GETSIGMASK,
+            thread,
+            size_of::<u64>(),
+            &raw mut signals,
+        )
+    };
     checked(result).map(|_| signals)
 }
 
@@ -283,7 +290,14 @@ pub(crate) fn blocked_signals(thread: i32) -> Result<u64, Errno> {
 pub(crate) fn block_signals(thread: i32, signals: u64) -> Result<(), Errno> {
     // SAFETY:
     // * The third argument is the size of what the fourth points to, which the kernel only reads.
-    let result = unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, thread, size_of::<u64>(), &raw const signals) };
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_SETSIGMASK,
+            thread,
+            size_of::<u64>(),
+            &raw const signals,
+        )
+    };
     checked(result).map(drop)
 }
 

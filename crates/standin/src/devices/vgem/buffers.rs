@@ -12,7 +12,10 @@ use super::card::{Card, Handle};
 use super::{Call, Surroundings};
 
 /// Makes a buffer.
-pub(super) fn create((around, card): (&Surroundings<'_>, &Card), asked: &mut CreateDumb) -> Result<(), Errno> {
+pub(super) fn create(
+    (around, card): (&Surroundings<'_>, &Card),
+    asked: &mut CreateDumb,
+) -> Result<(), Errno> {
     let (pitch, size_bytes) = dimensions(asked)?;
     (asked.handle, asked.pitch, asked.size) = (0, 0, 0);
     let piece = (around.allocate)(size_bytes).map_err(|_| Errno::NOMEM)?;
@@ -99,7 +102,10 @@ pub(super) fn import(
         return Err(Errno::INVAL);
     };
     let mut handles = card.handles.lock();
-    let known = handles.iter_mut().find(|(_, handle)| handle.id == id).map(|(number, _)| number);
+    let known = handles
+        .iter_mut()
+        .find(|(_, handle)| handle.id == id)
+        .map(|(number, _)| number);
     asked.handle = known.unwrap_or_else(|| {
         // Memory of ours is held by the buffer; a descriptor of it would count as the program's.
         let memory = buffer.piece.is_none().then(|| Arc::new(file));
@@ -140,7 +146,11 @@ mod tests {
             (1 << 16, 1 << 16, 8),
             (u32::MAX, 1, 8),
         ] {
-            assert_eq!(dumb(width, height, bpp), Err(Errno::INVAL), "{width} {height} {bpp}");
+            assert_eq!(
+                dumb(width, height, bpp),
+                Err(Errno::INVAL),
+                "{width} {height} {bpp}"
+            );
         }
     }
 }

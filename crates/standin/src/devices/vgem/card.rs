@@ -126,6 +126,15 @@ impl Card {
         handles.get_mut(number).cloned().ok_or(Errno::NOENT)
     }
 
+    /// The buffer that is mapped at `offset`.
+    fn placed(&self, offset: u64) -> Option<Handle> {
+        let mut handles = self.handles.lock();
+        let found = handles
+            .iter_mut()
+            .find(|(_, handle)| handle.buffer.place == Some(offset));
+        found.map(|(_, handle)| handle.clone())
+    }
+
     /// A descriptor to map in place of this card: the whole buffer that was placed at `offset`.
     ///
     /// # Errors
@@ -137,12 +146,10 @@ impl Card {
         (offset, length): (u64, u64),
         (shared, written): (bool, bool),
     ) -> Result<OwnedFd, Errno> {
-        let begins = |handle: &Handle| handle.buffer.place == Some(offset);
-        let found = {
-            let mut handles = self.handles.lock();
-            handles.iter_mut().map(|(_, handle)| &*handle).find(|handle| begins(handle)).cloned()
-        };
-        let handle = found.ok_or(Errno::INVAL)?;
+        let handle = self.placed(offset).ok_or_else(|| {
+            let is_known = around.0.cards().iter().any(|card| card.placed(offset).is_some());
+            if is_known { Errno::ACCESS } else { Errno::INVAL }
+        })?;
         let size_bytes = handle.buffer.piece.as_ref().map_or(0, |piece| piece.size_bytes);
         if !shared || length > size_bytes {
             return Err(Errno::INVAL);
@@ -150,7 +157,11 @@ impl Card {
         if written && !self.is_writable {
             return Err(Errno::ACCESS);
         }
-        let mode = if self.is_writable { OFlags::RDWR } else { OFlags::RDONLY };
+        let mode = if self.is_writable {
+            OFlags::RDWR
+        } else {
+            OFlags::RDONLY
+        };
         handle.open(around, mode)
     }
 
@@ -158,7 +169,10 @@ impl Card {
     pub(crate) fn expire(&self, now: Instant) -> bool {
         let mut fences = self.fences.lock();
         let mut is_busy = false;
-        let due: Vec<_> = fences.iter_mut().filter_map(|(_, fence)| fence.expire(now)).collect();
+        let due: Vec<_> = fences
+            .iter_mut()
+            .filter_map(|(_, fence)| fence.expire(now))
+            .collect();
         for (_, fence) in fences.iter_mut() {
             is_busy |= fence.is_pending();
         }

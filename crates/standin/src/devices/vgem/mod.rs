@@ -90,7 +90,14 @@ impl Call<'_> {
         body: impl FnOnce(&mut A) -> Result<(), Errno>,
     ) -> Result<Answer, Errno> {
         let size = self.request.size_bytes();
-        let mut bytes = vec![0; if known.reads() && self.request.reads() { size } else { 0 }];
+        let mut bytes = vec![
+            0;
+            if known.reads() && self.request.reads() {
+                size
+            } else {
+                0
+            }
+        ];
         self.caller.read(self.address, &mut bytes)?;
         let mut argument = A::read(&bytes);
         let ended = body(&mut argument);
@@ -133,17 +140,16 @@ pub(crate) fn call(
         () if is(drm::GEM_CLOSE) => call.answer(drm::GEM_CLOSE, |asked: &mut drm::GemClose| {
             buffers::close((around, card), asked.handle)
         }),
-        () if is(drm::MODE_DESTROY_DUMB) => {
-            call.answer(drm::MODE_DESTROY_DUMB, |asked: &mut drm::DestroyDumb| {
+        () if is(drm::MODE_DESTROY_DUMB) => call
+            .answer(drm::MODE_DESTROY_DUMB, |asked: &mut drm::DestroyDumb| {
                 buffers::close((around, card), asked.handle)
-            })
-        }
+            }),
         () if is(drm::MODE_CREATE_DUMB) => call.answer(drm::MODE_CREATE_DUMB, |asked| {
             buffers::create((around, card), asked)
         }),
-        () if is(drm::MODE_MAP_DUMB) => call.answer(drm::MODE_MAP_DUMB, |asked| {
-            buffers::place(caller, card, asked)
-        }),
+        () if is(drm::MODE_MAP_DUMB) => {
+            call.answer(drm::MODE_MAP_DUMB, |asked| buffers::place(caller, card, asked))
+        }
         () if is(drm::PRIME_HANDLE_TO_FD) => call.answer(drm::PRIME_HANDLE_TO_FD, |asked| {
             buffers::export(&call, (around, card), asked)
         }),
@@ -153,9 +159,9 @@ pub(crate) fn call(
         () if is(drm::VGEM_FENCE_ATTACH) => call.answer(drm::VGEM_FENCE_ATTACH, |asked| {
             fences::attach(card, asked).inspect(|()| around.releases.ring())
         }),
-        () if is(drm::VGEM_FENCE_SIGNAL) => call.answer(drm::VGEM_FENCE_SIGNAL, |asked| {
-            fences::signal(card, asked)
-        }),
+        () if is(drm::VGEM_FENCE_SIGNAL) => {
+            call.answer(drm::VGEM_FENCE_SIGNAL, |asked| fences::signal(card, asked))
+        }
         () if OF_MODES.contains(&request.number()) => Err(Errno::OPNOTSUPP),
         () => Err(Errno::INVAL),
     }
