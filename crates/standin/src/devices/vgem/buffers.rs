@@ -58,6 +58,7 @@ pub(super) fn close((around, card): (&Surroundings<'_>, &Card), number: u32) -> 
 
 /// Tells where a buffer can be mapped.
 pub(super) fn place(caller: &dyn Caller, card: &Card, asked: &mut MapDumb) -> Result<(), Errno> {
+    // DIFFERENCE: a place that nobody could map would be a lie.
     if !caller.can_be_made_to_map() {
         return Err(Errno::NOSYS);
     }
