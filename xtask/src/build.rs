@@ -1,5 +1,6 @@
 //! Programs that need no libraries, so that they run in the guest, too.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -34,6 +35,27 @@ pub fn program(package: &str, name: &str) -> Result<PathBuf, Trouble> {
         ))),
         Err(error) => Err(Trouble::failed("cannot start cargo", error)),
     }
+}
+
+/// Has cargo build tests for the guest and run each with a runner: a program and arguments, which the test's path follows. Returns cargo's exit code.
+///
+/// # Blocking
+///
+/// As long as cargo and the tests take.
+///
+/// # Errors
+///
+/// [`Trouble::Failed`] if cargo cannot be started.
+pub fn test(runner: &[String], arguments: &[OsString]) -> Result<u8, Trouble> {
+    // Strings in TOML are quoted as those in Rust are, but for what no path or option here has.
+    let runner = format!("target.{TARGET}.runner={runner:?}");
+    let mut cargo = cargo("test")?;
+    let status = cargo.args(["--config", &runner]).args(arguments).status();
+    let status = status.map_err(|error| Trouble::failed("cannot start cargo", error))?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(125))
 }
 
 /// A command of cargo's that builds for the guest.

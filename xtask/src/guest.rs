@@ -149,6 +149,21 @@ impl Guest {
         self
     }
 
+    /// Looks whether this machine can have a guest, and fetches the kernel if it is not there yet.
+    ///
+    /// # Blocking
+    ///
+    /// As long as fetching takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Unavailable`] where there is no QEMU or no kernel package to be had.
+    pub fn check() -> Result<(), Trouble> {
+        Machine::find()?;
+        Kernel::fetch()?;
+        Ok(())
+    }
+
     /// Runs a program, whose output appears on standard output and standard error while it runs.
     ///
     /// # Blocking

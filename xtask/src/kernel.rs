@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::debian;
+use crate::payload;
 use crate::places;
 use crate::trouble::Trouble;
 
@@ -12,6 +13,9 @@ const METAS: [&str; 2] = ["linux-image-6.12-amd64", "linux-image-amd64"];
 
 /// What the wanted kernel's package begins with.
 const PREFIX: &str = "linux-image-6.12.";
+
+/// The kernel as it is in memory. An emulated processor takes a second to unpack it, at each start.
+const UNPACKED: &str = "boot/vmlinux";
 
 /// A kernel, fetched.
 pub(crate) struct Kernel {
@@ -34,18 +38,33 @@ impl Kernel {
             ));
         }
         let place = places::kept("kernel", |new| {
-            debian::unpack(&debian::dependency(&METAS, PREFIX)?, new)
+            debian::unpack(&debian::dependency(&METAS, PREFIX)?, new)?;
+            only(&new.join("boot"), "vmlinuz-")
+                .map_or(Ok(()), |image| keep_unpacked(&image, &new.join(UNPACKED)))
         })?;
         let modules = ["lib/modules", "usr/lib/modules"]
             .iter()
             .find_map(|path| only(&place.join(path), ""));
-        match (only(&place.join("boot"), "vmlinuz-"), modules) {
+        let unpacked = Some(place.join(UNPACKED)).filter(|unpacked| unpacked.exists());
+        match (
+            unpacked.or_else(|| only(&place.join("boot"), "vmlinuz-")),
+            modules,
+        ) {
             (Some(image), Some(modules)) => Ok(Self { image, modules }),
             _ => Err(Trouble::Failed(format!(
                 "{} has no boot/vmlinuz-… and lib/modules/…: remove it, so that it is fetched again",
                 place.display()
             ))),
         }
+    }
+}
+
+/// Writes the kernel that is in the image, if it can be unpacked here; else the image is booted.
+fn keep_unpacked(image: &Path, place: &Path) -> Result<(), Trouble> {
+    let compressed = fs::read(image).map_err(|error| Trouble::at("read", image, &error))?;
+    match payload::unpack(&compressed) {
+        Some(kernel) => fs::write(place, kernel).map_err(|error| Trouble::at("write", place, &error)),
+        None => Ok(()),
     }
 }
 

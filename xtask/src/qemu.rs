@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+use crate::child::{self, Passing};
 use crate::guest::{Ending, Outcome};
 use crate::trouble::Trouble;
 
@@ -16,6 +16,11 @@ const LOG_TAIL: usize = 40;
 
 /// The kernel's command line: an error in the kernel is a panic, and a panic ends the machine.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable random.trust_cpu=on";
+
+/// What the kernel need not do at its start, as nobody looks at signatures of modules, jitter, or TCP in BPF here. That is a second of an emulated
+/// processor's time.
+const NOT_STARTED: &str =
+    "load_system_certificate_list,jent_mod_init,bpf_tcp_ca_kfunc_init,bpf_dummy_struct_ops_init";
 
 /// A QEMU that can be started.
 pub(crate) struct Machine {
@@ -88,15 +93,10 @@ impl Machine {
             .command(log, parts, kernel_arguments)
             .spawn()
             .map_err(failed)?;
-        let stdout = pass_on(qemu.stdout.take(), stdout);
-        let stderr = pass_on(qemu.stderr.take(), stderr);
-        let status = wait(&mut qemu, time).map_err(|error| Trouble::failed("cannot wait for QEMU", error))?;
-        let stdout = stdout
-            .join()
-            .map_err(|_| Trouble::Failed("whoever passes output on panicked".into()))?;
-        let stderr = stderr
-            .join()
-            .map_err(|_| Trouble::Failed("whoever passes errors on panicked".into()))?;
+        let stdout = Passing::start(qemu.stdout.take(), stdout);
+        let stderr = Passing::start(qemu.stderr.take(), stderr);
+        let status = child::wait(&mut qemu, time)?;
+        let (stdout, stderr) = (stdout.finish()?, stderr.finish()?);
         Ok((judge(log, status, time)?, stdout, stderr))
     }
 
@@ -107,9 +107,11 @@ impl Machine {
         command.args(["-accel", self.accelerator, "-machine", "q35", "-cpu", "max"]);
         command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
         command.args(parts);
-        command
-            .arg("-append")
-            .arg(format!("{KERNEL_ARGUMENTS} {}", kernel_arguments.join(" ")));
+        let kernel_arguments = kernel_arguments.join(" ");
+        command.arg("-append");
+        command.arg(format!(
+            "{KERNEL_ARGUMENTS} initcall_blacklist={NOT_STARTED} {kernel_arguments}"
+        ));
         command
             .args(["-serial", "chardev:console", "-chardev"])
             .arg(file("console", &log.console));
@@ -149,33 +151,6 @@ fn port(command: &mut Command, name: &str, leads_to: OsString) {
     command
         .arg("-device")
         .arg(format!("virtserialport,chardev={name},name={name}"));
-}
-
-/// Passes what comes on as it comes, and returns to where.
-fn pass_on<W: Write + Send + 'static>(from: Option<impl Read + Send + 'static>, mut to: W) -> JoinHandle<W> {
-    thread::spawn(move || {
-        if let Some(mut from) = from {
-            // If nobody takes it any more, the machine must not wait for that.
-            if io::copy(&mut from, &mut to).is_err() {
-                let _ = io::copy(&mut from, &mut io::sink());
-            }
-        }
-        to
-    })
-}
-
-/// Waits for QEMU's end, or stops it when its time is over: `None`.
-fn wait(qemu: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + time;
-    while Instant::now() < deadline {
-        if let Some(status) = qemu.try_wait()? {
-            return Ok(Some(status));
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    qemu.kill()?;
-    qemu.wait()?;
-    Ok(None)
 }
 
 /// What the files say of how it went.

@@ -58,9 +58,39 @@ pub(crate) enum Command {
     /// the program's. No privilege is needed. Ends as the program does: with its exit code, or by the same signal; with 125 if it cannot be
     /// run, 126 if it cannot be executed and 127 if there is none.
     Run(RunArgs),
+    /// Tell what this machine really has: dma-heaps, udmabuf, fences, graphics and video devices, namespaces and more.
+    ///
+    /// Everything is tried, in the least way there is, and given back. For what does not work the error is told and what to do about it, and
+    /// for everything what Wharf uses it for. Needs no broker.
+    Devices(DevicesArgs),
+    /// A process with which wharf devices tries something.
+    #[command(hide = true)]
+    Probe(ProbeArgs),
     /// A process of a run that wharf run has begun.
     #[command(hide = true)]
     RunPart(RunPartArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProbeArgs {
+    pub(crate) what: ProbeKind,
+}
+
+/// What is tried by a process of its own.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ProbeKind {
+    Namespaces,
+    /// Runs a program as `wharf run` does.
+    Run,
+    /// Is that program.
+    Program,
 }
 
 #[derive(Debug, clap::Args)]

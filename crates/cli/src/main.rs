@@ -11,6 +11,7 @@
 //! | `top` | `wharf top`: the same, live, with rates and latencies |
 //! | `negotiate` | `wharf solve` and `wharf explain`: memory for a set that a file describes |
 //! | `run` | `wharf run`: programs with stand-ins for the kernel's dma-bufs |
+//! | `devices` | `wharf devices`: what the machine has, and what is used for what |
 //! | `color` | when colours are used |
 //! | `output` | what the command prints |
 //! | `failure` | why the command failed, in lines of one problem each |
@@ -19,6 +20,7 @@
 
 mod args;
 mod color;
+mod devices;
 mod document;
 mod failure;
 mod info;
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
         Command::Solve(args) => negotiate::run(&args, Depth::What),
         Command::Explain(args) => negotiate::explain(&args),
         Command::Run(args) => run::run(args).map(Answer::Code),
+        Command::Devices(args) => devices::run(&args).map(|()| Answer::Done),
+        Command::Probe(args) => Ok(Answer::Code(devices::probe(&args))),
         Command::RunPart(args) => run::play(&args).map(Answer::Code),
     };
     match outcome {

@@ -35,9 +35,11 @@ macro_rules! errnos {
 }
 
 errnos! {
+    EPERM = 1, "Not permitted.";
     ENOENT = 2, "No such thing.";
     EINTR = 4, "Interrupted.";
     EIO = 5, "Input or output failed.";
+    ENXIO = 6, "No such device.";
     E2BIG = 7, "Too much to work through.";
     EAGAIN = 11, "Not now.";
     ENOMEM = 12, "Out of memory.";
@@ -45,9 +47,12 @@ errnos! {
     EBUSY = 16, "In use by others.";
     ENODEV = 19, "The device is gone.";
     EINVAL = 22, "Invalid argument.";
+    EMFILE = 24, "Out of descriptors.";
+    ENOTTY = 25, "No such call.";
     ENOSPC = 28, "No space left.";
     ERANGE = 34, "Number out of range.";
     EDEADLK = 35, "Would deadlock.";
+    ENOSYS = 38, "No such system call.";
     EOVERFLOW = 75, "Number too large.";
     EOPNOTSUPP = 95, "Not supported.";
     ETIMEDOUT = 110, "Timed out.";

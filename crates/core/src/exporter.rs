@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::contain::contain;
-use crate::{CpuBytes, DataDirection, Errno, ExporterControl, UserMappingExporter, VmapExporter};
+use crate::{
+    CpuBytes, DataDirection, Errno, ExporterControl, Fence, Usage, UserMappingExporter, VmapExporter,
+};
 
 mod dma;
 
@@ -65,6 +67,19 @@ pub trait Exporter: Any + Send + Sync {
     /// Whether this is nothing, static or dynamic is fixed at export; another answer later fails the call it was asked for. Contract: L1.
     fn map_ops(&self) -> MapOps<'_> {
         MapOps::None
+    }
+
+    /// Returns the fences that others have put on the buffer where this process does not see it: those of a kernel's drivers on a buffer of the
+    /// kernel.
+    ///
+    /// Asked before every wait for CPU access and by [`DmaBuf::refresh_fences`](crate::DmaBuf::refresh_fences); the answer is added to the
+    /// reservation. So that asking often adds little, an exporter numbers what it returns upwards in one context for each usage. The
+    /// default has none. Contract: R.
+    ///
+    /// # Errors
+    /// Any [`Refusal`]; it reaches whoever wanted to wait.
+    fn outside_fences(&self) -> Result<Vec<(Fence, Usage)>, Refusal> {
+        Ok(Vec::new())
     }
 
     /// Makes `range` (in bytes, within the buffer, not empty) right for CPU access in `direction`.

@@ -157,6 +157,7 @@ pub mod moves;
 mod name;
 pub mod negotiation;
 pub mod order;
+mod outside;
 mod range;
 pub mod reservation;
 pub mod set;
@@ -190,6 +191,7 @@ pub use fence::{
 pub use id::BufferId;
 pub use moves::{ExporterControl, MoveError, RevokeError};
 pub use name::{BufferName, NameError};
+pub use outside::RefreshError;
 pub use range::RangeError;
 pub use reservation::{
     AddFenceError, Fences, RESERVATION_CLASS, Reservation, ReservationDeadlock, ReservationGuard,

@@ -159,15 +159,9 @@ mod imp {
             std::thread::sleep(until.remaining());
             return outcome(deadline);
         };
-        // FUTEX_WAIT takes a time-out relative to now.
-        let remaining = until.remaining();
-        let timeout = rustix::time::Timespec {
-            tv_sec: i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: remaining.subsec_nanos().into(),
-        };
-        match futex::wait(first.low_half(), futex::Flags::empty(), *expected, Some(&timeout)) {
-            Err(Errno::TIMEDOUT) => outcome(deadline),
-            _ => WaitOutcome::Retry,
+        match wait_one(*first, *expected, Some(until)) {
+            WaitOutcome::TimedOut => outcome(deadline),
+            WaitOutcome::Retry => WaitOutcome::Retry,
         }
     }
 

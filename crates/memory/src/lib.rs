@@ -9,7 +9,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `mapping` | [`Mapping`]: a sealed memfd mapped shared, unmapped on drop |
+//! | `mapping` | [`Mapping`]: a sealed memfd or a dma-buf mapped shared, unmapped on drop |
 //! | `object` | [`MapError`]: what a descriptor must be before it is mapped |
 //! | `place` | addresses at which huge pages can be mapped |
 //! | `prefetch` | cache lines fetched before they are needed |
@@ -20,6 +20,8 @@
 //! | `futex` | [`wait_one`], [`wait_any`], [`wake`]: sleeping on words, value-compared so that no wake-up is lost |
 //! | `fences` | [`fence_light`], [`fence_heavy`]: two fences of which one costs next to nothing |
 //! | `clock` | [`now_ns`], [`Deadline`]: `CLOCK_MONOTONIC` |
+//! | `mechanisms` | [`user_faults`], [`system_call_listener`]: whether the kernel has them |
+//! | [`ioctl`] | calls on buffers, heaps and fences of the kernel, each with its own argument |
 //! | `traffic` | [`bytes_moved`]: how many bytes went through views, so that "no copies" can be counted |
 //!
 //! Built with `--cfg loom` or `--cfg shuttle`, the words are those of that checker and the futex is a model of the kernel's, so that the
@@ -33,8 +35,14 @@ mod fences;
 #[allow(unsafe_code, reason = "the half of a cell that the kernel compares")]
 mod futex;
 #[cfg(not(any(loom, shuttle)))]
+#[allow(unsafe_code, reason = "ioctl, and descriptors that it makes")]
+pub mod ioctl;
+#[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "munmap")]
 mod mapping;
+#[cfg(not(any(loom, shuttle)))]
+#[allow(unsafe_code, reason = "calls that ask for mechanisms of the kernel")]
+mod mechanisms;
 #[cfg(not(any(loom, shuttle)))]
 mod object;
 #[cfg(not(any(loom, shuttle)))]
@@ -65,7 +73,9 @@ pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(any(loom, shuttle)))]
 pub use mapping::{Access, Mapping};
 #[cfg(not(any(loom, shuttle)))]
-pub use object::MapError;
+pub use mechanisms::{UserFaults, system_call_listener, user_faults};
+#[cfg(not(any(loom, shuttle)))]
+pub use object::{MapError, is_dma_buf};
 pub use sync::{Ordering, fence, fence_after_update};
 #[cfg(loom)]
 pub use tracked::TrackedCell;

@@ -1,4 +1,4 @@
-//! A sealed memfd mapped into this process.
+//! A sealed memfd, or a dma-buf of the kernel, mapped into this process.
 
 use crate::object::{MapError, Object, os_error};
 use crate::place::map_shared;
@@ -18,13 +18,15 @@ pub enum Access {
     ReadWrite,
 }
 
-/// A shared mapping of the first bytes of a memfd, unmapped on drop.
+/// A shared mapping of the first bytes of a memfd or dma-buf, unmapped on drop.
 ///
 /// # Invariants
 ///
 /// * `base` is the start of a live `MAP_SHARED` mapping of `len_bytes` bytes that nothing else unmaps.
 /// * The object behind it is sealed with `F_SEAL_SHRINK` and at least `len_bytes` long; if it is of huge pages, all of them
 ///   are there and `F_SEAL_FUTURE_WRITE` keeps them. So no access inside the mapping can raise SIGBUS for want of a page.
+///   Or it is a dma-buf of the kernel at least `len_bytes` long, whose size is fixed for life; what else can be said of it depends on its
+///   exporter, see [`Mapping::map_dma_buf`].
 /// * The mapping is writable if and only if `access` is [`Access::ReadWrite`].
 #[derive(Debug)]
 pub struct Mapping {
@@ -77,6 +79,26 @@ impl Mapping {
         fcntl_add_seals(fd, SealFlags::FUTURE_WRITE).map_err(os_error("fcntl(F_ADD_SEALS)", len_bytes))?;
         object.check_presence()?;
         Ok(mapping)
+    }
+
+    /// Maps the first `len_bytes` bytes of `fd`, which must be a dma-buf of the kernel.
+    ///
+    /// Its size never changes. Its pages are there for good with the exporters that own ordinary memory (dma-heaps, udmabuf, video
+    /// capture); one whose memory is a device's can take it away, after which a touch is a SIGBUS, for this process as for any other that
+    /// maps it. So buffers of strangers are to be mapped only from exporters that are known not to.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]: `EINVAL` when the descriptor is no dma-buf, is too short, or its exporter maps nothing; `EACCES` when a writable mapping
+    /// is asked of one that was opened for reading; `ENOMEM`.
+    ///
+    /// # References
+    ///
+    /// `dma_buf_mmap_internal` (drivers/dma-buf/dma-buf.c, v6.12). Contract: C1.
+    pub fn map_dma_buf(fd: impl AsFd, len_bytes: usize, access: Access) -> Result<Self, MapError> {
+        let fd = fd.as_fd();
+        Object::check_dma_buf(fd, len_bytes)?;
+        Self::map_checked(fd, len_bytes, access)
     }
 
     /// Maps what has been found to be long enough, for good.

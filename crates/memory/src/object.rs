@@ -2,10 +2,12 @@
 
 use rustix::fs::{SealFlags, Stat, fcntl_get_seals, fstat, fstatfs};
 use rustix::io::Errno;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// `f_type` of the file system that memfds of huge pages are in (`include/uapi/linux/magic.h`).
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+/// `f_type` of the file system that dma-bufs are in (`include/uapi/linux/magic.h`).
+const DMA_BUF_MAGIC: u64 = 0x444d_4142;
 /// The unit of `st_blocks`.
 const BLOCK_BYTES: u64 = 512;
 
@@ -19,6 +21,12 @@ pub enum MapError {
     /// The descriptor has no seals: it is not a memfd.
     #[error("the descriptor is not a memfd ({0}): it has no seals that could promise its size")]
     NotMemfd(Errno),
+    /// The descriptor is no dma-buf of the kernel.
+    #[error("the descriptor is not a dma-buf of the kernel: it is in a file system of type {file_system:#x}")]
+    NotDmaBuf {
+        /// The type of the file system it is in.
+        file_system: u64,
+    },
     /// The memfd can shrink, and a later touch of the mapping would be a SIGBUS.
     #[error("the memfd is not sealed against shrinking: its owner must add F_SEAL_SHRINK before sharing it")]
     NotSealed,
@@ -48,11 +56,11 @@ pub enum MapError {
         page_bytes: u64,
     },
     /// The object is smaller than the mapping asked for (contract C1).
-    #[error("cannot map {wanted_bytes} bytes of a memfd of {size_bytes} bytes")]
+    #[error("cannot map {wanted_bytes} bytes of memory of {size_bytes} bytes")]
     TooShort {
         /// Bytes asked for.
         wanted_bytes: usize,
-        /// Bytes the memfd has.
+        /// Bytes there are.
         size_bytes: u64,
     },
     /// A system call failed: `EACCES` and `EPERM` mean a writable mapping of memory shared read-only.
@@ -95,15 +103,30 @@ impl<'fd> Object<'fd> {
         if !seals.contains(SealFlags::SHRINK) {
             return Err(MapError::NotSealed);
         }
-        let file_system = fstatfs(fd).map_err(os_error("fstatfs", len_bytes))?;
         let object = Self {
             fd,
             len_bytes,
-            // CAST: a magic number; the bits are meant.
-            is_hugetlb: file_system.f_type as u64 == HUGETLBFS_MAGIC,
+            is_hugetlb: file_system(fd).map_err(os_error("fstatfs", len_bytes))? == HUGETLBFS_MAGIC,
         };
         object.check_length()?;
         Ok(object)
+    }
+
+    /// Checks that `fd` is a dma-buf of the kernel, which cannot shrink, and has `len_bytes` bytes.
+    pub(crate) fn check_dma_buf(fd: BorrowedFd<'fd>, len_bytes: usize) -> Result<(), MapError> {
+        if len_bytes == 0 {
+            return Err(MapError::Empty);
+        }
+        match file_system(fd).map_err(os_error("fstatfs", len_bytes))? {
+            DMA_BUF_MAGIC => {}
+            file_system => return Err(MapError::NotDmaBuf { file_system }),
+        }
+        let object = Self {
+            fd,
+            len_bytes,
+            is_hugetlb: false,
+        };
+        object.check_length()
     }
 
     /// Checks that all its pages will be there whenever they are touched.
@@ -152,6 +175,17 @@ impl<'fd> Object<'fd> {
     fn stat(&self) -> Result<Stat, MapError> {
         fstat(self.fd).map_err(os_error("fstat", self.len_bytes))
     }
+}
+
+/// The type of the file system that a descriptor is in.
+fn file_system(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    // CAST: a magic number of 32 bits, whatever the type and sign of the field; the bits are meant.
+    Ok(fstatfs(fd)?.f_type as u64 & 0xffff_ffff)
+}
+
+/// Whether the descriptor is a dma-buf of the kernel.
+pub fn is_dma_buf(fd: impl AsFd) -> bool {
+    file_system(fd.as_fd()) == Ok(DMA_BUF_MAGIC)
 }
 
 fn present_bytes(stat: &Stat) -> u64 {

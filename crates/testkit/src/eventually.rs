@@ -38,6 +38,23 @@ pub fn eventually<T, E>(patience: Duration, mut look: impl FnMut() -> Result<T, 
     }
 }
 
+/// Waits until a process is in a state of `/proc/PID/stat`, such as `T` for stopped.
+///
+/// # Blocking
+///
+/// Until then, at most `patience`.
+///
+/// # Errors
+///
+/// The line of `/proc/PID/stat` as it was at last, or why there is none.
+pub fn await_state(pid: u32, state: char, patience: Duration) -> Result<(), String> {
+    eventually(patience, || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
+        let now = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        (now == Some(state)).then_some(()).ok_or(stat)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

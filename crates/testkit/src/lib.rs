@@ -9,7 +9,7 @@
 //! | `rng` | [`Rng`]: random numbers that a printed seed brings back |
 //! | `heap_faults` | [`FaultyHeap`]: a heap that refuses, or gives less than it promised, when told to |
 //! | `gated_heap` | [`GatedHeap`]: a heap that allocates when it is let |
-//! | `eventually` | [`eventually`]: waits for what happens soon, but not at once |
+//! | `eventually` | [`eventually`]: waits for what happens soon, but not at once; [`await_state`]: a process that sleeps or is stopped |
 //! | [`soft`] | machines whose CPU and devices do not see each other's caches, to find forgotten brackets |
 //! | [`dying`] | roles of the hand-over that die at a chosen store, and the `victim` program that plays them |
 //! | [`actor`] | what tests and the `actor` program, a real producer, consumer or broker, say to each other |
@@ -29,7 +29,7 @@ mod rng;
 mod skip;
 pub mod soft;
 
-pub use eventually::eventually;
+pub use eventually::{await_state, eventually};
 pub use gated_heap::GatedHeap;
 pub use heap_faults::{FaultyHeap, HeapFault};
 pub use leaks::Snapshot;

@@ -45,6 +45,8 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
     ("DRM_IOCTL_MODE_MAP_DUMB", drm::MODE_MAP_DUMB, 0xc010_64b3),
     ("DRM_IOCTL_MODE_DESTROY_DUMB", drm::MODE_DESTROY_DUMB, 0xc004_64b4),
+    ("DRM_IOCTL_VGEM_FENCE_ATTACH", drm::VGEM_FENCE_ATTACH, 0xc010_6441),
+    ("DRM_IOCTL_VGEM_FENCE_SIGNAL", drm::VGEM_FENCE_SIGNAL, 0x4008_6442),
 ];
 
 /// Each field: the structure in C, the field, our offset.

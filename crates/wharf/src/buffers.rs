@@ -2,6 +2,7 @@
 
 mod moving;
 mod negotiated;
+pub(crate) mod twin;
 
 use crate::connection::Connection;
 use crate::error::{BufferError, SessionError};
@@ -10,6 +11,7 @@ pub use moving::{Contents, Reallocation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use wharf_core::{AccessMode, BufferName, DmaBuf, ExportInfo, Exporter};
+use wharf_linux::dma_buf::KernelBuffer;
 use wharf_linux::{HeapError, Memfd, MemfdError, MemfdExporter};
 use wharf_memory::Mapping;
 use wharf_protocol::{FreeBuffers, IssueToken, ObjectKind, ReleaseImport, Role, SetId, Token};
@@ -32,6 +34,8 @@ pub struct BufferSpec<'a> {
 #[derive(Debug)]
 pub struct BrokerBuffer {
     memory: MemfdExporter,
+    /// The same memory as a dma-buf.
+    dma_buf: Option<KernelBuffer>,
     /// Keeps the broker's record of the set, or of the membership, until the last buffer is released.
     _hold: Arc<dyn Hold>,
 }
@@ -43,6 +47,13 @@ impl BrokerBuffer {
     /// The mapping of the whole buffer into this process.
     pub fn mapping(&self) -> &Mapping {
         self.memory.mapping()
+    }
+
+    /// The same memory as a dma-buf of the kernel, for its drivers: for who writes it, if the memory is of the heap `udmabuf` (somebody in the
+    /// set has stated [`needs_dma_buf`](wharf_linux::needs_dma_buf)) and this process may open `/dev/udmabuf`. Whoever gets it can write
+    /// the buffer for as long as it lives.
+    pub fn dma_buf(&self) -> Option<&KernelBuffer> {
+        self.dma_buf.as_ref()
     }
 }
 
@@ -192,17 +203,17 @@ impl BufferSet {
     }
 }
 
-/// Maps and exports descriptors the broker sent, each of which must be a sealed memory file of exactly `size_bytes`.
+/// Maps and exports descriptors the broker sent, each of which must be a sealed memory file of exactly `size_bytes`; with `twins` as dma-bufs, too.
 pub(crate) fn export_all<H: Hold + 'static>(
     fds: Vec<OwnedFd>,
     size_bytes: u64,
     name: &str,
-    access: AccessMode,
+    (access, twins): (AccessMode, bool),
     hold: &Arc<H>,
 ) -> Result<Vec<DmaBuf>, SessionError> {
     let export = |(index, fd)| {
         let hold: Arc<dyn Hold> = Arc::<H>::clone(hold);
-        export_one(fd, size_bytes, name, access, hold).map_err(|source| SessionError::Buffer {
+        export_one(fd, size_bytes, name, (access, twins), hold).map_err(|source| SessionError::Buffer {
             name: name.to_owned(),
             index,
             source,
@@ -215,7 +226,7 @@ fn export_one(
     fd: OwnedFd,
     size_bytes: u64,
     name: &str,
-    access: AccessMode,
+    (access, twins): (AccessMode, bool),
     hold: Arc<dyn Hold>,
 ) -> Result<DmaBuf, BufferError> {
     let memfd = Memfd::from_fd(fd).map_err(|error| HeapError::from(MemfdError::from(error)))?;
@@ -226,7 +237,9 @@ fn export_one(
             size_bytes,
         });
     }
+    let dma_buf = twins.then(|| twin::make(&memfd)).flatten();
     let exporter = BrokerBuffer {
+        dma_buf,
         memory: MemfdExporter::map(memfd, access)?,
         _hold: hold,
     };

@@ -100,7 +100,8 @@ impl Consumer {
     ///
     /// Until there is one: asleep, for `timeout`; for ever without one; not at all with a zero one. The end of the stream and
     /// the death of the producer end the wait, also when the broker is dead. When the buffers are moved to other memory the call does this
-    /// process's part, which takes some hundred microseconds, once a move.
+    /// process's part, which takes some hundred microseconds, once a move. A frame in buffers that this consumer has not taken part in moving to
+    /// waits for the broker's answer, at most [`PATIENCE`](crate::PATIENCE).
     ///
     /// # Errors
     ///

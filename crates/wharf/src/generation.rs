@@ -1,6 +1,6 @@
 //! The buffers of one generation of a set, in this process.
 
-use crate::buffers::{Hold, export_all};
+use crate::buffers::{Hold, export_all, twin};
 use crate::connection::Connection;
 use crate::error::SessionError;
 use std::os::fd::OwnedFd;
@@ -80,7 +80,9 @@ impl Share {
             number,
             replaced: AtomicBool::new(false),
         });
-        let buffers = export_all(fds, size_bytes, &self.name, self.access(), &hold)?;
+        let access = self.access();
+        let twins = access == AccessMode::ReadWrite && twin::is_wanted(&plan);
+        let buffers = export_all(fds, size_bytes, &self.name, (access, twins), &hold)?;
         Ok(Generation {
             number,
             buffers,

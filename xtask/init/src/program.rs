@@ -1,7 +1,8 @@
 //! The program, its output, and its end.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -58,13 +59,10 @@ pub(crate) fn run(orders: &Orders) -> io::Result<End> {
     Ok(end)
 }
 
-fn not_run(program: &std::path::Path, error: &io::Error) -> End {
+fn not_run(program: &Path, error: &io::Error) -> End {
     if let Ok(mut stderr) = port("stderr") {
         // The exit code says it, too.
-        let _ = io::Write::write_all(
-            &mut stderr,
-            format!("guest: {}: {error}\n", program.display()).as_bytes(),
-        );
+        let _ = writeln!(stderr, "guest: {}: {error}", program.display());
     }
     End::Exit(if error.kind() == io::ErrorKind::NotFound {
         NOT_FOUND
@@ -76,9 +74,16 @@ fn not_run(program: &std::path::Path, error: &io::Error) -> End {
 /// Passes what comes through the pipe on to the host. The program has a pipe, as ports take one writer only.
 fn copy(mut pipe: impl Read + Send + 'static, name: &'static str) -> JoinHandle<io::Result<()>> {
     thread::spawn(move || {
-        let mut port: File = port(name)?;
-        io::copy(&mut pipe, &mut port)?;
-        Ok(())
+        let mut port = port(name)?;
+        // Not `io::copy`, which splices: a port takes an empty pipe for its end.
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            let count = pipe.read(&mut bytes)?;
+            if count == 0 {
+                return Ok(());
+            }
+            port.write_all(&bytes[..count])?;
+        }
     })
 }
 

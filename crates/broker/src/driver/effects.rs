@@ -87,22 +87,35 @@ impl Driver {
                 incarnation,
                 state,
             } => {
-                self.status_pages.set_slot(stream, slot, incarnation, state);
+                self.stream_pages.write(stream, |page| {
+                    if let Ok(slot) = usize::try_from(slot.0) {
+                        page.set_slot(slot, incarnation.0, state);
+                    }
+                });
             }
             Effect::SetGenerations { stream, generations } => {
-                self.status_pages.set_generations(stream, generations);
+                self.stream_pages
+                    .write(stream, |page| page.set_generations(generations));
             }
             Effect::MakeBells { operation, ends } => self.make_bells(operation, &ends),
             Effect::Ring { bells } => self.ring(&bells),
             Effect::SetAlarm { operation, after_ms } => self.alarms.set(operation, after_ms),
             Effect::CancelAlarm { operation } => self.alarms.cancel(operation),
-            Effect::SetStreamState { stream, state } => self.status_pages.set_stream_state(stream, state),
-            Effect::DropStatusPage { stream } => self.status_pages.remove(stream),
+            Effect::SetStreamState { stream, state } => {
+                self.stream_pages
+                    .write(stream, |page| page.set_stream_state(state));
+            }
+            Effect::DropStatusPage { stream } => self.stream_pages.remove(stream),
             Effect::CreateTimelinePage { operation, timeline } => {
                 self.create_timeline_page(operation, timeline);
             }
-            Effect::SetImports { timeline, newest } => self.timeline_pages.set_imports(timeline, newest),
-            Effect::EndTimeline { timeline, end } => self.timeline_pages.set_over(timeline, end),
+            Effect::SetImports { timeline, newest } => {
+                self.timeline_pages
+                    .write(timeline, |page| page.set_imports(newest));
+            }
+            Effect::EndTimeline { timeline, end } => {
+                self.timeline_pages.write(timeline, |page| page.set_over(end));
+            }
             Effect::DropTimelinePage { timeline } => self.timeline_pages.remove(timeline),
             Effect::Drop { handles } => self.release(handles),
         }
@@ -253,10 +266,8 @@ impl Driver {
     }
 
     fn create_status_page(&mut self, operation: OperationId, stream: StreamId) {
-        let outcome = self
-            .status_pages
-            .create(stream)
-            .map(|page| self.descriptors.add(page));
+        let page = self.stream_pages.create(stream);
+        let outcome = page.map(|page| self.descriptors.add(page));
         self.events.push_back(Event::StatusPageCreated {
             operation,
             stream,

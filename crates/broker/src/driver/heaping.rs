@@ -52,6 +52,12 @@ fn offer(heap: &dyn Heap) -> HeapOffer {
             cache_modes: cache_modes.iter().copied().collect(),
             zeroed: promised.zeroed,
             locked: promised.locked,
+            max_size_bytes: promised.max_size_bytes,
+            extensions: promised
+                .dma_buf
+                .then_some(wharf_linux::DMA_BUF)
+                .into_iter()
+                .collect(),
             ..Guarantees::default()
         },
         cost: promised.cost,

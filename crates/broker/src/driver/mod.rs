@@ -54,7 +54,7 @@ use disposal::Disposal;
 use heaping::Heaping;
 pub(crate) use heaping::heaps_of_this_machine;
 use sealing::Sealing;
-use status_pages::{StatusPages, TimelinePages};
+use status_pages::{StreamPages, TimelinePages};
 
 /// How many events one wait returns.
 const EVENTS_PER_WAIT: usize = 64;
@@ -119,7 +119,7 @@ pub(crate) struct Driver {
     entrance: Entrance,
     machine: Machine,
     descriptors: Descriptors,
-    status_pages: StatusPages,
+    stream_pages: StreamPages,
     timeline_pages: TimelinePages,
     sealing: Sealing,
     heaping: Heaping,
@@ -164,7 +164,7 @@ impl Driver {
             entrance: Entrance::new(listener, &foreign),
             machine: Machine::new(settings, Box::new(random_bits)).with_heaps(offers),
             descriptors: Descriptors::new(&released),
-            status_pages: StatusPages::default(),
+            stream_pages: StreamPages::default(),
             timeline_pages: TimelinePages::default(),
             sealing,
             heaping,

@@ -1,60 +1,59 @@
 //! The status pages of streams and timelines: the broker writes, everybody else reads. Contract: S3.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use rustix::io::Errno;
 use wharf_linux::{Memfd, MemfdError};
 use wharf_memory::{Access, MapError, Mapping, OwnedWords};
-use wharf_protocol::{BrokerError, Incarnation, Slot, StreamId, TimelineId};
-use wharf_stream::status::{Generations, SlotState, StatusWriter, StreamState};
+use wharf_protocol::{BrokerError, StreamId, TimelineId};
+use wharf_stream::status::StatusWriter;
+use wharf_stream::timeline::TimelineStatusWriter;
 use wharf_stream::timeline::layout::{PAGE_BYTES, status};
-use wharf_stream::timeline::{End, TimelineStatusWriter};
 use wharf_stream::{STATUS_PAGE_BYTES, STATUS_PAGE_CELLS};
 
 use super::descriptors::Descriptor;
 use super::system_error;
 
-/// The status pages of all running streams.
-#[derive(Debug, Default)]
-pub(super) struct StatusPages {
-    pages: HashMap<StreamId, StatusWriter<OwnedWords>>,
+/// The status pages of everything of a kind that is not over: of all running streams, or of all timelines.
+#[derive(Debug)]
+pub(super) struct StatusPages<Id, Writer> {
+    pages: HashMap<Id, Writer>,
 }
 
-impl StatusPages {
+/// Those of streams.
+pub(super) type StreamPages = StatusPages<StreamId, StatusWriter<OwnedWords>>;
+/// Those of timelines.
+pub(super) type TimelinePages = StatusPages<TimelineId, TimelineStatusWriter<OwnedWords>>;
+
+impl<Id, Writer> Default for StatusPages<Id, Writer> {
+    fn default() -> Self {
+        Self {
+            pages: HashMap::new(),
+        }
+    }
+}
+
+impl<Id: Eq + Hash, Writer> StatusPages<Id, Writer> {
+    /// Writes into the page of `id`, if there is one.
+    pub(super) fn write(&self, id: Id, write: impl FnOnce(&Writer)) {
+        if let Some(page) = self.pages.get(&id) {
+            write(page);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: Id) {
+        self.pages.remove(&id);
+    }
+}
+
+impl StreamPages {
     /// Creates the page of a stream, and returns it as others may have it.
     pub(super) fn create(&mut self, stream: StreamId) -> Result<Descriptor, BrokerError> {
         let (words, page) = make(STATUS_PAGE_BYTES, STATUS_PAGE_CELLS)?;
         self.pages.insert(stream, StatusWriter::new(words));
         Ok(page)
     }
-
-    pub(super) fn set_slot(&self, stream: StreamId, slot: Slot, incarnation: Incarnation, state: SlotState) {
-        if let (Some(page), Ok(slot)) = (self.pages.get(&stream), usize::try_from(slot.0)) {
-            page.set_slot(slot, incarnation.0, state);
-        }
-    }
-
-    pub(super) fn set_generations(&self, stream: StreamId, generations: Generations) {
-        if let Some(page) = self.pages.get(&stream) {
-            page.set_generations(generations);
-        }
-    }
-
-    pub(super) fn set_stream_state(&self, stream: StreamId, state: StreamState) {
-        if let Some(page) = self.pages.get(&stream) {
-            page.set_stream_state(state);
-        }
-    }
-
-    pub(super) fn remove(&mut self, stream: StreamId) {
-        self.pages.remove(&stream);
-    }
-}
-
-/// The status pages of all timelines.
-#[derive(Debug, Default)]
-pub(super) struct TimelinePages {
-    pages: HashMap<TimelineId, TimelineStatusWriter<OwnedWords>>,
 }
 
 impl TimelinePages {
@@ -63,22 +62,6 @@ impl TimelinePages {
         let (words, page) = make(PAGE_BYTES, status::END)?;
         self.pages.insert(timeline, TimelineStatusWriter::new(words));
         Ok(page)
-    }
-
-    pub(super) fn set_imports(&self, timeline: TimelineId, newest: u64) {
-        if let Some(page) = self.pages.get(&timeline) {
-            page.set_imports(newest);
-        }
-    }
-
-    pub(super) fn set_over(&self, timeline: TimelineId, end: End) {
-        if let Some(page) = self.pages.get(&timeline) {
-            page.set_over(end);
-        }
-    }
-
-    pub(super) fn remove(&mut self, timeline: TimelineId) {
-        self.pages.remove(&timeline);
     }
 }
 

@@ -13,10 +13,9 @@ use wharf_linux::Memfd;
 use wharf_protocol::codec::decode_reply;
 use wharf_protocol::transport::Socket;
 use wharf_protocol::{
-    BrokerError, BrokerState, GetStateReply, Incarnation, Reply, SessionId, SessionState, SetId, Slot,
-    StreamId,
+    BrokerError, BrokerState, GetStateReply, Reply, SessionId, SessionState, SetId, StreamId,
 };
-use wharf_stream::status::{SlotState, StreamState};
+use wharf_stream::status::SlotState;
 
 use super::descriptors::{Descriptor, Descriptors};
 use super::disposal::{Disposal, ForeignFd, MAX_CLOSERS, MAX_WAITING};
@@ -25,7 +24,7 @@ use super::heaps_of_this_machine;
 use super::input::{close, inspect, look, take_out, take_out_elsewhere};
 use super::output::Output;
 use super::sealing::{Job, Sealing};
-use super::status_pages::StatusPages;
+use super::status_pages::StreamPages;
 use super::{Driver, system_error};
 use crate::config::Config;
 use crate::state::{FdHandle, Inspection, OperationId, PeerId};
@@ -380,7 +379,7 @@ fn buffer_whose_owner_forbids_further_seals_cannot_be_sealed() {
 
 #[test]
 fn status_page_is_unwritable_for_everybody_else() {
-    let mut pages = StatusPages::default();
+    let mut pages = StreamPages::default();
     let page = pages.create(StreamId(1)).unwrap();
     let fd = page.fd().unwrap();
     assert!(
@@ -389,10 +388,14 @@ fn status_page_is_unwritable_for_everybody_else() {
             .contains(Memfd::WRITE_SEALED)
     );
     assert_eq!(fcntl_getfl(fd).unwrap() & OFlags::ACCMODE, OFlags::RDONLY);
-    pages.set_slot(StreamId(1), Slot(0), Incarnation(1), SlotState::Live);
+    let mut written = false;
+    pages.write(StreamId(1), |page| {
+        page.set_slot(0, 1, SlotState::Live);
+        written = true;
+    });
+    assert!(written);
     pages.remove(StreamId(1));
-    pages.set_slot(StreamId(1), Slot(0), Incarnation(1), SlotState::Gone);
-    pages.set_stream_state(StreamId(1), StreamState::Ended);
+    pages.write(StreamId(1), |_| panic!("there is no page to write to"));
 }
 
 #[test]

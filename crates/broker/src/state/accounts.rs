@@ -169,3 +169,20 @@ impl Accounts {
         self.used.iter().map(|(&uid, &used)| (uid, used))
     }
 }
+
+/// Whether a user who has `used` of something that is counted one by one, and not on an account, may have one more.
+///
+/// # Errors
+/// [`BrokerError::QuotaExceeded`].
+pub(super) fn one_more(uid: u32, resource: Resource, used: usize, limit: usize) -> Result<(), BrokerError> {
+    if used < limit {
+        return Ok(());
+    }
+    Err(BrokerError::QuotaExceeded {
+        resource,
+        limit: limit as u64,
+        used: used as u64,
+        requested: 1,
+        uid,
+    })
+}

@@ -2,7 +2,7 @@
 
 use wharf_protocol::{Amounts, BrokerError};
 
-use super::{Answer, Answered, Effect, Machine, OperationId, PeerId, Request, next};
+use super::{Answer, Answered, Effect, FdHandle, Machine, OperationId, PeerId, Request, next};
 
 /// Work the driver was asked to do for a call.
 #[derive(Debug)]
@@ -73,6 +73,35 @@ impl Machine {
             peer.busy = None;
         }
         Some(operation)
+    }
+
+    /// Goes on with an operation for which the driver was to make a status page: `make` has it served. If nobody waits for it any more, or
+    /// that fails, `discard` is what makes the driver forget the page.
+    pub(super) fn page_created(
+        &mut self,
+        (id, work): (OperationId, Work),
+        outcome: Result<FdHandle, BrokerError>,
+        discard: Effect,
+        make: impl FnOnce(&mut Self, &Operation, FdHandle) -> Result<(), BrokerError>,
+    ) {
+        let Some(operation) = self.conclude(id, work) else {
+            return self.discard_page(discard, outcome.ok());
+        };
+        let page = match outcome {
+            Ok(page) => page,
+            Err(error) => return self.abandon(operation, error),
+        };
+        if let Err(error) = make(self, &operation, page) {
+            self.discard_page(discard, Some(page));
+            self.abandon(operation, error);
+        }
+    }
+
+    fn discard_page(&mut self, discard: Effect, page: Option<FdHandle>) {
+        if let Some(page) = page {
+            self.effects.push(discard);
+            self.drop_handles(vec![page]);
+        }
     }
 
     /// Answers the call of an operation that came to nothing.

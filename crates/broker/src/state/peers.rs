@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use wharf_protocol::{
-    BrokerError, EndReason, Register, RegisterReply, Reply, Resource, SessionId, SetId, Slot, StreamId,
-    TimelineId,
+    BrokerError, EndReason, ObjectKind, Register, RegisterReply, Reply, Resource, SessionId, SetId, Slot,
+    StreamId, TimelineId,
 };
 use wharf_stream::timeline::End;
 
-use super::accounts::{CONNECTION, SESSION};
+use super::accounts::{CONNECTION, SESSION, one_more};
 use super::{Answered, Credentials, Effect, Machine, OperationId, PeerId, done, next};
 
 /// How many connections of one user may be without a session at a time.
-pub(super) const MAX_STRANGERS: u64 = 64;
+pub(super) const MAX_STRANGERS: usize = 64;
 
 /// A connection.
 #[derive(Debug)]
@@ -47,6 +47,28 @@ pub(super) struct Caller {
     pub(super) uid: u32,
 }
 
+impl Caller {
+    /// `thing` if it belongs to the caller. `owner` says to which session it belongs and which user is charged for it.
+    ///
+    /// # Errors
+    /// `unknown` if it is none of the caller's user's: whether others have something of this number is nobody else's business;
+    /// [`BrokerError::NotOwner`] if it belongs to another session of that user.
+    pub(super) fn own<T>(
+        self,
+        thing: Option<&T>,
+        owner: impl Fn(&T) -> (SessionId, u32),
+        (kind, id): (ObjectKind, u64),
+        unknown: BrokerError,
+    ) -> Result<&T, BrokerError> {
+        let thing = thing.ok_or(unknown.clone())?;
+        match owner(thing) {
+            (session, _) if session == self.session => Ok(thing),
+            (_, uid) if uid == self.uid => Err(BrokerError::NotOwner { kind, id }),
+            _ => Err(unknown),
+        }
+    }
+}
+
 impl Machine {
     pub(super) fn connected(&mut self, peer: PeerId, credentials: Credentials) {
         if self.peers.contains_key(&peer) {
@@ -76,17 +98,7 @@ impl Machine {
     fn check_strangers(&self, uid: u32) -> Result<(), BrokerError> {
         let strangers = self.peers.values();
         let strangers = strangers.filter(|peer| peer.session.is_none() && peer.credentials.uid == uid);
-        let used = strangers.count() as u64;
-        if used < MAX_STRANGERS {
-            return Ok(());
-        }
-        Err(BrokerError::QuotaExceeded {
-            resource: Resource::Sessions,
-            limit: MAX_STRANGERS,
-            used,
-            requested: 1,
-            uid,
-        })
+        one_more(uid, Resource::Sessions, strangers.count(), MAX_STRANGERS)
     }
 
     pub(super) fn register(&mut self, peer: PeerId, call: &Register) -> Answered {

@@ -49,24 +49,13 @@ impl Machine {
         stream: StreamId,
         outcome: Result<FdHandle, BrokerError>,
     ) {
-        let Some(operation) = self.conclude(id, Work::StatusPage) else {
-            return self.discard_status_page(stream, outcome.ok());
-        };
-        let status = match outcome {
-            Ok(status) => status,
-            Err(error) => return self.abandon(operation, error),
-        };
-        if let Err(error) = self.new_stream(&operation, stream, status) {
-            self.discard_status_page(stream, Some(status));
-            self.abandon(operation, error);
-        }
-    }
-
-    fn discard_status_page(&mut self, stream: StreamId, page: Option<FdHandle>) {
-        if let Some(page) = page {
-            self.effects.push(Effect::DropStatusPage { stream });
-            self.drop_handles(vec![page]);
-        }
+        let discard = Effect::DropStatusPage { stream };
+        self.page_created(
+            (id, Work::StatusPage),
+            outcome,
+            discard,
+            |machine, operation, status| machine.new_stream(operation, stream, status),
+        );
     }
 
     fn new_stream(
@@ -148,15 +137,9 @@ impl Machine {
 
     /// The stream with this id, if the caller produces it and it runs.
     pub(super) fn running_stream_of(&self, caller: Caller, id: StreamId) -> Result<&Stream, BrokerError> {
-        // Whether others have a stream of this number is nobody else's business.
-        let stream = self.streams.get(&id).filter(|stream| stream.uid == caller.uid);
-        let stream = stream.ok_or(BrokerError::NoSuchStream { id })?;
-        if stream.producer != caller.session {
-            return Err(BrokerError::NotOwner {
-                kind: ObjectKind::Stream,
-                id: id.0,
-            });
-        }
+        let owner = |stream: &Stream| (stream.producer, stream.uid);
+        let unknown = BrokerError::NoSuchStream { id };
+        let stream = caller.own(self.streams.get(&id), owner, (ObjectKind::Stream, id.0), unknown)?;
         stream.running_pages()?;
         Ok(stream)
     }

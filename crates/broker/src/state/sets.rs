@@ -252,17 +252,13 @@ impl Machine {
 
     /// The set with this id, if it belongs to the caller.
     pub(super) fn owned_set(&self, caller: Caller, id: SetId) -> Result<&BufferSet, BrokerError> {
-        // Whether others have a set of this number is nobody else's business.
-        let is_known = |set: &&BufferSet| set.uid == caller.uid || set.owner == caller.session;
-        let set = self.sets.get(&id).filter(is_known);
-        let set = set.ok_or(BrokerError::NoSuchSet { id })?;
-        if set.owner != caller.session {
-            return Err(BrokerError::NotOwner {
-                kind: ObjectKind::Set,
-                id: id.0,
-            });
-        }
-        Ok(set)
+        let owner = |set: &BufferSet| (set.owner, set.uid);
+        caller.own(
+            self.sets.get(&id),
+            owner,
+            (ObjectKind::Set, id.0),
+            BrokerError::NoSuchSet { id },
+        )
     }
 
     /// Forgets a set that no stream uses. Whoever mapped it keeps the memory alive. Contract: B4, P5.

@@ -14,7 +14,7 @@ use wharf_protocol::{
 use wharf_stream::timeline::End;
 use wharf_stream::timeline::layout::PAGE_BYTES;
 
-use super::accounts::{IMPORT, TIMELINE};
+use super::accounts::{IMPORT, TIMELINE, one_more};
 use super::operations::{Operation, Work};
 use super::pages::check_page;
 use super::peers::Caller;
@@ -70,16 +70,7 @@ impl Machine {
             operation.work == Work::TimelinePage && self.uid_of(operation.request.peer) == Some(uid)
         };
         let used = made + self.operations.values().filter(is_made).count();
-        if used < MAX_TIMELINES_PER_USER {
-            return Ok(());
-        }
-        Err(BrokerError::QuotaExceeded {
-            resource: Resource::Timelines,
-            limit: MAX_TIMELINES_PER_USER as u64,
-            used: used as u64,
-            requested: 1,
-            uid,
-        })
+        one_more(uid, Resource::Timelines, used, MAX_TIMELINES_PER_USER)
     }
 
     pub(super) fn timeline_page_created(
@@ -88,24 +79,13 @@ impl Machine {
         timeline: TimelineId,
         outcome: Result<FdHandle, BrokerError>,
     ) {
-        let Some(operation) = self.conclude(id, Work::TimelinePage) else {
-            return self.discard_timeline_page(timeline, outcome.ok());
-        };
-        let status = match outcome {
-            Ok(status) => status,
-            Err(error) => return self.abandon(operation, error),
-        };
-        if let Err(error) = self.new_timeline(&operation, timeline, status) {
-            self.discard_timeline_page(timeline, Some(status));
-            self.abandon(operation, error);
-        }
-    }
-
-    fn discard_timeline_page(&mut self, timeline: TimelineId, page: Option<FdHandle>) {
-        if let Some(page) = page {
-            self.effects.push(Effect::DropTimelinePage { timeline });
-            self.drop_handles(vec![page]);
-        }
+        let discard = Effect::DropTimelinePage { timeline };
+        self.page_created(
+            (id, Work::TimelinePage),
+            outcome,
+            discard,
+            |machine, operation, status| machine.new_timeline(operation, timeline, status),
+        );
     }
 
     fn new_timeline(
@@ -270,16 +250,13 @@ impl Machine {
 
     /// The timeline with this id, if it belongs to the caller.
     pub(super) fn owned_timeline(&self, caller: Caller, id: TimelineId) -> Result<&Timeline, BrokerError> {
-        // Whether others have a timeline of this number is nobody else's business.
-        let timeline = self.timelines.get(&id);
-        let timeline = timeline.filter(|timeline| timeline.uid == caller.uid);
-        let timeline = timeline.ok_or(BrokerError::NoSuchTimeline { id })?;
-        if timeline.owner != caller.session {
-            return Err(BrokerError::NotOwner {
-                kind: ObjectKind::Timeline,
-                id: id.0,
-            });
-        }
-        Ok(timeline)
+        let owner = |timeline: &Timeline| (timeline.owner, timeline.uid);
+        let unknown = BrokerError::NoSuchTimeline { id };
+        caller.own(
+            self.timelines.get(&id),
+            owner,
+            (ObjectKind::Timeline, id.0),
+            unknown,
+        )
     }
 }

@@ -7,6 +7,7 @@ use wharf_protocol::{
     Target, TimelineId, Token,
 };
 
+use super::accounts::one_more;
 use super::{Answered, Machine, Request, done};
 
 /// How many tokens one object has at most; issuing another revokes the oldest, as if it were used up. Tokens whose
@@ -80,16 +81,7 @@ impl Tokens {
         }
         let of_user = self.live.values().filter(|issued| issued.uid == uid);
         let used = of_user.map(|issued| issued.tokens.len()).sum::<usize>();
-        if used < MAX_TOKENS_PER_USER {
-            return Ok(());
-        }
-        Err(BrokerError::QuotaExceeded {
-            resource: Resource::Tokens,
-            limit: MAX_TOKENS_PER_USER as u64,
-            used: used as u64,
-            requested: 1,
-            uid,
-        })
+        one_more(uid, Resource::Tokens, used, MAX_TOKENS_PER_USER)
     }
 
     /// Adds a token for an object of user `uid`. `None` if there is one of the same text already.
@@ -121,13 +113,11 @@ impl Tokens {
     pub(super) fn stream(&self, token: &Token, expected: Option<StreamId>) -> Result<StreamId, BrokerError> {
         match self.find(token)? {
             Object::Stream(stream) if expected.is_none_or(|expected| expected == stream) => Ok(stream),
-            other => Err(BrokerError::TokenForOther {
-                expected: Target {
-                    kind: ObjectKind::Stream,
-                    id: expected.map(|stream| stream.0),
-                },
-                actual: other.into(),
-            }),
+            other => Err(for_other(
+                ObjectKind::Stream,
+                expected.map(|stream| stream.0),
+                other,
+            )),
         }
     }
 
@@ -135,13 +125,7 @@ impl Tokens {
     pub(super) fn set(&self, token: &Token) -> Result<SetId, BrokerError> {
         match self.find(token)? {
             Object::Set(set) => Ok(set),
-            other => Err(BrokerError::TokenForOther {
-                expected: Target {
-                    kind: ObjectKind::Set,
-                    id: None,
-                },
-                actual: other.into(),
-            }),
+            other => Err(for_other(ObjectKind::Set, None, other)),
         }
     }
 
@@ -149,13 +133,7 @@ impl Tokens {
     pub(super) fn timeline(&self, token: &Token) -> Result<TimelineId, BrokerError> {
         match self.find(token)? {
             Object::Timeline(timeline) => Ok(timeline),
-            other => Err(BrokerError::TokenForOther {
-                expected: Target {
-                    kind: ObjectKind::Timeline,
-                    id: None,
-                },
-                actual: other.into(),
-            }),
+            other => Err(for_other(ObjectKind::Timeline, None, other)),
         }
     }
 
@@ -241,7 +219,21 @@ impl Tokens {
     }
 }
 
+/// The error of a token that is for something else than its holder believes.
+fn for_other(kind: ObjectKind, id: Option<u64>, actual: Object) -> BrokerError {
+    BrokerError::TokenForOther {
+        expected: Target { kind, id },
+        actual: actual.into(),
+    }
+}
+
 impl Machine {
+    /// A token that nobody can guess.
+    pub(super) fn new_token(&mut self) -> Result<Token, BrokerError> {
+        let bits = u128::from_be_bytes((self.randomness)()?);
+        Ok(Token::new(format!("{bits:032x}")))
+    }
+
     pub(super) fn issue_token(&mut self, request: &Request, call: &IssueToken) -> Answered {
         let caller = self.caller(request.peer)?;
         let object = match call.kind {
@@ -268,8 +260,7 @@ impl Machine {
                 Object::Timeline(timeline)
             }
         };
-        let bits = u128::from_be_bytes((self.randomness)()?);
-        let token = Token::new(format!("{bits:032x}"));
+        let token = self.new_token()?;
         self.tokens
             .add(token.clone(), caller.uid, object, call.uses)
             .ok_or_else(|| BrokerError::AllocationFailed {

@@ -11,7 +11,7 @@ mod streams;
 mod timelines;
 
 pub(crate) use broker::{Broker, Session, User};
-pub(crate) use sets::Set;
+pub(crate) use sets::{Negotiation, Set};
 pub(crate) use streams::{Consumer, Held, Latency, Stream};
 pub(crate) use timelines::Timeline;
 

@@ -44,37 +44,42 @@ pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let view = View::new(args)?;
     let looker = Looker::new(&path);
     if args.json {
-        let document = Pace::begin(looker, &path, args.interval)?.next()?;
+        let document = Watch::begin(looker, &path)?.after(args.interval)?;
         return print(&(serde_json::to_string_pretty(&document)? + "\n"));
     }
     match args.batches(io::stdout().is_terminal()) {
-        Some(times) => print_often(Pace::begin(looker, &path, args.interval)?, args, &view, times),
-        None => screen::show(looker, &path, args, view),
+        Some(times) => print_often(Watch::begin(looker, &path)?, args, &view, times),
+        None => screen::show(Watch::begin(looker, &path)?, args, view),
     }
 }
 
-/// Looks once an interval.
-struct Pace<'a> {
+/// Looks at a broker again and again.
+struct Watch<'a> {
     looker: Looker,
     path: &'a Path,
-    interval: Duration,
     last: Sample,
 }
 
-impl<'a> Pace<'a> {
-    fn begin(mut looker: Looker, path: &'a Path, interval: Duration) -> Result<Self, Failure> {
+impl<'a> Watch<'a> {
+    /// Looks for the first time.
+    fn begin(mut looker: Looker, path: &'a Path) -> Result<Self, Failure> {
         let last = looker.sample()?;
-        Ok(Self {
-            looker,
-            path,
-            interval,
-            last,
-        })
+        Ok(Self { looker, path, last })
+    }
+
+    /// What there was when this last looked, and nothing of what happened before.
+    fn last(&self) -> Document {
+        Document::new(self.path, &self.last, None)
     }
 
     /// Waits for an interval, and tells what happened in it.
-    fn next(&mut self) -> Result<Document, Failure> {
-        std::thread::sleep(self.interval);
+    fn after(&mut self, interval: Duration) -> Result<Document, Failure> {
+        std::thread::sleep(interval);
+        self.look()
+    }
+
+    /// Tells what happened since this last looked.
+    fn look(&mut self) -> Result<Document, Failure> {
         let now = self.looker.sample()?;
         let document = Document::new(self.path, &now, Some(&self.last));
         self.last = now;
@@ -82,9 +87,9 @@ impl<'a> Pace<'a> {
     }
 }
 
-fn print_often(mut pace: Pace<'_>, args: &TopArgs, view: &View, times: u64) -> Result<(), Failure> {
+fn print_often(mut watch: Watch<'_>, args: &TopArgs, view: &View, times: u64) -> Result<(), Failure> {
     for time in 0..times {
-        let text = plain::describe(&pace.next()?, view, args.tab);
+        let text = plain::describe(&watch.after(args.interval)?, view, args.tab);
         print(&if time == 0 { text } else { format!("\n{text}") })?;
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! The terminal: taken, given back, and the loop between.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use crossterm::event::{self, Event};
 use ratatui::DefaultTerminal;
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
+use super::Watch;
 use super::args::TopArgs;
 use super::draw::{Scene, Theme, draw};
 use super::keys::{Verdict, press};
@@ -17,7 +17,6 @@ use super::view::View;
 use crate::color;
 use crate::document::Document;
 use crate::failure::Failure;
-use crate::look::{Looker, Sample};
 
 /// How soon a signal is noticed while no key is pressed.
 const ATTENTION: Duration = Duration::from_millis(200);
@@ -31,10 +30,9 @@ impl Drop for Taken {
     }
 }
 
-/// Takes the screen and shows what goes on until the user has seen enough.
-pub(super) fn show(mut looker: Looker, path: &Path, args: &TopArgs, view: View) -> Result<(), Failure> {
-    // Before the screen is taken, so that a broker that is not there is one line.
-    let first = looker.sample()?;
+/// Takes the screen and shows what goes on until the user has seen enough. The broker has been looked at before the screen is taken, so that
+/// one that is not there is one line.
+pub(super) fn show(watch: Watch<'_>, args: &TopArgs, view: View) -> Result<(), Failure> {
     let stop = stop_on_signals().map_err(Failure::Signals)?;
     let theme = Theme {
         has_colors: color::is_wanted(args.color),
@@ -43,10 +41,8 @@ pub(super) fn show(mut looker: Looker, path: &Path, args: &TopArgs, view: View) 
     let mut terminal = ratatui::try_init().map_err(Failure::Terminal)?;
     let _taken = Taken;
     let mut show = Show {
-        document: Document::new(path, &first, None),
-        looker,
-        path,
-        last: first,
+        document: watch.last(),
+        watch,
         view,
         trouble: None,
         theme,
@@ -65,9 +61,7 @@ fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
 }
 
 struct Show<'a> {
-    looker: Looker,
-    path: &'a Path,
-    last: Sample,
+    watch: Watch<'a>,
     document: Document,
     view: View,
     trouble: Option<String>,
@@ -121,15 +115,14 @@ impl Show<'_> {
 
     /// Looks at the broker. If it does not answer, what was there stays, with a line that says so.
     fn look(&mut self) {
-        match self.looker.sample() {
-            Ok(now) => {
+        match self.watch.look() {
+            Ok(document) => {
                 self.trouble = None;
                 if !self.view.is_paused {
-                    self.document = Document::new(self.path, &now, Some(&self.last));
+                    self.document = document;
                     let table = self.view.table(self.view.tab, &self.document);
                     self.view.settle(&table);
                 }
-                self.last = now;
             }
             Err(failure) => self.trouble = failure.lines().into_iter().next(),
         }

@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) cases: Vec<String>,
     pub(crate) kernel: String,
     pub(crate) wharf: String,
+    /// Without privileges, if that makes a difference.
+    pub(crate) unprivileged: Option<String>,
     pub(crate) why: String,
 }
 
@@ -26,6 +28,7 @@ pub(crate) struct Entry {
 pub(crate) struct Ends {
     pub(crate) kernel: String,
     pub(crate) wharf: String,
+    pub(crate) unprivileged: String,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Listed {
         Ends {
             kernel: ends(|entry| &entry.kernel),
             wharf: ends(|entry| &entry.wharf),
+            unprivileged: ends(|entry| entry.unprivileged.as_ref().unwrap_or(&entry.wharf)),
         }
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use wharf_testkit::skip;
 use xtask::{Ending, Guest, Trouble};
 
-use listed::Listed;
+use listed::{Ends, Listed};
 
 /// Cases and what became of them.
 type Results = BTreeMap<String, String>;
@@ -47,31 +47,37 @@ fn program() -> PathBuf {
     PROGRAM.get_or_init(build).clone()
 }
 
-/// What differs from `expected`, case by case.
-fn unlike(results: &Results, expected: impl Fn(&str) -> String) -> Vec<String> {
-    let unlike = results.iter().filter_map(|(case, became)| {
-        let expected = expected(case);
-        (expected != *became).then(|| format!("{case}\n  listed: {expected}\n  found:  {became}"))
-    });
-    unlike.collect()
-}
-
-#[test]
-fn run_is_what_is_listed() {
-    let listed = Listed::read();
-    let mut command = support::wharf(&["run", "--sw-sync", "--"]);
-    command.arg(program());
-    let ended = support::run(command);
-    let results = results(&ended.stdout);
+/// Compares what came of all cases with what is listed.
+fn compare(what: &str, output: &str, world: impl Fn(Ends) -> String) {
+    let (listed, results) = (Listed::read(), results(output));
     assert!(results.len() > 300, "{} cases", results.len());
-    let unlike = unlike(&results, |case| listed.of(case).wharf);
-    assert!(unlike.is_empty(), "under wharf run:\n{}", unlike.join("\n"));
+    let unlike = results.iter().filter_map(|(case, became)| {
+        let expected = world(listed.of(case));
+        (expected != *became).then(|| format!("\n{case}\n  listed: {expected}\n  found:  {became}"))
+    });
+    let unlike: Vec<String> = unlike.collect();
+    assert!(unlike.is_empty(), "{what}:{}", unlike.concat());
     assert_eq!(listed.that_are_none(results.keys()), Vec::<String>::new());
 }
 
 #[test]
+fn run_is_what_is_listed() {
+    let mut command = support::wharf(&["run", "--sw-sync", "--"]);
+    command.arg(program());
+    let ended = support::run(command);
+    compare("under wharf run", &ended.stdout, |ends| ends.wharf);
+}
+
+#[test]
+fn run_without_privileges_is_what_is_listed() {
+    if let Some(ended) = support::run_unprivileged(&["--sw-sync"], &program()) {
+        let what = "under wharf run without privileges";
+        compare(what, &ended.stdout, |ends| ends.unprivileged);
+    }
+}
+
+#[test]
 fn kernel_is_what_is_listed() {
-    let listed = Listed::read();
     let guest = Guest::new().module("vgem", "").time(Duration::from_secs(600));
     let output = match guest.output(&program(), &[]) {
         Err(Trouble::Unavailable(reason)) => {
@@ -82,16 +88,18 @@ fn kernel_is_what_is_listed() {
     };
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.outcome.ending, Ending::Exit(0), "{stderr}");
-    let results = results(&String::from_utf8_lossy(&output.stdout));
-    let unlike = unlike(&results, |case| listed.of(case).kernel);
-    assert!(unlike.is_empty(), "in the guest:\n{}", unlike.join("\n"));
-    assert_eq!(listed.that_are_none(results.keys()), Vec::<String>::new());
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    compare("in the guest", &stdout, |ends| ends.kernel);
 }
 
 #[test]
 fn listed_ones_are_differences() {
     for entry in Listed::read().entries() {
-        assert_ne!(entry.kernel, entry.wharf, "{:?}", entry.cases);
+        let unprivileged = entry.unprivileged.as_ref().unwrap_or(&entry.wharf);
+        let differs = [&entry.wharf, unprivileged]
+            .iter()
+            .any(|wharf| **wharf != entry.kernel);
+        assert!(differs, "{:?}", entry.cases);
         assert!(entry.why.len() > 10, "{:?} says no reason", entry.cases);
     }
 }

@@ -1,12 +1,14 @@
 //! Programs that nobody can trust.
 
-use crate::programs::{Linked, outcome, program};
-use crate::support::{run, wharf};
+use wharf_testkit::eventually;
+
+use crate::programs::{Linked, outcome, program, wharf_run};
+use crate::support::{Broker, PATIENCE, run, wharf};
 
 #[test]
 fn signals_lose_nothing() {
     for mode in ["restart", "interrupt"] {
-        if let Some(ended) = outcome(&[], "storm", Linked::Dynamically, &[mode]) {
+        if let Some(ended) = outcome(&["--sw-sync"], "storm", Linked::Dynamically, &[mode, "all"]) {
             assert_eq!(
                 ended.output(),
                 "failed: 0 lost: 0 leaked: 0 signals: 1\n",
@@ -35,6 +37,26 @@ fn random_calls_are_answered() {
                 "{seed}: {ended:?}"
             );
         }
+    }
+}
+
+#[test]
+fn random_calls_of_threads_leave_nothing_behind() {
+    let Some(program) = program("threads", Linked::Statically) else {
+        return;
+    };
+    let broker = Broker::start(&[]);
+    let socket = broker.socket();
+    let options = ["--sw-sync", "--socket", socket.to_str().expect("a path in UTF-8")];
+    for seed in ["1", "2", "0xfeedbeef"] {
+        let ended = run(wharf_run(&options, &program, &[seed, "1500"]));
+        assert_eq!(ended.output(), "afterwards: ok\n", "{seed}");
+        let empty = || {
+            let state: serde_json::Value = serde_json::from_str(&broker.info(&["--json"])).expect("JSON");
+            let left = ["sessions", "sets"].map(|list| state[list].as_array().map(Vec::len));
+            if left == [Some(0); 2] { Ok(()) } else { Err(state) }
+        };
+        eventually(PATIENCE, empty).unwrap_or_else(|state| panic!("{seed}: left behind: {state}"));
     }
 }
 

@@ -1,15 +1,13 @@
 //! The programs, compiled once each.
 
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use tempfile::TempDir;
 use wharf_testkit::skip;
 
-use crate::support::{Ended, run, without_environment};
+use crate::support::{Ended, run, run_unprivileged};
 
 /// How a program is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,28 +75,5 @@ pub(crate) fn outcome(options: &[&str], name: &str, linked: Linked, arguments: &
 
 /// The same as a user without any privilege; `None`, said aloud, where this one cannot become such a user.
 pub(crate) fn outcome_unprivileged(options: &[&str], name: &str, linked: Linked) -> Option<Ended> {
-    let program = program(name, linked)?;
-    if !rustix::process::geteuid().is_root() {
-        return Some(run(wharf_run(options, &program, &[])));
-    }
-    if Command::new("setpriv").arg("--version").output().is_err() {
-        skip("becoming an unprivileged user takes setpriv");
-        return None;
-    }
-    let place = TempDir::new().expect("a directory");
-    let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(place.path(), open.clone()).expect("our own directory");
-    let copied = |from: &Path, name: &str| {
-        let to = place.path().join(name);
-        std::fs::copy(from, &to).expect("it can be copied");
-        std::fs::set_permissions(&to, open.clone()).expect("our own file");
-        to
-    };
-    let wharf = copied(Path::new(env!("CARGO_BIN_EXE_wharf")), "wharf");
-    let program = copied(&program, "program");
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    command.arg(wharf).arg("run").args(options).arg("--").arg(program);
-    without_environment(&mut command);
-    Some(run(command))
+    run_unprivileged(options, &program(name, linked)?)
 }

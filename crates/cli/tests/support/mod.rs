@@ -3,13 +3,14 @@
 
 pub(crate) mod solving;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
-use wharf_testkit::{Process, ProcessError, eventually};
+use wharf_testkit::{Process, ProcessError, eventually, skip};
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -88,6 +89,37 @@ pub(crate) fn run(command: Command) -> Ended {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Runs a program to its end under `wharf run` as a user without any privilege; `None`, said aloud, where this one cannot become such a user.
+pub(crate) fn run_unprivileged(options: &[&str], program: &Path) -> Option<Ended> {
+    let under = |mut wharf: Command, program: &Path| {
+        without_environment(&mut wharf);
+        wharf.arg("run").args(options).arg("--").arg(program);
+        run(wharf)
+    };
+    let wharf = Path::new(env!("CARGO_BIN_EXE_wharf"));
+    if !rustix::process::geteuid().is_root() {
+        return Some(under(Command::new(wharf), program));
+    }
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        skip("becoming an unprivileged user takes setpriv");
+        return None;
+    }
+    let place = TempDir::new().expect("a directory");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place.path(), open.clone()).expect("our own directory");
+    let copied = |from: &Path, name: &str| {
+        let to = place.path().join(name);
+        std::fs::copy(from, &to).expect("it can be copied");
+        std::fs::set_permissions(&to, open.clone()).expect("our own file");
+        to
+    };
+    let (wharf, program) = (copied(wharf, "wharf"), copied(program, "program"));
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    command.arg(wharf);
+    Some(under(command, &program))
 }
 
 /// `wharf serve`, running, in a directory of its own.

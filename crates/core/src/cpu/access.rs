@@ -12,7 +12,7 @@ use crate::attachment::ensure_backing_unlocked;
 use crate::exporter::call;
 use crate::{
     AccessMode, BackingError, BufferId, DataDirection, DmaBuf, Errno, ExporterFault, Fence, RangeError,
-    Usage, Wait, WaitError, range,
+    RefreshError, Usage, Wait, WaitError, range,
 };
 
 /// An open window of CPU access; it keeps the buffer alive and closes when dropped.
@@ -51,6 +51,9 @@ pub enum CpuAccessError {
         /// The direction refused.
         direction: DataDirection,
     },
+    /// It could not be found out what others do with the buffer.
+    #[error(transparent)]
+    Fences(#[from] RefreshError),
     /// Devices were not done with the buffer.
     #[error("buffer {buffer}: {source} before {direction:?} access could begin; {}", describe(.pending.as_ref()))]
     Wait {
@@ -95,6 +98,7 @@ impl CpuAccessError {
         match self {
             Self::Range { source, .. } => source.errno(),
             Self::ReadOnly { .. } => Errno::EACCES,
+            Self::Fences(source) => source.errno(),
             Self::Wait { source, .. } => source.errno(),
             Self::Revoked { .. } => Errno::ENODEV,
             Self::Backing { source, .. } => source.errno(),
@@ -132,6 +136,7 @@ pub(crate) fn begin(
         buffer: buffer.id(),
         source: Box::new(source),
     })?;
+    buffer.refresh_fences(wait)?;
     wait_for_devices(buffer, direction, wait)?;
     // Again: the wait may have been long.
     check_revoked(buffer)?;

@@ -8,6 +8,7 @@ mod devices;
 mod fault_tracked;
 mod hostile;
 mod machine;
+mod outside_fences;
 mod pages;
 mod prop_mappings;
 mod second_range;

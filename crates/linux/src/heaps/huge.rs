@@ -45,6 +45,8 @@ impl Heap for HugeHeap {
             committed: true,
             zeroed: true,
             cached: true,
+            dma_buf: false,
+            max_size_bytes: u64::MAX,
             cost: 20,
             capacity_bytes: None,
         }

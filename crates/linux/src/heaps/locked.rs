@@ -126,6 +126,8 @@ impl Heap for LockedHeap {
             committed: true,
             zeroed: true,
             cached: true,
+            dma_buf: false,
+            max_size_bytes: u64::MAX,
             cost: 10,
             capacity_bytes: room.limit_bytes.map(|_| room.left_bytes()),
         }

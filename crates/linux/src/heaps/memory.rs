@@ -4,6 +4,7 @@ use super::LockedMapping;
 use super::RefusalReason;
 use super::refusal::PromiseField;
 use super::request::AllocationRequest;
+use crate::dma_buf::KernelBuffer;
 use crate::{Memfd, MemfdError};
 
 /// Memory of a heap: a memory file of fixed size, and what was verified of it.
@@ -23,6 +24,8 @@ pub enum Residency {
     Swappable,
     /// They are reserved huge pages, which the kernel never swaps.
     Reserved,
+    /// A dma-buf of the kernel pins them: for as long as it is kept.
+    Pinned(KernelBuffer),
     /// A mapping of this process locks them: for as long as it is kept, whoever else maps the memory.
     Locked(LockedMapping),
 }

@@ -8,6 +8,7 @@
 //! | `system` | [`SystemHeap`] "memfd": small pages |
 //! | `huge` | [`HugeHeap`] "memfd-huge": chunks of 2 MiB, from the `pool` or put together and looked up in `smaps` |
 //! | `locked` | [`LockedHeap`] "memfd-locked", and the [`LockedMapping`] that locks |
+//! | `pinned` | [`UdmabufHeap`] "udmabuf": memory that the kernel's drivers can use, where the machine has `/dev/udmabuf` |
 //! | `set` | [`Heaps`]: all buffers of a set or none, heap by heap |
 //! | `offer` | the same guarantees in the words of negotiation |
 //! | `probe` | which heaps work on this machine |
@@ -16,6 +17,7 @@ mod huge;
 mod locked;
 mod memory;
 mod offer;
+mod pinned;
 mod pool;
 mod probe;
 mod refusal;
@@ -29,6 +31,8 @@ use std::fmt::Debug;
 pub use huge::HugeHeap;
 pub use locked::{LockedHeap, LockedMapping};
 pub use memory::{HeapMemory, Residency};
+pub use offer::{DMA_BUF, needs_dma_buf};
+pub use pinned::UdmabufHeap;
 pub use probe::MachineHeaps;
 pub use refusal::{HeapRefusal, PromiseField, RefusalReason};
 pub use request::{AllocationRequest, HeapGuarantees};

@@ -1,9 +1,35 @@
 //! What heaps promise, in the words of negotiation.
 
-use wharf_core::constraints::Names;
+use wharf_core::constraints::{Extension, ExtensionKey, MergeKind, Names, Value};
 use wharf_core::negotiation::{Guarantees, HeapOffer};
 
 use super::{HeapGuarantees, Heaps};
+
+/// The extension that heaps understand whose memory can be a dma-buf of the kernel.
+pub const DMA_BUF: &str = "wharf/dma-buf";
+
+/// What a participant states that needs a dma-buf of the kernel, for a driver of it.
+///
+/// # Examples
+/// ```
+/// use wharf_core::constraints::Constraints;
+///
+/// let for_a_driver = Constraints::builder().extension(wharf_linux::needs_dma_buf()).build()?;
+/// assert_eq!(for_a_driver.extensions().count(), 1);
+/// # Ok::<(), wharf_core::constraints::InvalidConstraint>(())
+/// ```
+pub fn needs_dma_buf() -> Extension {
+    let (vendor, name) = DMA_BUF.split_once('/').unwrap_or((DMA_BUF, ""));
+    Extension {
+        key: ExtensionKey {
+            vendor: vendor.into(),
+            name: name.into(),
+        },
+        kind: MergeKind::Or,
+        must_understand: true,
+        value: Value::Needed,
+    }
+}
 
 impl From<HeapGuarantees> for Guarantees {
     /// Where memory files lie in physical memory nobody here knows, so no addresses are promised, and one run only for what fits a
@@ -16,6 +42,8 @@ impl From<HeapGuarantees> for Guarantees {
             cache_modes: cached.into_iter().collect::<Names>(),
             zeroed: heap.zeroed,
             locked: heap.locked,
+            max_size_bytes: heap.max_size_bytes,
+            extensions: heap.dma_buf.then_some(DMA_BUF).into_iter().collect::<Names>(),
             ..Self::default()
         }
     }

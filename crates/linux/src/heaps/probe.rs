@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AllocationRequest, Heap, HeapRefusal, Heaps, HugeHeap, LockedHeap, SystemHeap};
+use super::{AllocationRequest, Heap, HeapRefusal, Heaps, HugeHeap, LockedHeap, SystemHeap, UdmabufHeap};
 
 /// What was found on this machine.
 #[derive(Debug)]
@@ -25,7 +25,12 @@ impl Heaps {
             heaps: Self::new(),
             absent: Vec::new(),
         };
-        let candidates: [Arc<dyn Heap>; 3] = [Arc::new(SystemHeap), Arc::new(LockedHeap), Arc::new(HugeHeap)];
+        let candidates: [Arc<dyn Heap>; 4] = [
+            Arc::new(SystemHeap),
+            Arc::new(LockedHeap),
+            Arc::new(HugeHeap),
+            Arc::new(UdmabufHeap),
+        ];
         let least = AllocationRequest::new("wharf-probe", 1);
         for heap in candidates {
             match heap.allocate(&least) {

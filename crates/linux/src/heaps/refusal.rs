@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use wharf_memory::MapError;
 
 use super::AllocationRequest;
-use crate::MemfdError;
+use crate::{KernelError, MemfdError};
 
 /// What a heap says when it does not allocate: nothing is left behind, and the next heap can be tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +73,9 @@ pub enum RefusalReason {
     /// The memory file could not be made, for other reasons than want of memory: mostly out of descriptors.
     #[error(transparent)]
     Memfd(MemfdError),
+    /// The kernel would not make it what it is to be, for other reasons than want of memory.
+    #[error(transparent)]
+    Kernel(KernelError),
     /// The memory could not be mapped to be prepared, for other reasons than want of memory.
     #[error("it cannot be mapped to prepare it: {0}")]
     Map(MapError),
@@ -147,6 +150,7 @@ impl RefusalReason {
             Self::Limit { .. } => Errno::DQUOT,
             Self::Unsupported { .. } => Errno::OPNOTSUPP,
             Self::Memfd(error) => error.errno(),
+            Self::Kernel(error) => error.errno(),
             Self::Map(error) => error.errno(),
         }
     }
@@ -169,6 +173,18 @@ impl From<MemfdError> for RefusalReason {
             },
             other => Self::Memfd(other),
         }
+    }
+}
+
+impl From<KernelError> for RefusalReason {
+    fn from(error: KernelError) -> Self {
+        if is_no_memory(error.errno()) {
+            return Self::NoMemory {
+                call: error.call(),
+                source: error.errno(),
+            };
+        }
+        Self::Kernel(error)
     }
 }
 

@@ -47,6 +47,10 @@ pub struct HeapGuarantees {
     pub zeroed: bool,
     /// CPUs map it cached, write-back.
     pub cached: bool,
+    /// The kernel's drivers can use it: the memory can be a dma-buf, see [`DMA_BUF`](super::DMA_BUF).
+    pub dma_buf: bool,
+    /// The largest buffer, in bytes.
+    pub max_size_bytes: u64,
     /// How scarce it is: of heaps that will do, the one with the smallest cost is taken. Only the order means something.
     pub cost: u32,
     /// Bytes it could give now, if that is known; others may take them first.

@@ -21,6 +21,8 @@ impl Heap for SystemHeap {
             committed: false,
             zeroed: true,
             cached: true,
+            dma_buf: false,
+            max_size_bytes: u64::MAX,
             cost: 0,
             capacity_bytes: None,
         }

@@ -4,6 +4,7 @@
 mod huge;
 mod locked;
 mod machine;
+mod pinned;
 mod reserved;
 mod sets;
 mod small;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use wharf_core::fence::ContextId;
 use wharf_core::{PAGE_BYTES, Reservation};
 
@@ -92,6 +93,10 @@ pub(crate) struct Objects {
     closings: OwnedFd,
     /// How many buffers of cards there were.
     placed: AtomicU64,
+    /// Cards that nobody has open any more, until they are closed.
+    departed: Mutex<Vec<Arc<Card>>>,
+    /// The file system that pipes are in.
+    pipes: u64,
 }
 
 /// Where the first buffer of a card is mapped. Beyond the sizes of files; below what a 32-bit program can say.
@@ -101,10 +106,13 @@ pub(crate) const END_OF_PLACES: u64 = 0x600 << 32;
 
 impl Objects {
     pub(crate) fn new(devices: impl IntoIterator<Item = (FileId, Object)>) -> Result<Self, Errno> {
+        let (pipe, _) = pipe_with(PipeFlags::CLOEXEC)?;
         Ok(Self {
             by_id: RwLock::new(devices.into_iter().collect()),
             closings: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             placed: AtomicU64::new(0),
+            departed: Mutex::default(),
+            pipes: FileId::of(&pipe)?.device,
         })
     }
 
@@ -118,6 +126,17 @@ impl Objects {
 
     pub(crate) fn remove(&self, id: FileId) -> Option<Object> {
         self.by_id.write().remove(&id)
+    }
+
+    /// A pipe, with the reading end first. Where there is no room for it, what is closed is forgotten at once.
+    pub(crate) fn pipe(&self) -> Result<(OwnedFd, OwnedFd), Errno> {
+        pipe_with(PipeFlags::CLOEXEC).or_else(|error| match error {
+            Errno::MFILE => {
+                self.forget_closed();
+                pipe_with(PipeFlags::CLOEXEC)
+            }
+            other => Err(other),
+        })
     }
 
     /// Adds what the program knows as the end `reader` of a pipe, and what lasts until all descriptors of that are closed. `bell` is the
@@ -161,8 +180,13 @@ impl Objects {
         self.by_id.read().values().filter_map(card).collect()
     }
 
-    /// Forgets what nobody has open any more, and hands it over.
-    pub(crate) fn forget_closed(&self, pipes: u64, mut on_gone: impl FnMut(Object)) {
+    /// Takes the cards that are to be closed.
+    pub(crate) fn departed(&self) -> Vec<Arc<Card>> {
+        std::mem::take(&mut *self.departed.lock())
+    }
+
+    /// Forgets what nobody has open any more. Cards are [departed](Objects::departed) then.
+    pub(crate) fn forget_closed(&self) {
         let now = rustix::time::Timespec::default();
         let mut events = Vec::with_capacity(64);
         while epoll::wait(
@@ -174,12 +198,14 @@ impl Objects {
         {
             for event in events.drain(..) {
                 let id = FileId {
-                    device: pipes,
+                    device: self.pipes,
                     inode: event.data.u64(),
                 };
-                let gone = self.remove(id);
-                // Without the lock: a timeline's end signals fences.
-                gone.into_iter().for_each(&mut on_gone);
+                // Dropped without the lock: a timeline's end signals fences.
+                match self.remove(id) {
+                    Some(Object::Card(card)) => self.departed.lock().push(card),
+                    gone => drop(gone),
+                }
             }
         }
     }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use wharf_core::fence::{ContextId, Fence, FenceContext, UniqueFence};
 use wharf_uapi::Ioctl;
 use wharf_uapi::sw_sync::{CREATE_FENCE, CreateFenceData, GET_DEADLINE, GetDeadline, INC};
@@ -54,7 +53,7 @@ impl Points {
 impl Timeline {
     /// Puts a new timeline in place of the caller's descriptor `fd` of the device.
     pub(crate) fn create(caller: &dyn Caller, objects: &Objects, fd: i32) -> Result<Arc<Self>, Errno> {
-        let (reader, bell) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (reader, bell) = objects.pipe()?;
         let timeline = Arc::new(Self {
             context: FenceContext::new("sw_sync", &caller.name()).with_timestamps(),
             points: Mutex::new(Points {

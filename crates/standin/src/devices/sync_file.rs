@@ -14,8 +14,7 @@ use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
-use wharf_core::fence::{CallbackOutcome, Fence, FenceStatus, merge, unwrap};
+use wharf_core::fence::{CallbackHandle, CallbackOutcome, Fence, FenceStatus, merge, unwrap};
 use wharf_memory::now_ns;
 use wharf_uapi::Ioctl;
 use wharf_uapi::sync_file::{FILE_INFO, FenceInfo, FileInfo, MERGE, MergeData, SET_DEADLINE, SetDeadline};
@@ -27,8 +26,18 @@ pub(crate) struct SyncFile {
     fence: Fence,
     /// Given by whoever merged it.
     name: Option<[u8; 32]>,
-    /// Our end of the pipe.
+    /// Our end of the pipe. The fence has it, too, until it is signaled or nobody has the file open any more.
     bell: Arc<OwnedFd>,
+    /// Takes it away from the fence.
+    ring: Option<CallbackHandle>,
+}
+
+impl Drop for SyncFile {
+    fn drop(&mut self) {
+        if let Some(ring) = self.ring.take() {
+            ring.remove();
+        }
+    }
 }
 
 impl fmt::Debug for SyncFile {
@@ -40,7 +49,7 @@ impl fmt::Debug for SyncFile {
 impl SyncFile {
     /// Makes a file for `fence`, known to `objects` until the last descriptor of it is closed. Returns the one to give away.
     fn create(objects: &Objects, fence: Fence, name: Option<[u8; 32]>) -> Result<OwnedFd, Errno> {
-        let (reader, bell) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (reader, bell) = objects.pipe()?;
         rustix::fs::fcntl_setfl(&bell, OFlags::NONBLOCK)?;
         let bell = Arc::new(bell);
         let rung = Arc::clone(&bell);
@@ -48,10 +57,19 @@ impl SyncFile {
             // There is room for the only byte; and if nobody can read it any more, nobody waits.
             let _ = rustix::io::write(&*rung, &[1]);
         };
-        if let CallbackOutcome::AlreadySignaled(ring) = fence.add_callback(ring) {
-            ring(&fence);
-        }
-        let file = Arc::new(Self { fence, name, bell });
+        let ring = match fence.add_callback(ring) {
+            CallbackOutcome::Added(handle) => Some(handle),
+            CallbackOutcome::AlreadySignaled(ring) => {
+                ring(&fence);
+                None
+            }
+        };
+        let file = Arc::new(Self {
+            fence,
+            name,
+            bell,
+            ring,
+        });
         let object = Object::SyncFile(Arc::clone(&file));
         objects.insert_until_closed(reader.as_fd(), object, file.bell.as_fd())?;
         Ok(reader)
@@ -228,4 +246,31 @@ fn instant_of(deadline_ns: u64) -> Instant {
         None => now.checked_sub(std::time::Duration::from_nanos(now_ns - deadline_ns)),
     };
     moment.unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_core::fence::FenceContext;
+
+    use super::*;
+    use crate::devices::FileId;
+
+    #[test]
+    fn closed_file_of_a_pending_fence_keeps_no_descriptor() {
+        let objects = Objects::new([]).unwrap();
+        let pending = FenceContext::new("test", "never signaled").fence(1);
+        let reader = SyncFile::create(&objects, pending.fence(), None).unwrap();
+        let id = FileId::of(&reader).unwrap();
+        let Some(Object::SyncFile(file)) = objects.get(id) else {
+            panic!("the file is not known");
+        };
+        let bell = Arc::downgrade(&file.bell);
+        drop(file);
+        objects.forget_closed();
+        assert!(bell.upgrade().is_some(), "somebody has it open");
+        drop(reader);
+        objects.forget_closed();
+        assert!(bell.upgrade().is_none(), "nobody has it open");
+        drop(pending);
+    }
 }

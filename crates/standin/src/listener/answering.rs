@@ -12,7 +12,7 @@ use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
 use super::injection;
 use super::sys::{self, Inbox, Notification, Reply};
-use super::task::{Handles, Task, is_interrupted, open_again};
+use super::task::{Handles, Task, interruption, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
 use crate::devices::vgem::Card;
@@ -99,6 +99,8 @@ impl Listener {
             Next::Wait(fence) => self.wait(notification, &fence),
             Next::Nothing => {}
         }
+        // Whoever found no room for a descriptor may have found cards closed.
+        self.close_cards();
     }
 
     pub(super) fn reply(&self, id: u64, reply: Reply) {
@@ -265,8 +267,11 @@ impl Listener {
             .map(|(id, thread)| (*id, *thread))
             .collect();
         for (id, thread) in &waiting {
-            if is_interrupted(*thread) && self.waiting.lock().remove(id).is_some() {
-                self.reply(*id, Reply::Error(Errno::INTR));
+            let Some(errno) = interruption(*thread) else {
+                continue;
+            };
+            if self.waiting.lock().remove(id).is_some() {
+                self.reply(*id, Reply::Error(errno));
             }
         }
         self.in_flight.note_waiting(self.waiting.lock().keys().copied());

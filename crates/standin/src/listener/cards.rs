@@ -68,13 +68,11 @@ impl Listener {
         Ok(Next::Nothing)
     }
 
-    /// What nobody has open any more is gone.
-    pub(crate) fn forget_closed(&self, pipes: u64) {
-        self.objects.forget_closed(pipes, |gone| {
-            if let Object::Card(card) = gone {
-                card.close(&self.objects, &self.releases);
-            }
-        });
+    /// Closes the cards that nobody has open any more.
+    pub(crate) fn close_cards(&self) {
+        for card in self.objects.departed() {
+            card.close(&self.objects, &self.releases);
+        }
     }
 
     /// Signals fences whose time is over; tells whether some are pending.

@@ -206,18 +206,30 @@ impl Caller for Task<'_> {
     }
 }
 
-/// Whether a signal is waiting that would interrupt the thread.
-pub(crate) fn is_interrupted(thread: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let set = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    let (Some(own), Some(shared), Some(blocked)) = (set("SigPnd:"), set("ShdPnd:"), set("SigBlk:")) else {
-        return false;
+/// `ERESTARTSYS`, which no program sees: with a signal to be handled, the kernel ends the call with `EINTR` or begins it again, as the
+/// program chose for that signal.
+const RESTART: Errno = Errno::from_raw_os_error(512);
+
+/// How a waiting call of the thread ends now, if a signal interrupts it.
+///
+/// A signal to a process of several threads may be another one's to handle. Then nothing would turn the error that no program sees into one
+/// that it may, so that the call ends with `EINTR` whatever the program chose.
+pub(crate) fn interruption(thread: u32) -> Option<Errno> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
     };
     // What is ignored is never pending.
-    (own | shared) & !blocked != 0
+    let set = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
+    let unblocked = !set("SigBlk:")?;
+    if set("SigPnd:")? & unblocked != 0 {
+        return Some(RESTART);
+    }
+    let is_alone = field("Threads:")? == "1";
+    (set("ShdPnd:")? & unblocked != 0).then_some(if is_alone { RESTART } else { Errno::INTR })
 }
 
 /// Opens the file anew: another description of it.

@@ -1,12 +1,11 @@
 //! What a supervisor does besides answering.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use crate::devices::FileId;
 use crate::listener::Listener;
 use crate::memory::{STOCK_LIFE, YOUTH};
 
@@ -17,7 +16,6 @@ const TICK: Duration = YOUTH;
 /// Attends to everything but the calls until no program is left. `others` are watched, too: `on_ready` is told which are readable, and
 /// ends it by saying so.
 pub(crate) fn keep(listener: &Listener, others: &[BorrowedFd<'_>], mut on_ready: impl FnMut(usize) -> bool) {
-    let pipes = device_of_pipes();
     let (mut is_busy, mut has_stock) = (true, true);
     loop {
         let own = [
@@ -45,7 +43,8 @@ pub(crate) fn keep(listener: &Listener, others: &[BorrowedFd<'_>], mut on_ready:
         }
         listener.releases.heard();
         if ready[3] {
-            listener.forget_closed(pipes);
+            listener.objects.forget_closed();
+            listener.close_cards();
         }
         is_busy = listener.releases.look(&listener.objects, YOUTH)
             | listener.interrupt_waits()
@@ -66,11 +65,4 @@ fn timespec(duration: Duration) -> Timespec {
         tv_sec: duration.as_secs() as i64,
         tv_nsec: duration.subsec_nanos().into(),
     }
-}
-
-/// The file system that pipes are in.
-fn device_of_pipes() -> u64 {
-    let pipe = rustix::pipe::pipe().ok();
-    pipe.and_then(|(reader, _)| FileId::of(reader.as_fd()).ok())
-        .map_or(0, |id| id.device)
 }

@@ -7,7 +7,9 @@ use wharf_memory::{Ordering, WriteWords as _};
 use wharf_stream::layout::{POLLING, consumer as own};
 use wharf_stream::{Doorbell, Policy};
 
-use crate::support::{Kind, Place, Stream, claim, drain, on_both_kinds_of_page, publish, publish_many};
+use crate::support::{
+    ConsumerOf, Kind, MemberOf, Place, Stream, claim, drain, on_both_kinds_of_page, publish, publish_many,
+};
 
 on_both_kinds_of_page!(
     who_waits_for_its_bell_is_rung_once_a_frame,
@@ -36,23 +38,17 @@ impl Bell {
     }
 }
 
-/// A place for a consumer of every frame that has a bell.
-fn place<K: Kind>(stream: &Stream<K>, depth: usize) -> (Place<K>, Bell) {
-    let mut place = stream.place(0, depth, Policy::Block);
+/// A consumer of every frame that has a bell, and what the producer gets to know of it.
+fn place<K: Kind>(stream: &Stream<K>, depth: usize) -> (MemberOf<K>, ConsumerOf<K>, Bell) {
+    let Place { member, consumer, .. } = stream.place(0, depth, Policy::Block);
     let bell = Bell::default();
-    place.member = place.member.with_bell(Box::new(bell.clone()));
-    (place, bell)
+    (member.with_bell(Box::new(bell.clone())), consumer, bell)
 }
 
 fn who_waits_for_its_bell_is_rung_once_a_frame<K: Kind>() {
     let stream = Stream::<K>::new(6);
     let mut producer = stream.producer();
-    let (
-        Place {
-            member, mut consumer, ..
-        },
-        bell,
-    ) = place(&stream, 4);
+    let (member, mut consumer, bell) = place(&stream, 4);
     producer.admit(member);
     publish(&mut producer);
     assert_eq!(bell.take(), 0, "nobody waits");
@@ -67,12 +63,7 @@ fn who_waits_for_its_bell_is_rung_once_a_frame<K: Kind>() {
 fn who_is_awake_is_rung_no_more<K: Kind>() {
     let stream = Stream::<K>::new(8);
     let mut producer = stream.producer();
-    let (
-        Place {
-            member, mut consumer, ..
-        },
-        bell,
-    ) = place(&stream, 6);
+    let (member, mut consumer, bell) = place(&stream, 6);
     producer.admit(member);
     assert!(consumer.arm() && consumer.settle());
     for round in 0..3 {
@@ -98,12 +89,7 @@ fn who_is_awake_is_rung_no_more<K: Kind>() {
 fn who_was_let_in_late_is_rung_from_its_first_frame_on<K: Kind>() {
     let stream = Stream::<K>::new(8);
     let mut producer = stream.producer();
-    let (
-        Place {
-            member, mut consumer, ..
-        },
-        bell,
-    ) = place(&stream, 6);
+    let (member, mut consumer, bell) = place(&stream, 6);
     assert!(consumer.arm() && consumer.settle());
     publish_many(&mut producer, 3);
     producer.admit(member);
@@ -160,10 +146,10 @@ fn leaving_rings_for_a_producer_that_polls<K: Kind>() {
 
 fn news_of_the_broker_keep_a_consumer_from_waiting<K: Kind>() {
     let stream = Stream::<K>::new(4);
-    let (Place { mut consumer, .. }, _) = place(&stream, 1);
+    let (_, mut consumer, _) = place(&stream, 1);
     assert!(consumer.arm());
     stream.end(wharf_stream::status::StreamState::Ended);
     assert!(!consumer.settle());
-    let (Place { mut consumer, .. }, _) = place(&stream, 1);
+    let (_, mut consumer, _) = place(&stream, 1);
     assert!(!consumer.arm());
 }

@@ -125,9 +125,7 @@ impl Taker {
 
     fn verify(&self, claim: &Claim) -> Result<(), Failure> {
         let (info, _) = self.consumer.describe(claim, FRAME_BYTES as u64)?;
-        let place = usize::try_from(info.generation)? * BUFFERS + claim.buffer;
-        let view = self.memory.view().subview(place * FRAME_BYTES, FRAME_BYTES)?;
-        PATTERN.verify(&view, claim.seq)?;
+        self.verify_contents(claim, info.generation)?;
         match info.timestamp_ns {
             said if said == claim.seq => Ok(()),
             said => Err(format!("frame {} is described as {said}", claim.seq).into()),
@@ -137,15 +135,14 @@ impl Taker {
     /// Nothing of a frame may have changed as long as it is held.
     fn release_oldest(&mut self) -> Result<(), Failure> {
         if let Some(claim) = self.held.pop_front() {
-            self.verify_contents(&claim)?;
+            self.verify_contents(&claim, self.consumer.generation(&claim))?;
             self.consumer.release(claim.buffer);
         }
         Ok(())
     }
 
-    fn verify_contents(&self, claim: &Claim) -> Result<(), Failure> {
-        let generation = usize::try_from(self.consumer.generation(claim))?;
-        let place = generation * BUFFERS + claim.buffer;
+    fn verify_contents(&self, claim: &Claim, generation: u64) -> Result<(), Failure> {
+        let place = usize::try_from(generation)? * BUFFERS + claim.buffer;
         let view = self.memory.view().subview(place * FRAME_BYTES, FRAME_BYTES)?;
         Ok(PATTERN.verify(&view, claim.seq)?)
     }

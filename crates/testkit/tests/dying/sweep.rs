@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use wharf_testkit::dying::{End, Fate, FuseTerms, Moment, Part};
-use wharf_testkit::{Process, ProcessError, eventually};
+use wharf_testkit::{Process, ProcessError, await_state};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,7 +47,7 @@ impl Victim {
     pub(crate) fn meet(mut self) -> Course {
         match self.0.hear(PATIENCE) {
             Ok(line) if line == "stopping" => {
-                eventually(PATIENCE, || is_stopped(self.0.pid())).unwrap();
+                await_state(self.0.pid(), 'T', PATIENCE).unwrap();
                 Course::Stopped(Stopped(self.0))
             }
             Ok(line) => {
@@ -61,12 +61,6 @@ impl Victim {
             Err(error) => panic!("{error}"),
         }
     }
-}
-
-fn is_stopped(pid: u32) -> Result<(), String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(')').unwrap();
-    rest.starts_with(" T").then_some(()).ok_or(stat)
 }
 
 /// Plays `live`, which says whether the victim's fuse blew, for each store from the first to the end of the part, and each way to end

@@ -3,13 +3,26 @@
 use rustix::process::Signal;
 use std::thread::sleep;
 use std::time::Duration;
-use wharf_testkit::actor::{Behavior, Ending, Order, Report, Role};
+use wharf_testkit::actor::{Behavior, Ending, Order, Report};
 use wharf_testkit::{Pattern, Rng};
 
 use super::world::{Idle, World, assert_complete, await_state, every_frame};
 
 const DEPTH: u32 = 3;
 const BUFFERS: u32 = DEPTH + 2;
+
+const STEADY: Behavior = Behavior::Steady { keep: 1, hold_us: 0 };
+
+/// A producer and a consumer that takes every frame, in a world of their own.
+fn pair(seed: &str, label: &str, behavior: Behavior) -> (World, Idle, Idle) {
+    let pattern = Pattern::whole(Rng::from_env(seed).next_u64());
+    let world = World::new();
+    let mut producer = world.producer(BUFFERS, pattern);
+    let token = producer.actor.token(1).unwrap();
+    let consumer = world.consumer(label, &every_frame(&token, DEPTH, behavior, pattern));
+    producer.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    (world, producer, consumer)
+}
 
 /// Publishes until the only consumer, which takes every frame, has as many as it may.
 fn fill_queue(producer: &mut Idle) {
@@ -25,13 +38,7 @@ fn fill_queue(producer: &mut Idle) {
 
 #[test]
 fn producer_asleep_goes_on_when_the_consumer_is_killed_that_holds_a_frame_and_has_a_full_queue() {
-    let pattern = Pattern::whole(Rng::from_env("killed with a full queue").next_u64());
-    let world = World::new();
-    let mut producer = world.producer(BUFFERS, pattern);
-    let token = producer.actor.token(1).unwrap();
-    let terms = every_frame(&token, DEPTH, Behavior::Hoarding, pattern);
-    let mut consumer = world.consumer("hoarder", &terms);
-    producer.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    let (world, mut producer, mut consumer) = pair("killed with a full queue", "hoarder", Behavior::Hoarding);
     fill_queue(&mut producer);
     consumer.await_tally("holding", |tally| tally.holding > 0);
 
@@ -48,13 +55,7 @@ fn producer_asleep_goes_on_when_the_consumer_is_killed_that_holds_a_frame_and_ha
 
 #[test]
 fn consumer_asleep_in_an_idle_stream_is_told_that_the_producer_was_killed() {
-    let pattern = Pattern::whole(Rng::from_env("killed producer").next_u64());
-    let world = World::new();
-    let mut producer = world.producer(BUFFERS, pattern);
-    let token = producer.actor.token(1).unwrap();
-    let behavior = Behavior::Steady { keep: 1, hold_us: 0 };
-    let mut consumer = world.consumer("encoder", &every_frame(&token, DEPTH, behavior, pattern));
-    producer.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    let (world, mut producer, mut consumer) = pair("killed producer", "encoder", STEADY);
     let publish = Order::PublishOne { patience_ms: 1000 };
     producer.actor.ask(&publish).unwrap();
     consumer.await_tally("the frame", |tally| tally.received == 1);
@@ -67,13 +68,7 @@ fn consumer_asleep_in_an_idle_stream_is_told_that_the_producer_was_killed() {
 
 #[test]
 fn stop_of_a_second_and_a_half_costs_no_frame() {
-    let pattern = Pattern::whole(Rng::from_env("long stop").next_u64());
-    let world = World::new();
-    let mut producer = world.producer(BUFFERS, pattern);
-    let token = producer.actor.token(1).unwrap();
-    let behavior = Behavior::Steady { keep: 1, hold_us: 0 };
-    let mut consumer = world.consumer("encoder", &every_frame(&token, DEPTH, behavior, pattern));
-    producer.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    let (world, mut producer, mut consumer) = pair("long stop", "encoder", STEADY);
     producer.actor.tell(&Order::Run { pause_us: 1000 }).unwrap();
     consumer.await_more(20);
     consumer.actor.signal(Signal::STOP).unwrap();
@@ -100,18 +95,11 @@ fn resident_kib(pid: u32) -> u64 {
 fn slow_consumer_holds_the_producer_back_loses_nothing_and_takes_no_more_memory() {
     const FRAMES: u64 = 100;
     const ALLOWED_KIB: u64 = 1024;
-    let pattern = Pattern::whole(Rng::from_env("slow consumer").next_u64());
-    let world = World::new();
-    let mut producer = world.producer(BUFFERS, pattern);
-    let token = producer.actor.token(1).unwrap();
-    let mut consumer = world.enter(Role::Consumer, "slow");
     let behavior = Behavior::Steady {
         keep: 1,
         hold_us: 20_000,
     };
-    let terms = every_frame(&token, DEPTH, behavior, pattern);
-    consumer.actor.tell(&Order::Join(terms)).unwrap();
-    producer.actor.tell(&Order::AwaitConsumers { count: 1 }).unwrap();
+    let (world, mut producer, mut consumer) = pair("slow consumer", "slow", behavior);
     producer.actor.tell(&Order::Run { pause_us: 0 }).unwrap();
     consumer.await_more(20);
     let pids = [producer.actor.pid(), consumer.actor.pid(), world.broker().pid()];

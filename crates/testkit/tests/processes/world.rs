@@ -278,12 +278,7 @@ pub(crate) fn assert_refused(report: &Report, errno: Errno, text: &str) {
 
 /// Waits until a process is in a state of `/proc/PID/stat`, such as `T` for stopped.
 pub(crate) fn await_state(pid: u32, wanted: char) {
-    eventually(PATIENCE, || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let state = stat.rsplit_once(") ").and_then(|(_, tail)| tail.chars().next());
-        if state == Some(wanted) { Ok(()) } else { Err(stat) }
-    })
-    .unwrap();
+    wharf_testkit::await_state(pid, wanted, PATIENCE).unwrap();
 }
 
 /// Prints times as median, 99th percentile and longest.

@@ -2,7 +2,7 @@
 
 use super::Consumer;
 use crate::buffers::mapping;
-use crate::connection::SHORT_PATIENCE;
+use crate::connection::PATIENCE;
 use crate::frame::Reading;
 use crate::generation::{Generation, Share};
 use crate::membership::Membership;
@@ -114,7 +114,8 @@ impl Memory {
         if !is_possible || self.find(number).is_some() {
             return;
         }
-        match self.mover.share().take(number, SHORT_PATIENCE) {
+        // A frame that has been claimed lies there: without the answer it is lost.
+        match self.mover.share().take(number, PATIENCE) {
             Ok(generation) if number > self.newest.memory.number => self.put_newest(generation),
             Ok(generation) => self.older.push(Known::new(generation, &self.membership)),
             Err(_) => {

@@ -10,13 +10,7 @@ use crate::support::{Pair, SHORT, SIZE, noted, work};
 
 #[test]
 fn buffer_is_not_filled_while_a_device_reads_it() {
-    let mut pair = Pair::new(2, JoinOptions::every_frame(1));
-    let read = work(1);
-    pair.publish();
-    pair.consumer
-        .receive(PATIENCE)
-        .unwrap()
-        .release_after(&read.fence());
+    let (mut pair, read) = Pair::lent(2, JoinOptions::every_frame(1));
     let error = pair.producer.acquire(SHORT).unwrap_err();
     let AcquireError::TimedOut { consumers, .. } = error else {
         panic!("{error}");
@@ -54,13 +48,7 @@ fn buffer_on_which_devices_work_is_handed_out_with_their_fences() {
 
 #[test]
 fn frame_that_is_not_idle_is_not_published_and_stays_in_hand() {
-    let mut pair = Pair::new(2, JoinOptions::every_frame(1));
-    let read = work(1);
-    pair.publish();
-    pair.consumer
-        .receive(PATIENCE)
-        .unwrap()
-        .release_after(&read.fence());
+    let (mut pair, read) = Pair::lent(2, JoinOptions::every_frame(1));
     let frame = pair.producer.acquire_async(PATIENCE).unwrap();
     let refused = pair.producer.publish(frame, &info(SIZE as u64));
     assert!(matches!(refused, Err(PublishError::NotIdle { pending: 1 })));
@@ -77,11 +65,7 @@ fn frame_that_is_not_idle_is_not_published_and_stays_in_hand() {
 
 #[test]
 fn consumer_stays_until_its_device_is_done() {
-    let mut pair = Pair::new(2, JoinOptions::every_frame(1));
-    let read = work(1);
-    pair.publish();
-    let frame = pair.consumer.receive(PATIENCE).unwrap();
-    frame.release_after(&read.fence());
+    let (mut pair, read) = Pair::lent(2, JoinOptions::every_frame(1));
     drop(pair.consumer);
     assert!(pair.producer.acquire(SHORT).is_err());
     assert_eq!(pair.producer.consumers().count(), 1);
@@ -91,13 +75,7 @@ fn consumer_stays_until_its_device_is_done() {
 
 #[test]
 fn lent_frames_count_against_the_depth() {
-    let mut pair = Pair::new(4, JoinOptions::latest(1));
-    let read = work(1);
-    pair.publish();
-    pair.consumer
-        .receive(PATIENCE)
-        .unwrap()
-        .release_after(&read.fence());
+    let (mut pair, read) = Pair::lent(4, JoinOptions::latest(1));
     pair.publish();
     let refused = pair.consumer.receive(SHORT);
     assert!(matches!(

@@ -33,6 +33,16 @@ impl Pair {
         }
     }
 
+    /// A pair whose consumer has got a frame and lent it to a device, which reads until the fence is signaled.
+    pub(crate) fn lent(buffers: u32, options: JoinOptions) -> (Self, UniqueFence) {
+        let mut pair = Self::new(buffers, options);
+        let read = work(1);
+        pair.publish();
+        let frame = pair.consumer.receive(PATIENCE).unwrap();
+        frame.release_after(&read.fence());
+        (pair, read)
+    }
+
     pub(crate) fn publish_when(&mut self, fence: &Fence) -> u64 {
         let frame = self.producer.acquire(PATIENCE).unwrap();
         self.producer

@@ -5,7 +5,7 @@ use crate::support::{is_ready, is_ready_now, publish, settle};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-use wharf::{JoinOptions, PolledProducer, Token};
+use wharf::{Consumer, JoinOptions, PolledProducer, Token};
 use wharf_memory::{Access, Mapping, Ordering, OwnedWords, WriteWords as _};
 use wharf_protocol::transport::BlockingClient;
 use wharf_protocol::{JoinStream, Policy, Register};
@@ -53,6 +53,19 @@ impl Rogue {
     fn poll(&self) {
         self.page.store_u32(own::WAITING, POLLING, Ordering::SeqCst);
     }
+}
+
+/// A producer that polls, with a rogue and a consumer of every frame.
+fn rogue_and_honest(fixture: &Fixture) -> (PolledProducer, Rogue, Consumer) {
+    let mut producer = fixture.polled_producer(4);
+    let rogue = Rogue::join(fixture, &mut producer);
+    let token = producer.token(1).unwrap();
+    let honest = fixture
+        .session("viewer")
+        .join(&token, JoinOptions::every_frame(1))
+        .unwrap();
+    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
+    (producer, rogue, honest)
 }
 
 /// Writes until there is no room.
@@ -113,14 +126,7 @@ fn closed_bell_does_not_hurt_who_rings_it() {
 #[test]
 fn flood_costs_the_producer_tries_but_no_buffer() {
     let fixture = Fixture::new();
-    let mut producer = fixture.polled_producer(4);
-    let rogue = Rogue::join(&fixture, &mut producer);
-    let token = producer.token(1).unwrap();
-    let mut honest = fixture
-        .session("viewer")
-        .join(&token, JoinOptions::every_frame(1))
-        .unwrap();
-    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
+    let (mut producer, rogue, mut honest) = rogue_and_honest(&fixture);
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let stopped = stop.clone();
     let flooding = std::thread::spawn(move || {
@@ -147,14 +153,7 @@ fn flood_costs_the_producer_tries_but_no_buffer() {
 #[test]
 fn rings_taken_away_by_one_consumer_are_not_those_of_another() {
     let fixture = Fixture::new();
-    let mut producer = fixture.polled_producer(4);
-    let rogue = Rogue::join(&fixture, &mut producer);
-    let token = producer.token(1).unwrap();
-    let mut honest = fixture
-        .session("viewer")
-        .join(&token, JoinOptions::every_frame(1))
-        .unwrap();
-    assert!(producer.wait_for_consumers(2, PATIENCE).unwrap());
+    let (mut producer, rogue, mut honest) = rogue_and_honest(&fixture);
     for _ in 0..100 {
         while let Some(frame) = producer.try_acquire().unwrap() {
             producer.publish(frame, &info(100)).unwrap();

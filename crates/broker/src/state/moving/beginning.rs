@@ -81,26 +81,34 @@ impl Machine {
         spec: MoveSpec,
         (work, deadline_ms): (Work, u64),
     ) -> Answered {
+        let allocate = self.pay_for_move(id, &spec)?;
+        let mut operation = OperationId(0);
+        let answer = self.begin(request, work, NOTHING, |id| {
+            operation = id;
+            allocate(id)
+        })?;
+        let joiners = (work == Work::MakingRoom).then_some(operation);
+        self.record_move(id, spec, (operation, deadline_ms), joiners.into_iter().collect());
+        Ok(answer)
+    }
+
+    /// Charges the owner for the memory of a move, if nobody is in its way. Returns how to ask for it.
+    pub(super) fn pay_for_move(
+        &mut self,
+        id: SetId,
+        spec: &MoveSpec,
+    ) -> Result<impl FnOnce(OperationId) -> Effect + use<>, BrokerError> {
         let set = self.sets.get(&id).ok_or(BrokerError::NoSuchSet { id })?;
         self.check_movable(id, set, spec.count)?;
         let (uid, name) = (set.uid, set.name.clone());
         let (size_bytes, count) = (spec.size_bytes, spec.count);
-        let cost = cost_of_buffers(size_bytes, count);
-        self.accounts.charge(uid, cost)?;
-        let mut operation = OperationId(0);
-        let allocate = |id| {
-            operation = id;
-            Effect::Allocate {
-                operation,
-                name,
-                size_bytes,
-                count,
-            }
-        };
-        let answer = self.begin(request, work, NOTHING, allocate)?;
-        let joiners = (work == Work::MakingRoom).then_some(operation);
-        self.record_move(id, spec, (operation, deadline_ms), joiners.into_iter().collect());
-        Ok(answer)
+        self.accounts.charge(uid, cost_of_buffers(size_bytes, count))?;
+        Ok(move |operation| Effect::Allocate {
+            operation,
+            name,
+            size_bytes,
+            count,
+        })
     }
 
     /// Takes note of a move for which memory was asked, and charged.

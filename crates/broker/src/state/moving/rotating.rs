@@ -3,10 +3,9 @@
 use wharf_protocol::{Rotation, SetId};
 
 use super::{MoveSpec, Phase};
-use crate::state::accounts::cost_of_buffers;
 use crate::state::sets::BufferSet;
 use crate::state::stream::{Member, Stream};
-use crate::state::{Effect, Machine, OperationId, next};
+use crate::state::{Machine, OperationId, next};
 
 /// How long everybody may take.
 pub(in crate::state) const ROTATION_MS: u64 = 5000;
@@ -39,7 +38,7 @@ impl Machine {
         let is_due = self
             .stream_of(set)
             .is_some_and(|stream| stream.is_rotation_due(set));
-        if !is_due || self.check_movable(id, set, set.count()).is_err() {
+        if !is_due {
             return;
         }
         let spec = MoveSpec {
@@ -47,22 +46,11 @@ impl Machine {
             count: set.count(),
             plan: set.current.plan.clone(),
         };
-        let (uid, name) = (set.uid, set.name.clone());
-        let (size_bytes, count) = (spec.size_bytes, spec.count);
-        if self
-            .accounts
-            .charge(uid, cost_of_buffers(size_bytes, count))
-            .is_err()
-        {
+        let Ok(allocate) = self.pay_for_move(id, &spec) else {
             return;
-        }
+        };
         let operation = OperationId(next(&mut self.counters.operation));
-        self.effects.push(Effect::Allocate {
-            operation,
-            name,
-            size_bytes,
-            count,
-        });
+        self.effects.push(allocate(operation));
         self.record_move(id, spec, (operation, ROTATION_MS), Vec::new());
     }
 }

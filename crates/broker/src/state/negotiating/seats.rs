@@ -11,6 +11,7 @@ use wharf_protocol::{
 
 use super::errors::broker_error;
 use super::{MAX_SETS_PER_USER, NegotiatedSet, Place, Purpose, STALLED_AFTER_MS, Seat};
+use crate::state::accounts::one_more;
 use crate::state::peers::Caller;
 use crate::state::{Answered, Machine, PeerId, done, next};
 
@@ -74,26 +75,12 @@ impl Machine {
     fn check_sets(&self, uid: u32) -> Result<(), BrokerError> {
         let sets = self.negotiating.sets.values();
         let used = sets.filter(|set| set.uid == uid).count();
-        if used < MAX_SETS_PER_USER {
-            return Ok(());
-        }
-        Err(BrokerError::QuotaExceeded {
-            resource: Resource::Sets,
-            limit: MAX_SETS_PER_USER as u64,
-            used: used as u64,
-            requested: 1,
-            uid,
-        })
+        one_more(uid, Resource::Sets, used, MAX_SETS_PER_USER)
     }
 
     pub(super) fn label_of(&self, caller: Caller) -> String {
         let session = self.sessions.get(&caller.session);
         session.map(|session| session.label.clone()).unwrap_or_default()
-    }
-
-    fn new_token(&mut self) -> Result<Token, BrokerError> {
-        let bits = u128::from_be_bytes((self.randomness)()?);
-        Ok(Token::new(format!("{bits:032x}")))
     }
 
     fn add_token(&mut self, id: SetId, token: TokenId, text: Token) {

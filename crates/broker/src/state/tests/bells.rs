@@ -11,9 +11,8 @@ use wharf_stream::{CONSUMER_PAGE_BYTES, RING_PAGE_BYTES};
 use super::world::{Outcome, World};
 use crate::state::{Event, FdRef, PeerId};
 
-/// A stream of 8 buffers whose producer polls or does not, a token for it, and what came with the reply.
-fn stream(world: &mut World, camera: PeerId, polled: bool) -> (StreamId, Token, Vec<FdRef>) {
-    let set = world.allocate(camera, 4096, 8).0.set;
+fn try_create(world: &mut World, camera: PeerId, buffers: u32, polled: bool) -> Outcome {
+    let set = world.allocate(camera, 4096, buffers).0.set;
     let call = CreateStream {
         set,
         name: String::new(),
@@ -24,7 +23,12 @@ fn stream(world: &mut World, camera: PeerId, polled: bool) -> (StreamId, Token, 
         rotation: Some(Rotation::Never),
     };
     let page = world.page(RING_PAGE_BYTES);
-    let Ok((Reply::CreateStream(reply), fds)) = world.call_with(camera, call, vec![page]) else {
+    world.call_with(camera, call, vec![page])
+}
+
+/// A stream of 8 buffers whose producer polls or does not, a token for it, and what came with the reply.
+fn stream(world: &mut World, camera: PeerId, polled: bool) -> (StreamId, Token, Vec<FdRef>) {
+    let Ok((Reply::CreateStream(reply), fds)) = try_create(world, camera, 8, polled) else {
         panic!("it is created")
     };
     let token = world.token(camera, ObjectKind::Stream, reply.stream.0, 9);
@@ -295,17 +299,7 @@ fn quota_of_descriptors_counts_bells() {
             ..crate::state::DEFAULT_QUOTA
         });
         let camera = world.client("camera");
-        let set = world.allocate(camera, 4096, 1).0.set;
-        let call = CreateStream {
-            set,
-            name: String::new(),
-            max_consumers: 4,
-            room_ms: None,
-            polled: Some(polled),
-            rotation: None,
-        };
-        let page = world.page(RING_PAGE_BYTES);
-        let outcome = world.call_with(camera, call, vec![page]);
+        let outcome = try_create(&mut world, camera, 1, polled);
         assert_eq!(outcome.is_ok(), !polled, "{outcome:?}");
     }
 }

@@ -13,7 +13,7 @@ use rustix::net::{
 use wharf_uapi::dma_buf::SYNC_RW;
 
 use crate::case::{Outcome, Stop, Suite, expect_errno, expect_of, expect_ok};
-use crate::sys::{Access, Pages, Share, is_same};
+use crate::sys::{Access, Pages, Share, fork, is_same};
 use crate::things::{CLOEXEC, RDWR, SIZE, allocate, asking, buffer, call_number, heap, sync};
 
 /// Adds the cases of this area.
@@ -40,6 +40,10 @@ pub(crate) fn add(suite: &mut Suite) {
         let high = rustix::io::fcntl_dupfd_cloexec(&buffer, 900)?;
         expect_ok(sync(&high, SYNC_RW))
     });
+    numbers(suite);
+}
+
+fn numbers(suite: &mut Suite) {
     suite.add("descriptors/closed-one-is-none", || {
         let buffer = buffer()?;
         let number = buffer.as_raw_fd();
@@ -59,6 +63,19 @@ pub(crate) fn add(suite: &mut Suite) {
     });
     suite.add("descriptors/sent-over-a-socket", sent);
     suite.add("descriptors/inherited-by-a-program", inherited);
+    suite.add("descriptors/used-by-a-fork", || {
+        let buffer = buffer()?;
+        let Some(process) = fork()? else {
+            let mapped = Pages::of(&buffer, (0, SIZE), Access::ReadWrite, Share::SHARED);
+            mapped.iter().for_each(|pages| pages.put(5, &[55]));
+            std::process::exit(sync(&buffer, SYNC_RW).map_or(1, |()| 0));
+        };
+        let ended = rustix::process::waitpid(Some(process), rustix::process::WaitOptions::empty())?;
+        let code = ended.and_then(|(_, status)| status.exit_status());
+        expect_of("exit code", 0, code.unwrap_or(-1))?;
+        let pages = Pages::of(&buffer, (0, SIZE), Access::Read, Share::SHARED)?;
+        expect_of("what it wrote:", 55, pages.get(5, 1)[0])
+    });
     suite.add("descriptors/used-by-a-thread", || {
         let (buffer, copy) = copied()?;
         let thread = std::thread::spawn(move || sync(&copy, SYNC_RW));

@@ -1,6 +1,8 @@
 //! Fences that are signaled when a case says so: points of a timeline, or of vgem where there are no timelines.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use wharf_uapi::drm::{
 };
 use wharf_uapi::sw_sync::{CREATE_FENCE, CreateFenceData, INC};
 
-use crate::case::Stop;
+use crate::case::{Outcome, Stop, expect_of, expect_ok};
 use crate::sys;
 use crate::things::{call, device, export};
 
@@ -60,11 +62,33 @@ impl Pending {
     }
 
     /// Signals it after a while, on another thread.
-    pub(crate) fn signal_after(self, while_: Duration) -> JoinHandle<Result<(), Errno>> {
-        std::thread::spawn(move || {
+    pub(crate) fn signal_after(self, while_: Duration) -> Later {
+        let begun = Arc::new(AtomicBool::new(false));
+        let beginning = Arc::clone(&begun);
+        let thread = std::thread::spawn(move || {
             std::thread::sleep(while_);
+            // ORDERING: SeqCst; who is woken by the signal must see it.
+            beginning.store(true, Ordering::SeqCst);
             self.signal()
-        })
+        });
+        Later { begun, thread }
+    }
+}
+
+/// A signal that is still to come.
+#[derive(Debug)]
+pub(crate) struct Later {
+    begun: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), Errno>>,
+}
+
+impl Later {
+    /// Expects that who has just gone on has waited for it.
+    pub(crate) fn expect_waited(self) -> Outcome {
+        // ORDERING: as above.
+        let waited = self.begun.load(Ordering::SeqCst);
+        expect_ok(self.thread.join().map_err(|_| Errno::IO)?)?;
+        expect_of("waited:", true, waited)
     }
 }
 

@@ -42,6 +42,13 @@ fn opening(suite: &mut Suite) {
             expect_ok(allocate(&heap, asking(RDWR))).map(drop)
         });
     }
+    suite.add("heap/of-another-name-is-none", || {
+        let path = "/dev/dma_heap/no-such-heap";
+        expect_errno(
+            Errno::NOENT,
+            rustix::fs::open(path, OFlags::RDONLY, rustix::fs::Mode::empty()),
+        )
+    });
     suite.add("heap/opened-as-a-path-is-none", || {
         let heap = device("/dev/dma_heap/system", OFlags::PATH)?;
         expect_errno(Errno::BADF, allocate(&heap, asking(RDWR)))
@@ -147,6 +154,10 @@ fn refusals(suite: &mut Suite) {
             expect_of("descriptors left:", 0, open_descriptors()? - before)
         },
     );
+    numbers(suite);
+}
+
+fn numbers(suite: &mut Suite) {
     for (name, number) in [("closed", 9999), ("negative", -1)] {
         suite.add(format!("heap/{name}-descriptor"), move || {
             expect_errno(Errno::BADF, call_number(number, ALLOC, &asking(RDWR).to_bytes()))

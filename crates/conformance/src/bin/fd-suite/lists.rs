@@ -105,6 +105,10 @@ fn refusals(suite: &mut Suite) {
             create(0, &[part(&one, 0, SIZE), part(&other, 0, SIZE)]),
         )
     });
+    wrong_lists(suite);
+}
+
+fn wrong_lists(suite: &mut Suite) {
     suite.add("lists/no-parts-are-refused", || {
         expect_errno(Errno::INVAL, create(0, &[]))
     });

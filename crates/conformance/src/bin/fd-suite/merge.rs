@@ -64,6 +64,10 @@ fn merges(suite: &mut Suite) {
         let (_third, _fourth, more) = pair()?;
         expect_of("fences:", 4, summary(merge(&both, &more)?)?.num_fences)
     });
+    merged_files(suite);
+}
+
+fn merged_files(suite: &mut Suite) {
     suite.add("merge/outlives-its-parts", || {
         let (one, other, both) = pair()?;
         let fences = [one, other];
@@ -114,6 +118,10 @@ fn refusals(suite: &mut Suite) {
             )
         });
     }
+    refused_files(suite);
+}
+
+fn refused_files(suite: &mut Suite) {
     suite.add("merge/with-a-buffer", || {
         expect_errno(Errno::NOENT, merge(signaled()?, buffer()?))
     });
@@ -161,6 +169,17 @@ fn infos(suite: &mut Suite) {
         );
         expect("stub stub 1".to_owned(), told)
     });
+    suite.add("info/name-of-a-pending-one", || {
+        let pending = Pending::new()?;
+        let (told, fences) = details(&pending.file, 1)?;
+        let fence = fences.first().ok_or_else(|| Stop::differs("a fence", "none"))?;
+        let whose = format!("{}-{}", text(&fence.driver_name), text(&fence.obj_name));
+        let name = text(&told.name);
+        // The numbers of context and point follow.
+        let numbers = name.strip_prefix(&whose).unwrap_or("no").split('-');
+        let all_numbers = numbers.map(str::parse::<u64>).all(|number| number.is_ok());
+        expect_of("driver, timeline, and two numbers:", true, all_numbers)
+    });
     suite.add("info/of-what-is-pending", || {
         let pending = Pending::new()?;
         let (told, fences) = details(&pending.file, 1)?;
@@ -172,6 +191,10 @@ fn infos(suite: &mut Suite) {
             format!("{} {statuses:?} {times:?}", told.status),
         )
     });
+    infos_of_signals(suite);
+}
+
+fn infos_of_signals(suite: &mut Suite) {
     suite.add("info/time-of-the-signal-is-told", || {
         let pending = Pending::new()?;
         let file = rustix::io::dup(&pending.file)?;
@@ -239,6 +262,10 @@ fn refused_infos(suite: &mut Suite) {
         };
         expect_errno(Errno::FAULT, call(signaled()?, FILE_INFO, &asked.to_bytes()))
     });
+    refused_fields(suite);
+}
+
+fn refused_fields(suite: &mut Suite) {
     suite.add("info/flags-are-refused", || {
         let asked = FileInfo {
             flags: 1,

@@ -55,6 +55,10 @@ fn points(suite: &mut Suite) {
         let point = point(&timeline()?, 1)?;
         expect(FdFlags::CLOEXEC.bits(), rustix::io::fcntl_getfd(&point)?.bits())
     });
+    timelines(suite);
+}
+
+fn timelines(suite: &mut Suite) {
     suite.add("sw-sync/two-opened-are-two-timelines", || {
         let (one, other) = (timeline()?, timeline()?);
         let (here, there) = (point(&one, 1)?, point(&other, 1)?);
@@ -141,7 +145,8 @@ fn ends(suite: &mut Suite) {
         let left = point(&timeline, 1)?;
         drop(timeline);
         crate::ready::ready_within(&left, PollFlags::IN, std::time::Duration::from_secs(5))?;
-        expect_of("status", -Errno::NOENT.raw_os_error(), status(&left)?)
+        expect_of("status", -Errno::NOENT.raw_os_error(), status(&left)?)?;
+        expect_ready(PollFlags::IN, ready(&left, PollFlags::IN)?)
     });
     suite.add("sw-sync/closed-timeline-leaves-what-is-signaled", || {
         let timeline = timeline()?;
@@ -193,16 +198,18 @@ fn refusals(suite: &mut Suite) {
     });
 }
 
-fn deadlines(suite: &mut Suite) {
-    let ask = |timeline: &OwnedFd, fence_fd, pad| {
-        let asked = GetDeadline {
-            deadline_ns: 0,
-            pad,
-            fence_fd,
-        };
-        let (_, told) = call(timeline, GET_DEADLINE, &asked.to_bytes())?;
-        Ok(GetDeadline::from_bytes(&told).deadline_ns)
+/// The deadline that the timeline tells of a fence.
+fn ask(timeline: &OwnedFd, fence_fd: i32, pad: u32) -> Result<u64, Errno> {
+    let asked = GetDeadline {
+        deadline_ns: 0,
+        pad,
+        fence_fd,
     };
+    let (_, told) = call(timeline, GET_DEADLINE, &asked.to_bytes())?;
+    Ok(GetDeadline::from_bytes(&told).deadline_ns)
+}
+
+fn deadlines(suite: &mut Suite) {
     let set = |file: &OwnedFd, deadline_ns| {
         call(
             file,
@@ -230,6 +237,10 @@ fn deadlines(suite: &mut Suite) {
             told.abs_diff(late) < 1_000_000,
         )
     });
+    refused_deadlines(suite);
+}
+
+fn refused_deadlines(suite: &mut Suite) {
     suite.add("sw-sync/deadline-with-padding-is-refused", move || {
         let timeline = timeline()?;
         let point = point(&timeline, 1)?;

@@ -58,6 +58,10 @@ fn exports(suite: &mut Suite) {
             expect_errno(Errno::FAULT, call_at(buffer()?, number, Place::NULL))
         });
     }
+    exports_that_fail(suite);
+}
+
+fn exports_that_fail(suite: &mut Suite) {
     suite.add("sync-file/export-that-cannot-be-told", || {
         let argument = ExportSyncFile {
             flags: SYNC_RW,
@@ -198,6 +202,10 @@ fn files(suite: &mut Suite) {
         let kind = link.split_once(":[").map_or(&*link, |(kind, _)| kind);
         expect("anon_inode:sync_file", kind)
     });
+    unknown_numbers(suite);
+}
+
+fn unknown_numbers(suite: &mut Suite) {
     let unknown = |name: &str, number: Ioctl, suite: &mut Suite| {
         suite.add(format!("sync-file/{name}-is-unknown"), move || -> Outcome {
             expect_errno(Errno::NOTTY, call(signaled()?, number, &[0; 64]))

@@ -228,8 +228,55 @@ pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
 
 extern "C" fn nothing(_signal: libc::c_int) {}
 
-/// Has the process get SIGALRM after a while and then every second; its handler does nothing. `restart`: calls go on after it.
-pub(crate) fn ring_after(while_: Duration, restart: bool) -> Result<(), Errno> {
+/// Who gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// The thread that asks for it.
+    Thread,
+    /// Any thread of the process.
+    Process,
+}
+
+/// Sends SIGALRM after a while, and again every second; its handler does nothing. `restart`: calls go on after it.
+pub(crate) fn ring_after(while_: Duration, who: Rung, restart: bool) -> Result<(), Errno> {
+    handle_alarm(restart)?;
+    let mut event = sigevent(who);
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY:
+    // * Both live through the call, which reads the first and writes the second.
+    if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) } == -1 {
+        return Err(last());
+    }
+    let time = |duration: Duration| libc::timespec {
+        tv_sec: duration.as_secs().cast_signed(),
+        tv_nsec: duration.subsec_nanos().into(),
+    };
+    let times = libc::itimerspec {
+        it_interval: time(Duration::from_secs(1)),
+        it_value: time(while_),
+    };
+    // SAFETY:
+    // * The timer was made above; `times` lives through the call, which only reads it.
+    if unsafe { libc::timer_settime(timer, 0, &raw const times, std::ptr::null_mut()) } == -1 {
+        return Err(last());
+    }
+    Ok(())
+}
+
+fn sigevent(who: Rung) -> libc::sigevent {
+    // SAFETY:
+    // * All zeros are a valid `sigevent`.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_signo = libc::SIGALRM;
+    event.sigev_notify = match who {
+        Rung::Thread => libc::SIGEV_THREAD_ID,
+        Rung::Process => libc::SIGEV_SIGNAL,
+    };
+    event.sigev_notify_thread_id = rustix::thread::gettid().as_raw_nonzero().get();
+    event
+}
+
+fn handle_alarm(restart: bool) -> Result<(), Errno> {
     let handler: extern "C" fn(libc::c_int) = nothing;
     // SAFETY:
     // * All zeros are a valid `sigaction`: no handler, no flags, no signals blocked.
@@ -239,19 +286,6 @@ pub(crate) fn ring_after(while_: Duration, restart: bool) -> Result<(), Errno> {
     // SAFETY:
     // * The handler does nothing, which is safe at any time; `action` lives through the call.
     if unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) } == -1 {
-        return Err(last());
-    }
-    let time = |duration: Duration| libc::timeval {
-        tv_sec: duration.as_secs().cast_signed(),
-        tv_usec: duration.subsec_micros().into(),
-    };
-    let timer = libc::itimerval {
-        it_interval: time(Duration::from_secs(1)),
-        it_value: time(while_),
-    };
-    // SAFETY:
-    // * `timer` lives through the call, which only reads it.
-    if unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) } == -1 {
         return Err(last());
     }
     Ok(())

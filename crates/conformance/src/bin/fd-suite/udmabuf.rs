@@ -60,6 +60,10 @@ fn creation(suite: &mut Suite) {
     suite.add("udmabuf/buffer-can-be-read-and-written", || {
         expect(2, rustix::fs::fcntl_getfl(made()?.1)?.bits() & 3)
     });
+    refused_calls(suite);
+}
+
+fn refused_calls(suite: &mut Suite) {
     suite.add("udmabuf/no-room-for-a-descriptor", || {
         let (device, memory) = (udmabuf_device()?, good()?);
         leave_no_room()?;
@@ -154,6 +158,10 @@ fn memories(suite: &mut Suite) {
         rustix::fs::ftruncate(&memory, SIZE as u64)?;
         expect_errno(Errno::INVAL, create(udmabuf_device()?, whole(&memory, SIZE)))
     });
+    no_memories(suite);
+}
+
+fn no_memories(suite: &mut Suite) {
     suite.add("udmabuf/device-is-no-memory", || {
         let null = device("/dev/null", OFlags::RDWR)?;
         expect_errno(Errno::BADFD, create(udmabuf_device()?, whole(&null, SIZE)))

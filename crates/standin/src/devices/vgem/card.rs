@@ -8,7 +8,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::super::{Buffer, Caller, FileId, Object, Objects};
 use super::fences::Attached;
@@ -106,7 +105,7 @@ impl Card {
     pub(crate) fn create(caller: &dyn Caller, objects: &Objects, fd: i32) -> Result<Arc<Self>, Errno> {
         let (device, _) = caller.file(fd)?;
         let mode = rustix::fs::fcntl_getfl(&device)? & OFlags::ACCMODE;
-        let (reader, bell) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (reader, bell) = objects.pipe()?;
         let card = Arc::new(Self {
             handles: Mutex::default(),
             fences: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use wharf_protocol::{BrokerError, FailureDomain, LatePolicy, LeaveSeat, SeatRight, SetStatus, Token};
 
-use super::table::{Chair, Studio, Who, needs, reader, writer};
+use super::table::{Chair, Studio, Who, needs, opened, reader, writer};
 use crate::state::negotiating::ABANDONED_AFTER_MS;
 use crate::state::tests::world::World;
 use crate::state::{Event, PeerId};
@@ -17,13 +17,9 @@ const DOMAINS: [FailureDomain; 3] = [
 fn open(world: &mut World, domain: FailureDomain) -> (PeerId, Token, Token, wharf_protocol::SetId) {
     let recorder = world.client("recorder");
     let root = world.create_set(recorder, LatePolicy::Refuse, None);
-    let write = world
-        .issue(recorder, &root.token, &[SeatRight::Write], domain)
-        .unwrap();
-    let read = world
-        .issue(recorder, &root.token, &[], FailureDomain::Normal)
-        .unwrap();
-    (recorder, write.token, read.token, root.set)
+    let write = world.seat(recorder, &root.token, &[SeatRight::Write], domain);
+    let read = world.seat(recorder, &root.token, &[], FailureDomain::Normal);
+    (recorder, write, read, root.set)
 }
 
 fn die(world: &mut World, peer: PeerId) {
@@ -122,15 +118,11 @@ fn death_of_the_writer_before_and_after_it_has_mapped_the_buffers() {
 #[test]
 fn death_of_a_reader_with_buffers() {
     for domain in DOMAINS {
-        let mut world = World::new();
-        let recorder = world.client("recorder");
-        let root = world.create_set(recorder, LatePolicy::Refuse, None);
-        let write = world
-            .issue(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal)
-            .unwrap();
-        let read = world.issue(recorder, &root.token, &[], domain).unwrap();
-        let camera = sit(&mut world, &write.token, writer(2));
-        let viewer = sit(&mut world, &read.token, reader(1));
+        let (mut world, recorder, root) = opened();
+        let write = world.seat(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal);
+        let read = world.seat(recorder, &root.token, &[], domain);
+        let camera = sit(&mut world, &write, writer(2));
+        let viewer = sit(&mut world, &read, reader(1));
         world.buffers(&camera).unwrap();
         world.mapped(&camera, 1).unwrap();
         world.buffers(&viewer).unwrap();

@@ -10,7 +10,7 @@ use wharf_protocol::{
     SetStatus,
 };
 
-use super::table::{Studio, Who, needs, reader, writer};
+use super::table::{Studio, Who, needs, opened, reader, writer};
 use crate::state::negotiating::MAX_SETS_PER_USER;
 use crate::state::tests::world::World;
 
@@ -20,12 +20,8 @@ fn denied(error: &BrokerError) -> bool {
 
 #[test]
 fn ten_thousand_seats_and_participants_are_too_many() {
-    let mut world = World::new();
-    let recorder = world.client("recorder");
-    let root = world.create_set(recorder, LatePolicy::Refuse, None);
-    let _missing = world
-        .issue(recorder, &root.token, &[], FailureDomain::Attached)
-        .unwrap();
+    let (mut world, recorder, root) = opened();
+    let _missing = world.seat(recorder, &root.token, &[], FailureDomain::Attached);
     let mut seated = 0;
     let mut refusal = None;
     for _ in 0..10_000 {
@@ -88,12 +84,8 @@ fn user_has_so_many_sets_and_no_more() {
 
 #[test]
 fn needs_that_are_impossible_by_themselves_harm_their_author_only() {
-    let mut world = World::new();
-    let recorder = world.client("recorder");
-    let root = world.create_set(recorder, LatePolicy::Refuse, None);
-    let seat = world
-        .issue(recorder, &root.token, &[], FailureDomain::Normal)
-        .unwrap();
+    let (mut world, recorder, root) = opened();
+    let seat = world.seat(recorder, &root.token, &[], FailureDomain::Normal);
     let extension = Extension {
         key: ExtensionKey {
             vendor: "example.org".into(),
@@ -107,22 +99,22 @@ fn needs_that_are_impossible_by_themselves_harm_their_author_only() {
     let sparkle = Participant::new(ParticipantId(9), "sparkle")
         .access(AccessMode::ReadOnly)
         .function(Function::new("sparkle", sparkle));
-    let refused = world.sit(recorder, &seat.token, sparkle).unwrap_err();
+    let refused = world.sit(recorder, &seat, sparkle).unwrap_err();
     assert!(
         matches!(refused, BrokerError::Refused { ref report, .. } if matches!(report.0.kind, ReportKind::NotUnderstood { .. }))
     );
     let huge = needs("huge", 1 << 60, 1 << 61, 1);
     assert!(matches!(
-        world.sit(recorder, &seat.token, huge),
+        world.sit(recorder, &seat, huge),
         Err(BrokerError::Refused { .. })
     ));
     let nobody = Participant::new(ParticipantId(0), "nobody").access(AccessMode::ReadOnly);
     assert!(matches!(
-        world.sit(recorder, &seat.token, nobody),
+        world.sit(recorder, &seat, nobody),
         Err(BrokerError::InvalidArgument { .. })
     ));
     assert_eq!(world.explain(recorder, root.set).unwrap().status, SetStatus::Open);
-    world.sit(recorder, &seat.token, reader(1)).unwrap();
+    world.sit(recorder, &seat, reader(1)).unwrap();
     world.everybody_goes();
 }
 
@@ -130,23 +122,19 @@ fn needs_that_are_impossible_by_themselves_harm_their_author_only() {
 fn only_one_writes_with_the_right_to_and_in_time() {
     let mut studio = Studio::new(LatePolicy::Reallocate, 2, 0);
     let world = &mut studio.world;
-    let second = world
-        .issue(
-            studio.recorder,
-            &studio.root.token,
-            &[SeatRight::Write],
-            FailureDomain::Normal,
-        )
-        .unwrap();
+    let second = world.seat(
+        studio.recorder,
+        &studio.root.token,
+        &[SeatRight::Write],
+        FailureDomain::Normal,
+    );
     assert!(denied(
-        &world.sit(studio.recorder, &second.token, writer(1)).unwrap_err()
+        &world.sit(studio.recorder, &second, writer(1)).unwrap_err()
     ));
     let mut open = |participant, rights: &[SeatRight]| {
         let root = world.create_set(studio.recorder, LatePolicy::Refuse, None);
-        let seat = world
-            .issue(studio.recorder, &root.token, rights, FailureDomain::Normal)
-            .unwrap();
-        world.sit(studio.recorder, &seat.token, participant)
+        let seat = world.seat(studio.recorder, &root.token, rights, FailureDomain::Normal);
+        world.sit(studio.recorder, &seat, participant)
     };
     assert!(
         matches!(open(writer(1), &[]), Err(BrokerError::SeatDenied { lacks, .. }) if lacks == [SeatRight::Write])
@@ -169,29 +157,23 @@ fn only_one_writes_with_the_right_to_and_in_time() {
 
 #[test]
 fn seat_grants_no_more_than_the_one_it_is_from() {
-    let mut world = World::new();
-    let recorder = world.client("recorder");
-    let root = world.create_set(recorder, LatePolicy::Refuse, None);
-    let issuing = world
-        .issue(recorder, &root.token, &[SeatRight::Issue], FailureDomain::Normal)
-        .unwrap();
+    let (mut world, recorder, root) = opened();
+    let issuing = world.seat(recorder, &root.token, &[SeatRight::Issue], FailureDomain::Normal);
     let guest = world.client("guest");
-    let refused = world.issue(guest, &issuing.token, &[SeatRight::Seal], FailureDomain::Normal);
+    let refused = world.issue(guest, &issuing, &[SeatRight::Seal], FailureDomain::Normal);
     assert!(matches!(refused, Err(BrokerError::SeatDenied { lacks, .. }) if lacks == [SeatRight::Seal]));
-    let plain = world
-        .issue(guest, &issuing.token, &[], FailureDomain::Normal)
-        .unwrap();
-    world.sit(guest, &plain.token, reader(1)).unwrap();
-    let refused = world.issue(guest, &plain.token, &[], FailureDomain::Normal);
+    let plain = world.seat(guest, &issuing, &[], FailureDomain::Normal);
+    world.sit(guest, &plain, reader(1)).unwrap();
+    let refused = world.issue(guest, &plain, &[], FailureDomain::Normal);
     assert!(matches!(refused, Err(BrokerError::SeatDenied { lacks, .. }) if lacks == [SeatRight::Issue]));
     assert!(matches!(
         world.error(guest, SealSet { set: root.set }),
         BrokerError::SeatDenied { lacks, .. } if lacks == [SeatRight::Seal]
     ));
     // A seat that somebody has is nobody else's.
-    let refused = world.issue(recorder, &plain.token, &[], FailureDomain::Normal);
+    let refused = world.issue(recorder, &plain, &[], FailureDomain::Normal);
     assert_eq!(refused.unwrap_err(), BrokerError::TokenUsedUp);
-    let token = plain.token.clone();
+    let token = plain.clone();
     assert_eq!(
         world.error(recorder, LeaveSeat { token }),
         BrokerError::TokenUsedUp

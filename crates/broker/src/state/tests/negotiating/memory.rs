@@ -6,7 +6,7 @@ use wharf_protocol::{
     SetStatus,
 };
 
-use super::table::{Chair, needs, reader, writer};
+use super::table::{Chair, needs, opened, reader, writer};
 use crate::state::tests::world::World;
 use crate::state::{DEFAULT_QUOTA, Effect, PeerId};
 
@@ -14,15 +14,11 @@ use crate::state::{DEFAULT_QUOTA, Effect, PeerId};
 fn open(world: &mut World) -> (PeerId, SetId, Chair, wharf_protocol::Token) {
     let recorder = world.client("recorder");
     let root = world.create_set(recorder, LatePolicy::Refuse, None);
-    let write = world
-        .issue(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal)
-        .unwrap();
-    let read = world
-        .issue(recorder, &root.token, &[], FailureDomain::Normal)
-        .unwrap();
+    let write = world.seat(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal);
+    let read = world.seat(recorder, &root.token, &[], FailureDomain::Normal);
     let camera = world.client("camera");
-    let camera = world.sit(camera, &write.token, writer(3)).unwrap();
-    (recorder, root.set, camera, read.token)
+    let camera = world.sit(camera, &write, writer(3)).unwrap();
+    (recorder, root.set, camera, read)
 }
 
 #[test]
@@ -104,14 +100,10 @@ fn deadline_fails_the_set_and_names_who_is_missing() {
     let mut world = World::new();
     let recorder = world.client("recorder");
     let root = world.create_set(recorder, LatePolicy::Refuse, Some(1234));
-    let seat = world
-        .issue(recorder, &root.token, &[], FailureDomain::Normal)
-        .unwrap();
-    let _missing = world
-        .issue(recorder, &root.token, &[], FailureDomain::Normal)
-        .unwrap();
+    let seat = world.seat(recorder, &root.token, &[], FailureDomain::Normal);
+    let _missing = world.seat(recorder, &root.token, &[], FailureDomain::Normal);
     let viewer = world.client("viewer");
-    let viewer = world.sit(viewer, &seat.token, reader(1)).unwrap();
+    let viewer = world.sit(viewer, &seat, reader(1)).unwrap();
     world.post_buffers(&viewer, 999);
     world.pass(5_000);
     assert!(world.answered_buffers(viewer.peer).is_none());
@@ -198,9 +190,7 @@ fn quota_that_is_exceeded_is_a_report_and_others_are_not_charged() {
 
 #[test]
 fn set_without_a_writer_is_sealed_by_itself() {
-    let mut world = World::new();
-    let recorder = world.client("recorder");
-    let root = world.create_set(recorder, LatePolicy::Refuse, None);
+    let (mut world, recorder, root) = opened();
     let viewer = world.sit(recorder, &root.token, reader(2)).unwrap();
     world.call(recorder, SealSet { set: root.set }).unwrap();
     let (reply, _) = world.buffers(&viewer).unwrap();

@@ -40,6 +40,14 @@ pub(super) fn pinned(participant: Participant) -> Participant {
     participant.contract(Contract::Static)
 }
 
+/// A set that nobody else is in, that moves for nobody and has no deadline, and who made it, in a world of their own.
+pub(super) fn opened() -> (World, PeerId, CreateSetReply) {
+    let mut world = World::new();
+    let recorder = world.client("recorder");
+    let root = world.create_set(recorder, LatePolicy::Refuse, None);
+    (world, recorder, root)
+}
+
 /// A seat somebody has taken.
 #[derive(Clone, Debug)]
 pub(super) struct Chair {
@@ -89,6 +97,17 @@ impl World {
             (Reply::IssueSeat(reply), _) => Ok(reply),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A seat that must be had: its token.
+    pub(super) fn seat(
+        &mut self,
+        peer: PeerId,
+        parent: &Token,
+        rights: &[SeatRight],
+        domain: FailureDomain,
+    ) -> Token {
+        self.issue(peer, parent, rights, domain).unwrap().token
     }
 
     pub(super) fn sit(
@@ -234,16 +253,12 @@ impl Studio {
         if spare > 0 {
             let room =
                 needs("room", 4096, 1 << 20, spare).presence(wharf_core::negotiation::Presence::Phantom);
-            let seat = world
-                .issue(recorder, &root.token, &[], FailureDomain::Attached)
-                .unwrap();
-            world.sit(recorder, &seat.token, room).unwrap();
+            let seat = world.seat(recorder, &root.token, &[], FailureDomain::Attached);
+            world.sit(recorder, &seat, room).unwrap();
         }
-        let seat = world
-            .issue(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal)
-            .unwrap();
+        let seat = world.seat(recorder, &root.token, &[SeatRight::Write], FailureDomain::Normal);
         let peer = world.client("camera");
-        let camera = world.sit(peer, &seat.token, writer(camping)).unwrap();
+        let camera = world.sit(peer, &seat, writer(camping)).unwrap();
         world.buffers(&camera).unwrap();
         world.mapped(&camera, 1).unwrap();
         let stream = world.create(peer, root.set, 8).unwrap();
