@@ -101,6 +101,9 @@ pub(crate) struct RunArgs {
     /// Have /dev/sw_sync and /sys/kernel/debug/sync/sw_sync: timelines that the program drives
     #[arg(long)]
     pub(crate) sw_sync: bool,
+    /// Have /dev/dri/card0: a driver of buffers and fences like the kernel's vgem. The machine's /dev/dri is not seen
+    #[arg(long)]
+    pub(crate) vgem: bool,
     /// The broker's socket [default: the one that answers at $WHARF_SOCKET, or else at $XDG_RUNTIME_DIR/wharf-0, or else a broker for this run
     /// alone]
     #[arg(long, value_name = "PATH")]

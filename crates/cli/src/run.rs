@@ -13,6 +13,7 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     let options = Options {
         heaps,
         sw_sync: args.sw_sync,
+        vgem: args.vgem,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

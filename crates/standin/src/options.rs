@@ -9,6 +9,8 @@ pub struct Options {
     pub heaps: Vec<String>,
     /// Whether there is `/dev/sw_sync` (and `/sys/kernel/debug/sync/sw_sync`, which hides the rest of that directory).
     pub sw_sync: bool,
+    /// Whether there is `/dev/dri/card0`, a driver like `vgem` (which hides the machine's `/dev/dri`).
+    pub vgem: bool,
     /// The broker's socket. Without it: the one where clients look, if a broker answers there, and else a broker of the run's own.
     pub socket: Option<PathBuf>,
 }
@@ -18,6 +20,7 @@ impl Default for Options {
         Self {
             heaps: vec!["system".to_owned()],
             sw_sync: false,
+            vgem: false,
             socket: None,
         }
     }

@@ -29,12 +29,22 @@ const NUMBERS: &[(&str, Ioctl, u32)] = &[
     ("SW_SYNC_IOC_CREATE_FENCE", sw_sync::CREATE_FENCE, 0xc028_5700),
     ("SW_SYNC_IOC_INC", sw_sync::INC, 0x4004_5701),
     ("SW_SYNC_GET_DEADLINE", sw_sync::GET_DEADLINE, 0xc010_5702),
-    ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
+    ("DRM_IOCTL_VERSION", drm::VERSION, 0xc040_6400),
+    ("DRM_IOCTL_GEM_CLOSE", drm::GEM_CLOSE, 0x4008_6409),
+    ("DRM_IOCTL_GET_CAP", drm::GET_CAP, 0xc010_640c),
     (
         "DRM_IOCTL_PRIME_HANDLE_TO_FD",
         drm::PRIME_HANDLE_TO_FD,
         0xc00c_642d,
     ),
+    (
+        "DRM_IOCTL_PRIME_FD_TO_HANDLE",
+        drm::PRIME_FD_TO_HANDLE,
+        0xc00c_642e,
+    ),
+    ("DRM_IOCTL_MODE_CREATE_DUMB", drm::MODE_CREATE_DUMB, 0xc020_64b2),
+    ("DRM_IOCTL_MODE_MAP_DUMB", drm::MODE_MAP_DUMB, 0xc010_64b3),
+    ("DRM_IOCTL_MODE_DESTROY_DUMB", drm::MODE_DESTROY_DUMB, 0xc004_64b4),
     ("DRM_IOCTL_VGEM_FENCE_ATTACH", drm::VGEM_FENCE_ATTACH, 0xc010_6441),
     ("DRM_IOCTL_VGEM_FENCE_SIGNAL", drm::VGEM_FENCE_SIGNAL, 0x4008_6442),
 ];
@@ -174,6 +184,7 @@ fn c_program() -> String {
     format!(
         "#include <stdio.h>\n#include <stddef.h>\n#include <linux/types.h>\n#include <linux/dma-buf.h>\n\
          #include <linux/dma-heap.h>\n#include <linux/udmabuf.h>\n#include <linux/sync_file.h>\n\
+         #if __has_include(<drm/drm.h>)\n#include <drm/drm.h>\n#endif\n\
          int main(void) {{\n{numbers}{offsets}return 0;\n}}\n"
     )
 }

@@ -98,3 +98,22 @@ fn run_within_a_run_says_why_not() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn container_that_forbids_looking_is_told() {
+    let Some(forbid) = program("forbid", Linked::Dynamically) else {
+        return;
+    };
+    let mut command = std::process::Command::new(forbid);
+    command
+        .arg(env!("CARGO_BIN_EXE_wharf"))
+        .args(["run", "--", "true"]);
+    crate::support::without_environment(&mut command);
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
+    assert!(
+        ended.stderr.contains("cannot look at the program's descriptors")
+            && ended.stderr.contains("CAP_SYS_PTRACE"),
+        "{ended:?}"
+    );
+}

@@ -15,3 +15,4 @@ mod support;
 mod surface;
 mod terminal;
 mod timelines;
+mod vgem;

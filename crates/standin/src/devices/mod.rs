@@ -11,13 +11,14 @@ pub(crate) mod sync_file;
 #[cfg(test)]
 pub(crate) mod test_caller;
 pub(crate) mod udmabuf;
+pub(crate) mod vgem;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-pub(crate) use objects::{Buffer, Object, Objects};
+pub(crate) use objects::{Buffer, END_OF_PLACES, FIRST_PLACE, Object, Objects};
 
 /// Which file it is: equal for all descriptors of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -67,6 +68,8 @@ pub(crate) trait Caller {
     fn replace(&self, number: i32, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno>;
     /// Gives the caller a descriptor and returns its number from the call. `EMFILE`.
     fn return_fd(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno>;
+    /// Whether the caller can be made to map something else than it asked for.
+    fn can_be_made_to_map(&self) -> bool;
     /// What the caller calls itself.
     fn name(&self) -> String;
 }

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use wharf_core::Reservation;
 use wharf_core::fence::ContextId;
+use wharf_core::{PAGE_BYTES, Reservation};
 
 use super::FileId;
 use super::dma_buf::Begun;
 use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
+use super::vgem::Card;
 use crate::memory::Piece;
 
 /// A buffer.
@@ -26,6 +28,8 @@ pub(crate) struct Buffer {
     pub(crate) piece: Option<Piece>,
     /// For memory of the program: whether it has been accessed.
     pub(crate) begun: Option<Begun>,
+    /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
+    pub(crate) place: Option<u64>,
 }
 
 impl Buffer {
@@ -36,6 +40,15 @@ impl Buffer {
             reservation: Reservation::new(),
             piece: Some(piece),
             begun: None,
+            place: None,
+        }
+    }
+
+    /// A buffer in memory of ours that is mapped at `place` of a card.
+    pub(crate) fn of_card(piece: Piece, place: Option<u64>) -> Self {
+        Self {
+            place,
+            ..Self::of_heap(piece)
         }
     }
 
@@ -46,6 +59,7 @@ impl Buffer {
             reservation: Reservation::new(),
             piece: None,
             begun,
+            place: None,
         }
     }
 }
@@ -59,12 +73,16 @@ pub(crate) enum Object {
     Udmabuf,
     /// The device that timelines are opened from.
     SwSync,
+    /// The device that cards are opened from.
+    Vgem,
     /// A buffer.
     Buffer(Arc<Buffer>),
     /// A fence.
     SyncFile(Arc<SyncFile>),
     /// A timeline.
     Timeline(Arc<Timeline>),
+    /// A card.
+    Card(Arc<Card>),
 }
 
 /// All of them.
@@ -73,9 +91,18 @@ pub(crate) struct Objects {
     by_id: RwLock<HashMap<FileId, Object>>,
     /// Tells of pipes whose other end is closed: the inode is the event's data.
     closings: OwnedFd,
+    /// How many buffers of cards there were.
+    placed: AtomicU64,
+    /// Cards that nobody has open any more, until they are closed.
+    departed: Mutex<Vec<Arc<Card>>>,
     /// The file system that pipes are in.
     pipes: u64,
 }
+
+/// Where the first buffer of a card is mapped. Beyond the sizes of files; below what a 32-bit program can say.
+pub(crate) const FIRST_PLACE: u64 = 0x500 << 32;
+/// The end of such places.
+pub(crate) const END_OF_PLACES: u64 = 0x600 << 32;
 
 impl Objects {
     pub(crate) fn new(devices: impl IntoIterator<Item = (FileId, Object)>) -> Result<Self, Errno> {
@@ -83,6 +110,8 @@ impl Objects {
         Ok(Self {
             by_id: RwLock::new(devices.into_iter().collect()),
             closings: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            placed: AtomicU64::new(0),
+            departed: Mutex::default(),
             pipes: FileId::of(&pipe)?.device,
         })
     }
@@ -134,7 +163,29 @@ impl Objects {
         self.closings.as_fd()
     }
 
-    /// Forgets what nobody has open any more.
+    /// Where the next buffer of a card is mapped; none when all places were used.
+    pub(crate) fn next_place(&self) -> Option<u64> {
+        // ORDERING: Relaxed; nothing depends on it but that each is given once.
+        let before = self.placed.fetch_add(1, Ordering::Relaxed);
+        let place = before.checked_mul(PAGE_BYTES)?.checked_add(FIRST_PLACE)?;
+        (place < END_OF_PLACES).then_some(place)
+    }
+
+    /// All cards.
+    pub(crate) fn cards(&self) -> Vec<Arc<Card>> {
+        let card = |object: &Object| match object {
+            Object::Card(card) => Some(Arc::clone(card)),
+            _ => None,
+        };
+        self.by_id.read().values().filter_map(card).collect()
+    }
+
+    /// Takes the cards that are to be closed.
+    pub(crate) fn departed(&self) -> Vec<Arc<Card>> {
+        std::mem::take(&mut *self.departed.lock())
+    }
+
+    /// Forgets what nobody has open any more. Cards are [departed](Objects::departed) then.
     pub(crate) fn forget_closed(&self) {
         let now = rustix::time::Timespec::default();
         let mut events = Vec::with_capacity(64);
@@ -151,8 +202,10 @@ impl Objects {
                     inode: event.data.u64(),
                 };
                 // Dropped without the lock: a timeline's end signals fences.
-                let gone = self.remove(id);
-                drop(gone);
+                match self.remove(id) {
+                    Some(Object::Card(card)) => self.departed.lock().push(card),
+                    gone => drop(gone),
+                }
             }
         }
     }

@@ -75,6 +75,10 @@ impl Caller for TestCaller {
         self.keep(fd).map(drop)
     }
 
+    fn can_be_made_to_map(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> String {
         "test".to_owned()
     }

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::signals::{Signals, stop};
 use super::{Ending, Program, ending_of};
 use crate::error::RunError;
+use crate::listener::injection::WAITING;
 use crate::listener::sys::{Reply, reply};
 use crate::memory::Source;
 use crate::options::Options;
@@ -54,6 +55,7 @@ pub(super) fn take_over(
 
 /// How the program ended, if it has; stops with it if it was stopped. Other orphans are reaped.
 fn ended(program: Pid) -> Option<Ending> {
+    let _not_of_traced = WAITING.lock();
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
     while let Ok(status) = waitpid(None, Some(flags)) {
         let of = status.pid()?;

@@ -15,6 +15,8 @@ pub(crate) enum Device {
     Udmabuf,
     /// `/dev/sw_sync`.
     SwSync,
+    /// `/dev/dri/card0`.
+    Vgem,
 }
 
 /// A failure, to be told further up.

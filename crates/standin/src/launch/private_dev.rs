@@ -37,7 +37,7 @@ pub(super) fn enter(options: &Options) -> Result<Vec<(FileId, Device)>, RunError
     )
     .map_err(failed)?;
     let new = small_file_system().map_err(failed)?;
-    copy_entries(old.as_fd(), new.as_fd()).map_err(failed)?;
+    copy_entries(old.as_fd(), new.as_fd(), options).map_err(failed)?;
     let mut devices = add_devices(new.as_fd(), options).map_err(failed)?;
     put(new.as_fd(), "/dev").map_err(failed)?;
     if options.sw_sync {
@@ -92,7 +92,7 @@ fn put(mount: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
     move_mount(mount, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-fn copy_entries(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
+fn copy_entries(old: BorrowedFd<'_>, new: BorrowedFd<'_>, options: &Options) -> Result<(), Errno> {
     for entry in Dir::read_from(rustix::fs::openat(
         old,
         ".",
@@ -102,7 +102,8 @@ fn copy_entries(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
         let entry = entry?;
         let name = entry.file_name();
         let ours: &[&[u8]] = &[b".", b"..", b"dma_heap", b"udmabuf", b"sw_sync"];
-        if !ours.contains(&name.to_bytes()) {
+        let is_hidden = options.vgem && name.to_bytes() == b"dri";
+        if !ours.contains(&name.to_bytes()) && !is_hidden {
             match copy(old, new, name) {
                 // It went away meanwhile, or is not for this user to bind.
                 Err(Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::INVAL) | Ok(()) => {}
@@ -155,6 +156,12 @@ fn add_devices(new: BorrowedFd<'_>, options: &Options) -> Result<Vec<(FileId, De
     devices.push((placeholder(new, "udmabuf")?, Device::Udmabuf));
     if options.sw_sync {
         devices.push((placeholder(new, "sw_sync")?, Device::SwSync));
+    }
+    if options.vgem {
+        rustix::fs::mkdirat(new, "dri", DIRECTORY)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let cards = rustix::fs::openat(new, "dri", flags, Mode::empty())?;
+        devices.push((placeholder(cards.as_fd(), "card0")?, Device::Vgem));
     }
     Ok(devices)
 }

@@ -52,7 +52,7 @@ fn connect(orders: &Orders) -> Option<BlockingClient> {
 }
 
 fn install_filter(orders: &Orders) -> Result<OwnedFd, RunError> {
-    let mut program = filter::program(orders.options.sw_sync).map_err(|error| RunError::Setup {
+    let mut program = filter::program(&orders.options).map_err(|error| RunError::Setup {
         reason: error.to_string(),
         errno: Errno::NOSYS,
     })?;

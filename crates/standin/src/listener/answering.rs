@@ -10,15 +10,17 @@ use rustix::io::Errno;
 use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
+use super::injection;
 use super::sys::{self, Inbox, Notification, Reply};
 use super::task::{Handles, Task, interruption, open_again};
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
+use crate::devices::vgem::Card;
 use crate::devices::{
     Answer, Buffer, Caller as _, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync, sync_file,
     udmabuf,
 };
-use crate::memory::{Depot, Releases};
+use crate::memory::{Depot, Piece, Releases};
 use crate::supervisor::InFlight;
 
 /// The calls of all programs of a run, and how to answer them.
@@ -38,7 +40,7 @@ pub(crate) struct Listener {
 }
 
 /// What there is to do for a call now.
-enum Next {
+pub(super) enum Next {
     Reply(Reply),
     Wait(Fence),
     Nothing,
@@ -97,9 +99,11 @@ impl Listener {
             Next::Wait(fence) => self.wait(notification, &fence),
             Next::Nothing => {}
         }
+        // Whoever found no room for a descriptor may have found cards closed.
+        self.close_cards();
     }
 
-    fn reply(&self, id: u64, reply: Reply) {
+    pub(super) fn reply(&self, id: u64, reply: Reply) {
         // Fails only when the caller was killed.
         let _ = sys::reply(self.fd.as_fd(), id, reply);
     }
@@ -110,6 +114,12 @@ impl Listener {
             handles: &self.handles,
             notification,
         };
+        // CAST: numbers of calls are small.
+        if injection::is_possible(notification) && i64::from(notification.data.nr) == libc::SYS_mmap {
+            return self
+                .map(&task)
+                .unwrap_or_else(|errno| Next::Reply(Reply::Error(errno)));
+        }
         let [fd, request, address, ..] = notification.data.args;
         // CAST: both are 32 bits wide in the kernel.
         let (fd, request) = (fd as i32, Ioctl::from_raw(request as u32));
@@ -145,6 +155,10 @@ impl Listener {
                 .and_then(|timeline| sw_sync::call(task, (objects, &timeline), request, address))
                 .into(),
             Object::Timeline(timeline) => sw_sync::call(task, (objects, &timeline), request, address).into(),
+            Object::Vgem => Card::create(task, objects, fd)
+                .and_then(|card| self.card(task, &card, request, address))
+                .into(),
+            Object::Card(card) => self.card(task, &card, request, address).into(),
         }
     }
 
@@ -157,16 +171,7 @@ impl Listener {
     ) -> Result<Answer, Errno> {
         let asked = dma_heap::check(task, request, address)?;
         let size_bytes = asked.size_bytes;
-        let piece = self.depot.take(heap, size_bytes).or_else(|errno| {
-            // Perhaps the program has closed what we do not know yet.
-            self.releases.look(&self.objects, std::time::Duration::ZERO);
-            self.depot.drop_stale(std::time::Duration::ZERO);
-            if errno == Errno::NOMEM {
-                self.depot.take(heap, size_bytes)
-            } else {
-                Err(errno)
-            }
-        })?;
+        let piece = self.memory(heap, size_bytes)?;
         let id = piece.id;
         let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
         self.objects
@@ -182,6 +187,19 @@ impl Listener {
         // If it failed it is released like any other that nobody has.
         self.releases.add(&self.objects, id, size_bytes);
         told
+    }
+
+    pub(super) fn memory(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
+        self.depot.take(heap, size_bytes).or_else(|errno| {
+            // Perhaps the program has closed what we do not know yet.
+            self.releases.look(&self.objects, std::time::Duration::ZERO);
+            self.depot.drop_stale(std::time::Duration::ZERO);
+            if errno == Errno::NOMEM {
+                self.depot.take(heap, size_bytes)
+            } else {
+                Err(errno)
+            }
+        })
     }
 
     fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {

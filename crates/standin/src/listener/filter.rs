@@ -3,9 +3,11 @@
 //! A number is told by its lower 16 bits, because the size in the upper ones may differ where a structure can grow. Everything else
 //! is decided by the filter and never waits for anybody. Contract: E3.
 
-use wharf_uapi::{Ioctl, dma_buf, dma_heap, sw_sync, sync_file, udmabuf};
+use wharf_uapi::{Ioctl, dma_buf, dma_heap, drm, sw_sync, sync_file, udmabuf};
 
 use super::sys::Instruction;
+use crate::devices::{END_OF_PLACES, FIRST_PLACE};
+use crate::options::Options;
 
 /// Where in `struct seccomp_data` the number of the system call is, in bytes.
 const NUMBER_AT: u32 = 0;
@@ -15,6 +17,8 @@ const ARCHITECTURE_AT: u32 = 4;
 const ARGUMENTS_AT: u32 = 16;
 /// Where the lower half of the second argument is: the number of the `ioctl`.
 const REQUEST_AT: u32 = ARGUMENTS_AT + 8 + if cfg!(target_endian = "big") { 4 } else { 0 };
+/// Where the upper half of the sixth argument is: of the place in the file that is mapped.
+const PLACE_AT: u32 = ARGUMENTS_AT + 5 * 8 + if cfg!(target_endian = "big") { 0 } else { 4 };
 
 const AUDIT_64BIT: u32 = 0x8000_0000;
 const AUDIT_LITTLE_ENDIAN: u32 = 0x4000_0000;
@@ -40,6 +44,13 @@ const ENTRIES: &[(u32, u32)] = if cfg!(target_arch = "x86_64") {
     ]
 } else {
     &[]
+};
+
+/// The way of mapping that can be taken in the caller's place: architecture and number. Only where there are cards.
+const MAPPING: Option<(u32, u32)> = if cfg!(target_arch = "x86_64") {
+    Some((AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 62, 9))
+} else {
+    None
 };
 
 /// What is emulated for every program.
@@ -98,52 +109,92 @@ const fn end(action: u32) -> Instruction {
 
 /// The filter's program.
 ///
-/// Each entry is one piece: not this architecture, or not this number, and the next piece is looked at. All pieces jump to the last
-/// one, which looks at the number of the `ioctl`.
-pub(crate) fn program(with_sw_sync: bool) -> Result<Vec<Instruction>, UnknownArchitecture> {
+/// Each entry is one piece: not this architecture, or not this number, and the next piece is looked at. All pieces jump to what looks
+/// at the number of the `ioctl`, the one for mappings to what looks at the place, which comes last.
+pub(crate) fn program(options: &Options) -> Result<Vec<Instruction>, UnknownArchitecture> {
     const PIECE: usize = 5;
     if ENTRIES.is_empty() {
         return Err(UnknownArchitecture);
     }
+    let requests = requests(options);
+    let mapping = MAPPING.filter(|_| options.vgem);
+    let pieces = ENTRIES.len() + mapping.iter().len();
+    // From behind a piece to behind the end that follows all pieces.
+    let to_request = |index: usize| (pieces - index - 1) * PIECE + 1;
     let mut program = Vec::new();
-    for (index, (architecture, number)) in ENTRIES.iter().enumerate() {
-        let to_request = (ENTRIES.len() - index - 1) * PIECE + 2;
-        program.push(load(ARCHITECTURE_AT));
-        program.push(if_equal(*architecture, 1));
-        // Not this one: past the two that look at the number.
-        program.push(Instruction {
-            code: (libc::BPF_JMP | libc::BPF_JA) as u16,
-            jt: 0,
-            jf: 0,
-            k: 2,
-        });
-        program.push(load(NUMBER_AT));
-        // CAST: three entries at most.
-        program.push(if_equal(*number, to_request as u8 - 1));
+    for (index, entry) in ENTRIES.iter().enumerate() {
+        program.extend(piece(*entry, to_request(index)));
+    }
+    if let Some(mapping) = mapping {
+        program.extend(piece(mapping, to_request(ENTRIES.len()) + requests.len()));
     }
     program.push(end(libc::SECCOMP_RET_ALLOW));
-    program.extend(requests(with_sw_sync));
+    program.extend(requests);
+    if mapping.is_some() {
+        program.extend(places());
+    }
     Ok(program)
 }
 
+/// Goes `then` instructions further for this call, and to what follows otherwise.
+fn piece((architecture, number): (u32, u32), then: usize) -> [Instruction; 5] {
+    [
+        load(ARCHITECTURE_AT),
+        if_equal(architecture, 1),
+        // Not this one: past the two that look at the number.
+        statement((libc::BPF_JMP | libc::BPF_JA) as u16, 2),
+        load(NUMBER_AT),
+        // CAST: four pieces and fewer than 30 requests at most.
+        if_equal(number, then as u8),
+    ]
+}
+
 /// Looks at the number of the `ioctl`.
-fn requests(with_sw_sync: bool) -> Vec<Instruction> {
-    let more = if with_sw_sync { SW_SYNC } else { &[] };
+fn requests(options: &Options) -> Vec<Instruction> {
+    let more = if options.sw_sync { SW_SYNC } else { &[] };
     let trapped: Vec<u32> = ALWAYS
         .iter()
         .chain(more)
         .map(|ioctl| u32::from(ioctl.selector()))
         .collect();
-    // CAST: three small flags.
-    let lower_half = statement((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, 0xffff);
-    let mut program = vec![load(REQUEST_AT), lower_half];
+    // All calls of a card: which of them it knows is for it to say.
+    let kinds: &[u32] = if options.vgem {
+        &[(drm::MAGIC as u32) << 8]
+    } else {
+        &[]
+    };
+    let mut program = vec![load(REQUEST_AT), masked(0xffff)];
+    let beyond_kinds = kinds.len() * 2;
     for (index, selector) in trapped.iter().enumerate() {
-        // Past the rest and the end that allows. CAST: 13 at most.
-        program.push(if_equal(*selector, (trapped.len() - index) as u8));
+        // Past the rest and the end that allows. CAST: 15 at most.
+        program.push(if_equal(*selector, (trapped.len() - index + beyond_kinds) as u8));
+    }
+    for kind in kinds {
+        program.push(masked(0xff00));
+        program.push(if_equal(*kind, 1));
     }
     program.push(end(libc::SECCOMP_RET_ALLOW));
     program.push(end(libc::SECCOMP_RET_USER_NOTIF));
     program
+}
+
+/// Looks at the place that is mapped.
+fn places() -> [Instruction; 5] {
+    const _: () = assert!(END_OF_PLACES - FIRST_PLACE == 0x100 << 32, "one mask tells it");
+    [
+        load(PLACE_AT),
+        masked(0xffff_ff00),
+        // CAST: the upper half.
+        if_equal((FIRST_PLACE >> 32) as u32, 1),
+        end(libc::SECCOMP_RET_ALLOW),
+        end(libc::SECCOMP_RET_USER_NOTIF),
+    ]
+}
+
+/// Keeps these bits of what was loaded.
+const fn masked(bits: u32) -> Instruction {
+    // CAST: three small flags.
+    statement((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, bits)
 }
 
 #[cfg(test)]
@@ -152,6 +203,14 @@ mod tests {
 
     /// What a filter answers to a call, by the rules of the kernel for the few instructions used here.
     fn verdict(program: &[Instruction], architecture: u32, number: u32, request: u64) -> u32 {
+        judged(program, (architecture, number), (request, 0))
+    }
+
+    fn judged(
+        program: &[Instruction],
+        (architecture, number): (u32, u32),
+        (request, place): (u64, u64),
+    ) -> u32 {
         let (mut at, mut loaded) = (0, 0);
         loop {
             let Instruction { code, jt, jf, k } = program[at];
@@ -162,6 +221,7 @@ mod tests {
                         NUMBER_AT => number,
                         ARCHITECTURE_AT => architecture,
                         REQUEST_AT => request as u32,
+                        PLACE_AT => (place >> 32) as u32,
                         other => panic!("{other}"),
                     }
                 }
@@ -178,7 +238,7 @@ mod tests {
 
     #[test]
     fn emulated_requests_are_trapped_on_every_way_in() {
-        let program = program(false).unwrap();
+        let program = program(&Options::default()).unwrap();
         for (architecture, number) in ENTRIES {
             for request in ALWAYS {
                 let answer = verdict(&program, *architecture, *number, request.raw().into());
@@ -205,7 +265,7 @@ mod tests {
 
     #[test]
     fn size_of_the_argument_does_not_matter() {
-        let program = program(false).unwrap();
+        let program = program(&Options::default()).unwrap();
         let (architecture, number) = ENTRIES[0];
         let longer = u64::from(dma_heap::ALLOC.raw()) + (8 << 16);
         assert_eq!(
@@ -220,7 +280,11 @@ mod tests {
         for request in SW_SYNC {
             let verdict = |with| {
                 verdict(
-                    &program(with).unwrap(),
+                    &program(&Options {
+                        sw_sync: with,
+                        ..Options::default()
+                    })
+                    .unwrap(),
                     architecture,
                     number,
                     request.raw().into(),
@@ -228,6 +292,53 @@ mod tests {
             };
             assert_eq!(verdict(true), libc::SECCOMP_RET_USER_NOTIF);
             assert_eq!(verdict(false), libc::SECCOMP_RET_ALLOW);
+        }
+    }
+
+    #[test]
+    fn calls_and_mappings_of_cards_are_trapped_where_they_were_asked_for() {
+        let with = |vgem| {
+            program(&Options {
+                sw_sync: true,
+                vgem,
+                ..Options::default()
+            })
+            .unwrap()
+        };
+        for entry in ENTRIES.iter().copied() {
+            for (request, trapped) in [
+                (drm::VERSION.raw(), true),
+                (0x64ff, true),
+                (0x6500, false),
+                (dma_buf::SYNC.raw(), true),
+                (SW_SYNC[1].raw(), true),
+            ] {
+                let answer = judged(&with(true), entry, (request.into(), 0));
+                assert_eq!(
+                    answer == libc::SECCOMP_RET_USER_NOTIF,
+                    trapped,
+                    "{entry:?} {request:x}"
+                );
+            }
+            let without = judged(&with(false), entry, (drm::VERSION.raw().into(), 0));
+            assert_eq!(without, libc::SECCOMP_RET_ALLOW);
+        }
+        let Some(mapping) = MAPPING else { return };
+        let first = u64::from(dma_buf::SYNC.raw());
+        for (place, trapped) in [
+            (0, false),
+            (FIRST_PLACE - 4096, false),
+            (FIRST_PLACE, true),
+            (END_OF_PLACES - 4096, true),
+            (END_OF_PLACES, false),
+            (u64::MAX, false),
+        ] {
+            let answer = judged(&with(true), mapping, (first, place));
+            assert_eq!(answer == libc::SECCOMP_RET_USER_NOTIF, trapped, "{place:x}");
+            assert_eq!(
+                judged(&with(false), mapping, (first, place)),
+                libc::SECCOMP_RET_ALLOW
+            );
         }
     }
 }

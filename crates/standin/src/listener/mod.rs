@@ -5,10 +5,14 @@
 //! | `filter` | which calls are trapped |
 //! | `sys` | the system calls of it, and all `unsafe` |
 //! | `task` | the caller's memory and descriptors |
+//! | `injection` | having the caller make another call than it did |
+//! | `cards` | calls on cards, and mappings of their buffers |
 //! | `answering` | the loop that answers |
 
 pub(crate) mod answering;
+mod cards;
 pub(crate) mod filter;
+pub(crate) mod injection;
 pub(crate) mod sys;
 pub(crate) mod task;
 

@@ -264,6 +264,43 @@ pub(crate) fn own(fd: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Which signals a traced thread that has stopped holds off.
+///
+/// # Errors
+/// `ESRCH`: it is not traced by this thread, or has not stopped.
+pub(crate) fn blocked_signals(thread: i32) -> Result<u64, Errno> {
+    let mut signals: u64 = 0;
+    // SAFETY:
+    // * The third argument is the size of what the fourth points to, which lives through the call.
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_GETSIGMASK,
+            thread,
+            size_of::<u64>(),
+            &raw mut signals,
+        )
+    };
+    checked(result).map(|_| signals)
+}
+
+/// Has a traced thread that has stopped hold off these signals.
+///
+/// # Errors
+/// As [`blocked_signals`].
+pub(crate) fn block_signals(thread: i32, signals: u64) -> Result<(), Errno> {
+    // SAFETY:
+    // * The third argument is the size of what the fourth points to, which the kernel only reads.
+    let result = unsafe {
+        libc::ptrace(
+            libc::PTRACE_SETSIGMASK,
+            thread,
+            size_of::<u64>(),
+            &raw const signals,
+        )
+    };
+    checked(result).map(drop)
+}
+
 /// Has a signal do what it does by default.
 pub(crate) fn restore_default(signal: i32) {
     // SAFETY:

@@ -61,6 +61,18 @@ impl Handles {
     }
 }
 
+/// Whether this process may look at the descriptors of process `pid`: what every call depends on.
+///
+/// # Errors
+/// `EPERM`: it may not, or a filter of a container says so.
+pub(crate) fn try_to_look_at(pid: u32) -> Result<(), Errno> {
+    match Handles::default().fetch(pid, 2) {
+        Err(errno @ (Errno::PERM | Errno::NOSYS)) => Err(errno),
+        // Nothing need be open there.
+        _ => Ok(()),
+    }
+}
+
 fn fetch_with(handle: &OwnedFd, fd: i32) -> Result<OwnedFd, Errno> {
     let fetched = pidfd_getfd(handle, fd, PidfdGetfdFlags::empty())?;
     let flags = rustix::fs::fcntl_getfl(&fetched)?;
@@ -179,6 +191,10 @@ impl Caller for Task<'_> {
 
     fn return_fd(&self, fd: BorrowedFd<'_>, flags: OFlags) -> Result<(), Errno> {
         self.add(fd, Place::Answer, flags).map(drop)
+    }
+
+    fn can_be_made_to_map(&self) -> bool {
+        super::injection::is_possible(self.notification)
     }
 
     fn name(&self) -> String {

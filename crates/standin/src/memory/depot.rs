@@ -52,7 +52,7 @@ pub(crate) struct Piece {
     pub(crate) file: OwnedFd,
     pub(crate) id: FileId,
     set: Arc<SetHold>,
-    size_bytes: u64,
+    pub(crate) size_bytes: u64,
 }
 
 impl Drop for Piece {

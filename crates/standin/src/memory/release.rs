@@ -104,6 +104,11 @@ impl Releases {
         self.bell.as_fd()
     }
 
+    /// While this is held, nothing is found released.
+    pub(crate) fn pause(&self) -> impl Drop + '_ {
+        self.looking.lock()
+    }
+
     /// Stops the bell.
     pub(crate) fn heard(&self) {
         let _ = rustix::io::read(&self.bell, &mut [0; 8]);

@@ -9,7 +9,8 @@ use rustix::time::Timespec;
 use crate::listener::Listener;
 use crate::memory::{STOCK_LIFE, YOUTH};
 
-/// How often is looked whether a signal interrupts a call that waits for a fence, and whether young buffers are closed.
+/// How often is looked whether a signal interrupts a call that waits for a fence, whether young buffers are closed, and whether fences
+/// have expired.
 const TICK: Duration = YOUTH;
 
 /// Attends to everything but the calls until no program is left. `others` are watched, too: `on_ready` is told which are readable, and
@@ -43,8 +44,11 @@ pub(crate) fn keep(listener: &Listener, others: &[BorrowedFd<'_>], mut on_ready:
         listener.releases.heard();
         if ready[3] {
             listener.objects.forget_closed();
+            listener.close_cards();
         }
-        is_busy = listener.releases.look(&listener.objects, YOUTH) | listener.interrupt_waits();
+        is_busy = listener.releases.look(&listener.objects, YOUTH)
+            | listener.interrupt_waits()
+            | listener.expire_fences();
         has_stock = listener.depot.drop_stale(STOCK_LIFE);
         listener.depot.free_done();
         for (index, _) in ready[4..].iter().enumerate().filter(|(_, ready)| **ready) {

@@ -96,6 +96,7 @@ pub(crate) fn listener(
             Device::Heap(name) => Object::Heap(name.into()),
             Device::Udmabuf => Object::Udmabuf,
             Device::SwSync => Object::SwSync,
+            Device::Vgem => Object::Vgem,
         };
         (id, object)
     });

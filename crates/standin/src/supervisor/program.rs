@@ -16,7 +16,8 @@ use super::{Broker, InFlight, keep, listener};
 use crate::error::{RunError, errno_of};
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
-use crate::listener::task::nowhere;
+use crate::listener::injection::WAITING;
+use crate::listener::task::{nowhere, try_to_look_at};
 use crate::memory::Source;
 
 /// A program that runs.
@@ -61,6 +62,13 @@ pub(super) fn start(
             });
         }
     };
+    try_to_look_at(child.id()).map_err(|errno| RunError::Setup {
+        reason: format!(
+            "cannot look at the program's descriptors: {errno}; a container must allow pidfd_getfd (in Docker CAP_SYS_PTRACE does, or \
+             another seccomp profile; see docs/ci.md)"
+        ),
+        errno,
+    })?;
     let connection = (fds.len() > 1).then(|| fds.pop()).flatten();
     let fd = fds.pop().ok_or_else(|| failed(Errno::PROTO))?;
     let for_guardian = fd
@@ -158,6 +166,7 @@ impl Running {
 
 /// Tells what became of the program; tells whether it has ended.
 fn report_changes(pid: Pid, guardian: &Channel) -> bool {
+    let _not_of_traced = WAITING.lock();
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
     loop {
         let Ok(status) = waitpid(pid, Some(flags)) else {

@@ -1,0 +1,87 @@
+//! Cards: their calls, and mappings of their buffers.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use wharf_uapi::Ioctl;
+
+use super::answering::{Listener, Next};
+use super::injection::{Call, Seized};
+use super::sys::Reply;
+use super::task::Task;
+use crate::devices::vgem::{self, Card, Surroundings};
+use crate::devices::{Answer, Caller as _, Object};
+
+impl Listener {
+    pub(super) fn card(
+        &self,
+        task: &Task<'_>,
+        card: &Card,
+        request: Ioctl,
+        address: u64,
+    ) -> Result<Answer, Errno> {
+        let around = Surroundings {
+            objects: &self.objects,
+            releases: &self.releases,
+            allocate: &|size_bytes| self.memory(&Arc::from("vgem"), size_bytes),
+        };
+        vgem::call(task, (&around, card), request, address)
+    }
+
+    /// Has the caller map the buffer that it means when it maps a place of a card.
+    pub(super) fn map(&self, task: &Task<'_>) -> Result<Next, Errno> {
+        let [address, length, protection, flags, fd, place] = task.notification.data.args;
+        // CAST: the kernel takes it as an int.
+        let Ok((_, id)) = task.file(fd as i32) else {
+            return Ok(Next::Reply(Reply::Native));
+        };
+        let Some(Object::Card(card)) = self.objects.get(id) else {
+            return Ok(Next::Reply(Reply::Native));
+        };
+        // CAST: flags are small and positive.
+        let is = |bits: u64, flag: i32| bits & flag as u64 != 0;
+        let how = (is(flags, libc::MAP_SHARED), is(protection, libc::PROT_WRITE));
+        let buffer = card.to_map((&self.objects, &self.releases), (place, length), how)?;
+        let seized = Seized::seize(task.notification.pid).map_err(|_| Errno::PERM)?;
+        let number = match task.install(buffer.as_fd(), OFlags::CLOEXEC) {
+            Ok(number) => u64::from(number),
+            Err(errno) => {
+                self.reply(task.notification.id, Reply::Error(errno));
+                seized.release();
+                return Ok(Next::Nothing);
+            }
+        };
+        drop(buffer);
+        self.reply(task.notification.id, Reply::Value(0));
+        // CAST: numbers of calls are small and positive.
+        let call = |number: i64, arguments| Call {
+            number: number as u64,
+            arguments,
+        };
+        seized.call_instead(&[
+            call(libc::SYS_mmap, [address, length, protection, flags, number, 0]),
+            call(libc::SYS_close, [number, 0, 0, 0, 0, 0]),
+        ]);
+        Ok(Next::Nothing)
+    }
+
+    /// Closes the cards that nobody has open any more.
+    pub(crate) fn close_cards(&self) {
+        for card in self.objects.departed() {
+            card.close(&self.objects, &self.releases);
+        }
+    }
+
+    /// Signals fences whose time is over; tells whether some are pending.
+    pub(crate) fn expire_fences(&self) -> bool {
+        let now = Instant::now();
+        let mut is_busy = false;
+        for card in self.objects.cards() {
+            is_busy |= card.expire(now);
+        }
+        is_busy
+    }
+}

@@ -1,0 +1,169 @@
+//! Having the caller make another call than the one it made.
+//!
+//! A supervisor can answer a call but not make it in the caller's place, and what a program maps must be mapped by itself. So the
+//! caller is traced for that moment: it is seized while it waits for its answer, stops on its way back, makes the calls it is given
+//! with all signals held off, and goes on as if the first of them was its own. Nobody is traced before or after that, so that nothing
+//! else gets slower and debuggers work, but for programs under a debugger at that moment, whose call fails.
+//!
+//! A supervisor that dies meanwhile takes the program along, which would go on with a wrong result.
+//!
+//! References: `ptrace(2)`.
+
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use parking_lot::Mutex;
+use rustix::io::Errno;
+
+use super::sys::{self, Notification};
+use crate::error::errno_of;
+
+/// Held by who waits for changes of any traced or own process: they would take each other's.
+pub(crate) static WAITING: Mutex<()> = Mutex::new(());
+
+/// `AUDIT_ARCH_X86_64`: the only way into the kernel for which the registers are known here.
+const KNOWN_ENTRY: u32 = 0xc000_003e;
+/// `syscall`.
+const INSTRUCTION: u64 = 2;
+/// All signals that can be held off.
+const ALL_SIGNALS: u64 = u64::MAX;
+
+/// A call with its arguments.
+pub(crate) struct Call {
+    pub(crate) number: u64,
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Whether the caller of this can be made to make other calls.
+pub(crate) fn is_possible(notification: &Notification) -> bool {
+    cfg!(target_arch = "x86_64") && notification.data.arch == KNOWN_ENTRY
+}
+
+/// A caller that stops before it goes on.
+pub(crate) struct Seized {
+    thread: Pid,
+    _waiting: parking_lot::MutexGuard<'static, ()>,
+}
+
+impl Seized {
+    /// Seizes the caller. It must be answered after this, and then be [released](Seized::release) or made to
+    /// [call](Seized::call_instead).
+    ///
+    /// # Errors
+    /// `EPERM`: somebody else traces it; `ESRCH`: it is gone.
+    pub(crate) fn seize(thread: u32) -> Result<Self, Errno> {
+        // CAST: process numbers are positive ints.
+        let thread = Pid::from_raw(thread as i32);
+        let waiting = WAITING.lock();
+        let options = Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD;
+        ptrace::seize(thread, options).map_err(errno_of)?;
+        let seized = Self {
+            thread,
+            _waiting: waiting,
+        };
+        // Fails only if it is dying, which is found out when it is waited for.
+        let _ = ptrace::interrupt(thread);
+        Ok(seized)
+    }
+
+    /// Lets it go on with the answer it got.
+    pub(crate) fn release(self) {
+        if self.wait().is_some() {
+            let _ = ptrace::detach(self.thread, None);
+        }
+    }
+
+    /// Waits until it has stopped; `None` when it has died.
+    fn wait(&self) -> Option<WaitStatus> {
+        let any = WaitPidFlag::WSTOPPED | WaitPidFlag::__WALL;
+        loop {
+            // First without taking it: the death of a child of ours is for others to hear of.
+            let looking = any | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+            match waitid(Id::Pid(self.thread), looking) {
+                Err(nix::Error::EINTR) => {}
+                Err(_) => return None,
+                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => {
+                    self.bury();
+                    return None;
+                }
+                Ok(_) => match waitid(Id::Pid(self.thread), any | WaitPidFlag::WNOHANG) {
+                    Ok(WaitStatus::StillAlive) | Err(_) => {}
+                    Ok(status) => return Some(status),
+                },
+            }
+        }
+    }
+
+    /// A thread that dies while it is traced waits for its tracer; if it is a process of ours somebody else waits for it.
+    fn bury(&self) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse::<i32>().ok()
+        };
+        // CAST: process numbers are positive ints.
+        let ours = std::process::id() as i32;
+        let is_child = field("PPid:") == Some(ours) && field("Tgid:") == Some(self.thread.as_raw());
+        if !is_child {
+            let dead = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
+            let _ = waitid(Id::Pid(self.thread), dead);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Seized {
+    /// Has it make `calls` after the answer 0 it got, and go on with what the first of them returned.
+    pub(crate) fn call_instead(self, calls: &[Call]) {
+        if self.wait().is_none() || self.make(calls).is_none() {
+            // It is dying.
+            return;
+        }
+        let _ = ptrace::detach(self.thread, None);
+    }
+
+    fn make(&self, calls: &[Call]) -> Option<()> {
+        let before = ptrace::getregs(self.thread).ok()?;
+        let held_off = sys::blocked_signals(self.thread.as_raw()).ok()?;
+        sys::block_signals(self.thread.as_raw(), ALL_SIGNALS).ok()?;
+        let mut results = Vec::new();
+        for call in calls {
+            results.push(self.make_one(&before, call)?);
+        }
+        let mut after = before;
+        after.rax = results.first().copied().unwrap_or(before.rax);
+        // What came before is no call to begin again.
+        after.orig_rax = u64::MAX;
+        ptrace::setregs(self.thread, after).ok()?;
+        sys::block_signals(self.thread.as_raw(), held_off).ok()
+    }
+
+    /// Goes back to the instruction that entered the kernel, and through it.
+    fn make_one(&self, before: &libc::user_regs_struct, call: &Call) -> Option<u64> {
+        let mut registers = *before;
+        registers.rip = before.rip.wrapping_sub(INSTRUCTION);
+        registers.orig_rax = u64::MAX;
+        registers.rax = call.number;
+        let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
+        (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
+        (registers.r10, registers.r8, registers.r9) = (r10, r8, r9);
+        ptrace::setregs(self.thread, registers).ok()?;
+        // It stops when it enters and when it leaves.
+        let mut stops = 0;
+        while stops < 2 {
+            ptrace::syscall(self.thread, None).ok()?;
+            if matches!(self.wait()?, WaitStatus::PtraceSyscall(_)) {
+                stops += 1;
+            }
+        }
+        Some(ptrace::getregs(self.thread).ok()?.rax)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Seized {
+    /// Is not asked for where [`is_possible`] says no.
+    pub(crate) fn call_instead(self, _calls: &[Call]) {
+        self.release();
+    }
+}
