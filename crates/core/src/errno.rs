@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use wharf_core::Errno;
 /// assert_eq!(Errno::EINVAL.to_string(), "EINVAL (22)");
-/// assert_eq!(Errno::new(6).to_string(), "error 6");
+/// assert_eq!(Errno::new(4000).to_string(), "error 4000");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Errno(i32);
