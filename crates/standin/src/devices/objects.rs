@@ -149,9 +149,9 @@ impl Objects {
     ) -> Result<(), Errno> {
         let id = FileId::of(reader)?;
         self.insert(id, object);
-        // Hang-ups and errors are always told of.
+        // Hang-ups and errors are always told of; once is enough, and a card is still there when it has been told.
         let data = epoll::EventData::new_u64(id.inode);
-        let added = epoll::add(&self.closings, bell, data, epoll::EventFlags::empty());
+        let added = epoll::add(&self.closings, bell, data, epoll::EventFlags::ONESHOT);
         if added.is_err() {
             self.remove(id);
         }
