@@ -16,13 +16,20 @@ use crate::watch::Watch;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
+use wharf_core::DmaBuf;
 use wharf_linux::BellEnd;
 use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation, Rotation};
 use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting};
 
-/// How often buffers are acquired without looking what consumers have released since. Each look moves a cache line from the other
-/// processor; without one the buffers in turn are one more, which caches do not mind.
-const LOOKS_EVERY: u32 = 2;
+/// Buffers up to this many bytes are small: the caches have room for one more of them.
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// At how many acquisitions producers look once what consumers have released since. Each look moves a cache line from the other processor; without
+/// one the buffers in turn are one more. For small buffers the lines cost more, for large ones their contents.
+pub(super) fn looks_every(memory: &Generation) -> u32 {
+    let largest = memory.buffers.iter().map(DmaBuf::size_bytes).max();
+    if largest.unwrap_or(0) <= SMALL_BYTES { 2 } else { 1 }
+}
 
 /// On which terms a stream is made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,7 +133,7 @@ impl Producer {
             return Err(stale(memory.number, current));
         }
         ring.set_waiting(Waiting::default());
-        ring.look_every(LOOKS_EVERY);
+        ring.look_every(looks_every(&memory));
         ring.switch(memory.number, memory.buffers.len());
         Ok(Self {
             connection: Arc::clone(connection),

@@ -1,7 +1,7 @@
 //! How a producer moves to other buffers while frames flow. Contract: N5.
 
 use super::Producer;
-use super::creating::none_spent;
+use super::creating::{looks_every, none_spent};
 use crate::buffers::Reallocation;
 use crate::error::SessionError;
 use crate::generation::Generation;
@@ -72,6 +72,7 @@ impl Producer {
     pub(super) fn follow_moves(&mut self) {
         if let Some(next) = self.mover.follow(self.ring.news()) {
             self.ring.switch(next.number, next.buffers.len());
+            self.ring.look_every(looks_every(&next));
             self.spent = none_spent(&next);
             self.older.push(std::mem::replace(&mut self.memory, next));
         }
