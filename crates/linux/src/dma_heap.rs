@@ -15,6 +15,7 @@ use wharf_memory::ioctl;
 
 use crate::dma_buf::KernelBuffer;
 use crate::kernel_error::KernelError;
+use crate::proc_fields::available_memory_bytes;
 
 /// Where heaps are.
 pub const DIRECTORY: &str = "/dev/dma_heap";
@@ -98,7 +99,9 @@ impl DmaHeap {
     /// [`KernelError`]: EINVAL for a size of zero or above all sizes, ENOMEM, EMFILE.
     pub fn allocate(&self, size_bytes: u64, access: AccessMode) -> Result<KernelBuffer, KernelError> {
         // DIFFERENCE: the kernel tries, and ends this process or another when it finds no more memory.
-        if size_bytes > SMALL_BYTES && available_bytes().is_some_and(|available| size_bytes > available) {
+        if size_bytes > SMALL_BYTES
+            && available_memory_bytes().is_some_and(|available| size_bytes > available)
+        {
             let advice = "ask for less than the memory that is available (MemAvailable in /proc/meminfo)";
             return Err(self.failed(Errno::NOMEM).with_advice(Some(advice)));
         }
@@ -139,19 +142,6 @@ pub(crate) fn advice(source: Errno) -> Option<&'static str> {
     }
 }
 
-/// How much memory can be had without swapping, as the kernel estimates; nothing where `/proc` does not tell.
-fn available_bytes() -> Option<u64> {
-    parse_available(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn parse_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,20 +150,6 @@ mod tests {
     fn directory_that_is_not_there_has_no_heaps() {
         let directory = std::env::temp_dir().join("wharf-no-such-directory");
         assert_eq!(names_in(&directory).unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn available_memory_is_read() {
-        let text = "MemTotal: 16 kB\nMemAvailable:   12 kB\n";
-        assert_eq!(parse_available(text), Some(12 << 10));
-        for odd in [
-            "",
-            "MemAvailable: 12\n",
-            "MemAvailable: 18446744073709551615 kB\n",
-        ] {
-            assert_eq!(parse_available(odd), None, "{odd:?}");
-        }
-        assert!(available_bytes().is_none_or(|bytes| bytes > 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::refusal::RefusalReason;
 use super::system::small_pages;
 use super::{AllocationRequest, Heap, HeapGuarantees, HeapMemory, HeapRefusal, Residency};
 use crate::Memfd;
+use crate::proc_fields::field_bytes;
 use crate::sizes::page_bytes;
 
 const LIMIT_NAME: &str = "RLIMIT_MEMLOCK";
@@ -87,7 +88,7 @@ impl Room {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
             limit_bytes: getrlimit(Resource::Memlock).current,
-            used_bytes: locked_bytes(&status).unwrap_or(0),
+            used_bytes: field_bytes(&status, "VmLck:").unwrap_or(0),
         }
     }
 
@@ -104,13 +105,6 @@ impl Room {
             requested_bytes,
         }
     }
-}
-
-/// The line `VmLck` of a status file.
-fn locked_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
 }
 
 impl Heap for LockedHeap {
@@ -147,23 +141,6 @@ impl Heap for LockedHeap {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn locked_bytes_are_read_from_status() {
-        assert_eq!(
-            locked_bytes("Name:\tx\nVmLck:\t     12 kB\nVmPin:\t0 kB\n"),
-            Some(12 * 1024)
-        );
-        for odd in [
-            "",
-            "Name:\tx\n",
-            "VmLck:\t12\n",
-            "VmLck:\tmany kB\n",
-            "VmLck:\t18446744073709551615 kB",
-        ] {
-            assert_eq!(locked_bytes(odd), None, "{odd:?}");
-        }
-    }
 
     #[test]
     fn more_used_than_the_limit_leaves_nothing() {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use wharf_linux::available_memory_bytes;
 use wharf_protocol::SetId;
 
 use super::broker::Source;
@@ -119,7 +120,8 @@ impl Depot {
     /// # Errors
     /// `ENOMEM`: more than the machine has free, or than this user may have.
     pub(crate) fn take(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
-        if size_bytes > LARGE && size_bytes > free_memory() {
+        let is_more_than = |free_bytes| size_bytes > free_bytes;
+        if is_more_than(LARGE) && available_memory_bytes().is_some_and(is_more_than) {
             return Err(Errno::NOMEM);
         }
         let now = Instant::now();
@@ -182,14 +184,6 @@ impl Depot {
         });
         !stock.by_size.is_empty()
     }
-}
-
-/// How much memory the machine has free, in bytes; no limit where it does not say.
-fn free_memory() -> u64 {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kibibytes.map_or(u64::MAX, |kibibytes| kibibytes.saturating_mul(1024))
 }
 
 #[cfg(test)]
