@@ -13,7 +13,9 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     let options = Options {
         heaps,
         sw_sync: args.sw_sync,
-        vgem: args.vgem,
+        vgem: args.vgem || args.check_coherency,
+        check_coherency: args.check_coherency,
+        coherency_exit: args.coherency_exit,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

@@ -7,12 +7,16 @@
 //! | `task` | the caller's memory and descriptors |
 //! | `injection` | having the caller make another call than it did |
 //! | `cards` | calls on cards, and mappings of their buffers |
+//! | `brackets` | runs that check coherency: their buffers, and `SYNC` calls on them |
+//! | `site` | where in the program a call was made |
 //! | `answering` | the loop that answers |
 
 pub(crate) mod answering;
+mod brackets;
 mod cards;
 pub(crate) mod filter;
 pub(crate) mod injection;
+mod site;
 pub(crate) mod sys;
 pub(crate) mod task;
 
