@@ -47,7 +47,12 @@ fn right_programs_find_nothing() {
         let Some((coherent, ended)) = both(name) else {
             return;
         };
-        assert_eq!((&*coherent, &*ended.stdout), (seen, seen), "{name}: {}", ended.stderr);
+        assert_eq!(
+            (&*coherent, &*ended.stdout),
+            (seen, seen),
+            "{name}: {}",
+            ended.stderr
+        );
         assert_eq!(ended.stderr, NOTHING, "{name}");
     }
 }
@@ -55,7 +60,12 @@ fn right_programs_find_nothing() {
 #[test]
 fn no_privilege_is_needed() {
     if let Some(ended) = outcome_unprivileged(CHECK, "coherency", Linked::Statically) {
-        assert!(ended.stderr.ends_with("wharf: coherency: no findings, no warnings in 0 of 0 buffers\n"), "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .ends_with("wharf: coherency: no findings, no warnings in 0 of 0 buffers\n"),
+            "{ended:?}"
+        );
     }
 }
 
@@ -126,7 +136,10 @@ fn start_for_writing_brings_nothing_in() {
         "write_only",
         "cpu sees the device's: 1\ncpu sees 9\ndevice sees 9\n",
         "cpu sees the device's: 0\ncpu sees 0\ndevice sees 9\n",
-        &["no findings, 1 warning", "what a device wrote to bytes 4096..4097 never"],
+        &[
+            "no findings, 1 warning",
+            "what a device wrote to bytes 4096..4097 never",
+        ],
     );
 }
 
@@ -152,7 +165,10 @@ fn device_in_the_way_is_told() {
         "meanwhile",
         "device sees 1\ndevice sees 2\ncpu sees 2\n",
         "device sees 1\ndevice sees 2\ncpu sees 2\n",
-        &["1 finding", "error: a device wrote bytes 64..65 while a bracket of the CPU was open"],
+        &[
+            "1 finding",
+            "error: a device wrote bytes 64..65 while a bracket of the CPU was open",
+        ],
     );
 }
 
@@ -186,8 +202,15 @@ fn card_plays_the_device_of_a_heaps_buffer() {
     let Some(ended) = outcome(CHECK, "coherency", Linked::Dynamically, &["of_heap"]) else {
         return;
     };
-    assert_eq!(ended.stdout, "cpu sees 0\ncpu sees 1\ndevice sees 1\n", "{}", ended.stderr);
-    assert_eq!(ended.stderr, "wharf: coherency: no findings, no warnings in 0 of 2 buffers\n");
+    assert_eq!(
+        ended.stdout, "cpu sees 0\ncpu sees 1\ndevice sees 1\n",
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        ended.stderr,
+        "wharf: coherency: no findings, no warnings in 0 of 2 buffers\n"
+    );
 }
 
 #[test]
@@ -196,13 +219,20 @@ fn calls_are_told_with_their_place() {
         let Some(ended) = outcome(CHECK, "coherency", linked, &["no_end"]) else {
             return;
         };
-        let line = ended.stderr.lines().find(|line| line.contains("started by")).unwrap();
+        let line = ended
+            .stderr
+            .lines()
+            .find(|line| line.contains("started by"))
+            .unwrap();
         let place = line.split(" at ").last().unwrap();
         if cfg!(target_arch = "x86_64") {
             assert!(place.starts_with("coherency-") && place.contains("+0x"), "{line}");
             assert!(place.contains(" (by "), "{line}");
         }
-        assert!(line.contains("by thread ") && line.contains("(coherency-"), "{line}");
+        assert!(
+            line.contains("by thread ") && line.contains("(coherency-"),
+            "{line}"
+        );
     }
 }
 
@@ -212,7 +242,11 @@ fn many_findings_are_bounded_and_repeated_ones_counted() {
         return;
     };
     assert_parts(&ended.stderr, &["findings", "of 131 buffers"]);
-    let told = ended.stderr.lines().filter(|line| line.starts_with("wharf:   error: ")).count();
+    let told = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("wharf:   error: "))
+        .count();
     assert_eq!(told, 100, "{}", ended.stderr);
     assert!(ended.stderr.contains(" more findings\n"), "{}", ended.stderr);
     assert!(ended.stderr.lines().count() < 700);
@@ -220,7 +254,12 @@ fn many_findings_are_bounded_and_repeated_ones_counted() {
 
 #[test]
 fn closed_buffers_are_told() {
-    case("closed", "", "", &["1 finding", "wrote bytes 3..4 while no bracket was open"]);
+    case(
+        "closed",
+        "",
+        "",
+        &["1 finding", "wrote bytes 3..4 while no bracket was open"],
+    );
 }
 
 #[test]
@@ -251,7 +290,13 @@ fn killed_programs_are_reported() {
         return;
     };
     assert_eq!(ended.status.signal(), Some(Signal::KILL.as_raw()), "{ended:?}");
-    assert_parts(&ended.stderr, &["1 finding", "a bracket was never ended; devices do not see bytes 100..101"]);
+    assert_parts(
+        &ended.stderr,
+        &[
+            "1 finding",
+            "a bracket was never ended; devices do not see bytes 100..101",
+        ],
+    );
 }
 
 #[test]
@@ -262,7 +307,8 @@ fn both_views_count() {
     let broker = Broker::start(&["--quota-bytes", "200000"]);
     let socket = broker.socket();
     let options = ["--check-coherency", "--socket", socket.to_str().unwrap()];
-    let mut process = Process::spawn("hold", wharf_run(&options, &program, &["65536"]), PATIENCE * 2).unwrap();
+    let mut process =
+        Process::spawn("hold", wharf_run(&options, &program, &["65536"]), PATIENCE * 2).unwrap();
     process.hear(PATIENCE).unwrap();
     let mut order = |order: &str, answer: &str| {
         process.say(order).unwrap();
@@ -285,8 +331,15 @@ fn death_of_the_supervisor_ends_the_check() {
     let ready = process.hear(PATIENCE).unwrap();
     let pid = ready.strip_prefix("ready ").unwrap().to_owned();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    kill_process(Pid::from_raw(parent.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap();
+    kill_process(
+        Pid::from_raw(parent.trim().parse().unwrap()).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
     process.close_stdin();
     match process.hear(PATIENCE) {
         Err(ProcessError::Ended {
@@ -294,8 +347,15 @@ fn death_of_the_supervisor_ends_the_check() {
             stderr,
             ..
         }) => {
-            assert!(stderr.contains("wharf: coherency: checking has ended with the supervisor"), "{stderr}");
-            assert_eq!(status.code(), Some(123), "what was not checked has not passed: {stderr}");
+            assert!(
+                stderr.contains("wharf: coherency: checking has ended with the supervisor"),
+                "{stderr}"
+            );
+            assert_eq!(
+                status.code(),
+                Some(123),
+                "what was not checked has not passed: {stderr}"
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -4,6 +4,7 @@
 //! the same direction rather than of another; or else any: brackets may be handed on. Brackets of several threads may overlap, as long as
 //! none throws away what another one writes.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use super::bytes::Bytes;
@@ -145,59 +146,56 @@ pub(super) enum HasReaders {
 
 impl Met {
     /// What is wrong, now that it is known what has changed since the call before.
-    pub(super) fn judge(self, seen: Seen) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let mut find = |kind, bytes, other: Option<&Arc<Call>>| {
-            findings.push(Finding {
-                kind,
-                bytes,
-                noticed: Some(Arc::clone(&self.call)),
-                other: other.cloned(),
-                times: 1,
+    pub(super) fn judge(self, mut seen: Seen) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.judge_pairing(&mut seen).into_iter().collect();
+        if !seen.by_cpu.is_empty() && writer(&self.open).is_none() {
+            findings.push(match self.open.last() {
+                None => self.find(Kind::WrittenOutside, seen.by_cpu, self.before.as_ref()),
+                reader => self.find(Kind::WrittenWhileReading, seen.by_cpu, reader),
             });
-        };
-        let writer = writer(&self.open);
-        let (mut wrote, mut device) = (seen.by_cpu, seen.by_device);
-        match &self.pairing {
-            Pairing::Started if self.call.reads() && writer.is_some() && !seen.dirty.is_empty() => {
-                find(Kind::Discarded, seen.dirty, writer);
-            }
-            Pairing::Started | Pairing::Ended => {}
-            Pairing::StartedTwice(first) => {
-                let written = if first.writes() {
-                    seen.dirty
-                } else {
-                    Bytes::default()
-                };
-                find(Kind::StartedTwice, written, Some(first));
-                // The bracket was not ended: what devices did after that is nobody's fault.
-                device = Bytes::default();
-            }
-            Pairing::EndedOtherwise(first) => {
-                let is_lost = first.writes() && !self.call.writes();
-                let lost = if is_lost { seen.dirty } else { Bytes::default() };
-                find(Kind::OtherDirection, lost, Some(first));
-                if self.call.writes() {
-                    wrote = Bytes::default();
-                }
-            }
-            Pairing::EndedNothing => {
-                find(
-                    Kind::EndWithoutStart,
-                    std::mem::take(&mut wrote),
-                    self.before.as_ref(),
-                );
-            }
         }
-        if !wrote.is_empty() && writer.is_none() {
-            match self.open.last() {
-                None => find(Kind::WrittenOutside, wrote, self.before.as_ref()),
-                reader => find(Kind::WrittenWhileReading, wrote, reader),
-            }
-        }
-        if let Some(open) = self.open.first().filter(|_| !device.is_empty()) {
-            find(Kind::DeviceWrote, device, Some(open));
+        if let Some(open) = self.open.first().filter(|_| !seen.by_device.is_empty()) {
+            findings.push(self.find(Kind::DeviceWrote, seen.by_device, Some(open)));
         }
         findings
+    }
+
+    fn find(&self, kind: Kind, bytes: Bytes, other: Option<&Arc<Call>>) -> Finding {
+        Finding {
+            kind,
+            bytes,
+            noticed: Some(Arc::clone(&self.call)),
+            other: other.cloned(),
+            times: 1,
+        }
+    }
+
+    /// Whether the call belongs to those before. What that accounts for is taken out of `seen`.
+    fn judge_pairing(&self, seen: &mut Seen) -> Option<Finding> {
+        let writer = writer(&self.open);
+        let lost = |is_lost: bool, dirty: &mut Bytes| if is_lost { take(dirty) } else { Bytes::default() };
+        match &self.pairing {
+            Pairing::Started if self.call.reads() && writer.is_some() && !seen.dirty.is_empty() => {
+                Some(self.find(Kind::Discarded, take(&mut seen.dirty), writer))
+            }
+            Pairing::Started | Pairing::Ended => None,
+            Pairing::StartedTwice(first) => {
+                // The bracket was not ended: what devices did after that is nobody's fault.
+                seen.by_device = Bytes::default();
+                let written = lost(first.writes(), &mut seen.dirty);
+                Some(self.find(Kind::StartedTwice, written, Some(first)))
+            }
+            Pairing::EndedOtherwise(first) => {
+                let unseen = lost(first.writes() && !self.call.writes(), &mut seen.dirty);
+                if self.call.writes() {
+                    seen.by_cpu = Bytes::default();
+                }
+                Some(self.find(Kind::OtherDirection, unseen, Some(first)))
+            }
+            Pairing::EndedNothing => {
+                let written = take(&mut seen.by_cpu);
+                Some(self.find(Kind::EndWithoutStart, written, self.before.as_ref()))
+            }
+        }
     }
 }

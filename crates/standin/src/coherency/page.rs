@@ -70,7 +70,7 @@ pub(super) struct Page {
     dirty: Lines,
     /// What a device wrote and nothing has moved.
     unseen: Lines,
-    junk: Option<Junk>,
+    junk: Option<Box<Junk>>,
 }
 
 /// The contents of a page that is looked at, and where they are from.
@@ -85,12 +85,21 @@ pub(super) struct Contents<'a> {
 static ZEROS: [u8; PAGE] = [0; PAGE];
 
 impl Page {
+    /// Whether both sides were zeros at the last look, and nothing is to be moved.
+    pub(super) fn was_blank(&self) -> bool {
+        self.cache.is_none() && self.ram.is_none() && self.is_settled()
+    }
+
+    /// Whether both sides were the same at the last look.
+    fn is_settled(&self) -> bool {
+        self.dirty | self.unseen == 0 && self.junk.is_none()
+    }
+
     /// Looks at both sides, tells what has changed, and moves what is to be moved.
     pub(super) fn pass(&mut self, mut now: Contents<'_>, step: Step, seen: &mut Seen) -> Result<(), Errno> {
         let before = self.cache.as_deref().unwrap_or(&ZEROS);
         let before_ram = self.ram.as_deref().unwrap_or(before);
-        let is_settled = self.dirty | self.unseen == 0 && self.junk.is_none();
-        if is_settled && *now.cache == *before && *now.ram == *before_ram {
+        if self.is_settled() && *now.cache == *before && *now.ram == *before_ram {
             return Ok(());
         }
         let at = now.at;
@@ -177,7 +186,7 @@ impl Page {
         if words.is_empty() {
             return Ok(());
         }
-        let junk = self.junk.get_or_insert_with(|| Junk::of(now.cache));
+        let junk = self.junk.get_or_insert_with(|| Box::new(Junk::of(now.cache)));
         for word in &words {
             junk.fill(now.cache, *word, now.at, salt);
         }

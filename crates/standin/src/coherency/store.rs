@@ -1,5 +1,6 @@
 //! Memory files, read and written without mapping them: what nobody has touched takes up no memory then.
 
+use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno, pread, pwrite};
 
 use crate::memory::Piece;
@@ -10,6 +11,8 @@ pub(super) trait Store {
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), Errno>;
     /// Writes all of `bytes` from `at` on.
     fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Errno>;
+    /// From where on, not before `at`, there may be something else than zeros.
+    fn next_data(&self, at: u64) -> u64;
 }
 
 impl Store for Piece {
@@ -38,5 +41,13 @@ impl Store for Piece {
             }
         }
         Ok(())
+    }
+    fn next_data(&self, at: u64) -> u64 {
+        // Nobody uses the place that this sets.
+        match seek(&self.file, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => u64::MAX,
+            Err(_) => at,
+        }
     }
 }

@@ -32,8 +32,19 @@ impl View {
         let mut seen = Seen::default();
         let (mut cache, mut ram) = (vec![0; BLOCK], vec![0; BLOCK]);
         let mut at = 0;
+        // Where there is something else than zeros, on either side.
+        let next_data = |at| stores.0.next_data(at).min(stores.1.next_data(at));
+        let mut data = next_data(0);
         for pages in self.pages.chunks_mut(BLOCK / PAGE) {
             let length = pages.len() * PAGE;
+            let end = at + length as u64;
+            if data < at {
+                data = next_data(at);
+            }
+            if data >= end && pages.iter().all(Page::was_blank) {
+                at = end;
+                continue;
+            }
             stores.0.read(at, &mut cache[..length])?;
             stores.1.read(at, &mut ram[..length])?;
             let contents = cache.chunks_mut(PAGE).zip(ram.chunks_mut(PAGE));

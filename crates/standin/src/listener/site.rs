@@ -1,8 +1,8 @@
 //! Where in the program a call was made.
 //!
 //! The kernel tells the instruction that entered it, which with a C library is always the same one. So the caller's stack is looked through for the
-//! first address of another module, or of the same one if the program is linked statically, that a call returns to. That is a
-//! guess, which can be wrong where a function has left such an address behind.
+//! first few addresses, none of the C library, that calls return to: programs have functions around their calls. That is a guess, which can be wrong where a
+//! function has left such an address behind.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,6 +17,8 @@ use crate::devices::Caller as _;
 const MAX_PROCESSES: usize = 16;
 /// How much of the stack is looked through, in bytes; less where there is not so much.
 const STACK: [usize; 3] = [2048, 512, 128];
+/// How many callers are told, the innermost first.
+const MAX_CALLERS: usize = 3;
 /// The longest instruction for a call that is known here, in bytes.
 const CALL: usize = 6;
 
@@ -92,10 +94,11 @@ impl Sites {
             return format!("{address:#x}");
         };
         let place = module.tell(address);
-        match caller(task, &modules, module) {
-            Some(caller) => format!("{caller} (by {place})"),
-            None => place,
+        let callers = callers(task, &modules, module).unwrap_or_default();
+        if callers.is_empty() {
+            return place;
         }
+        format!("{} (by {place})", callers.join(" < "))
     }
 
     /// What the process has mapped, looked at again if what is known does not have `address`: it may have executed another program.
@@ -117,8 +120,8 @@ impl Sites {
     }
 }
 
-/// Who called the function of `entering`, the module that has made the call.
-fn caller(task: &Task<'_>, modules: &Modules, entering: &Module) -> Option<String> {
+/// Who called the function of `entering`, the module that has made the call, and who called that.
+fn callers(task: &Task<'_>, modules: &Modules, entering: &Module) -> Option<Vec<String>> {
     if !super::injection::is_possible(task.notification) {
         return None;
     }
@@ -135,12 +138,13 @@ fn caller(task: &Task<'_>, modules: &Modules, entering: &Module) -> Option<Strin
         .0
         .iter()
         .map(|word| u64::from_ne_bytes(*word));
-    let mut found = words.filter_map(|address| modules.of(address).map(|module| (module, address)));
-    let (module, address) = found.find(|(module, address)| {
+    let found = words.filter_map(|address| modules.of(address).map(|module| (module, address)));
+    let callers = found.filter(|(module, address)| {
         let is_other = !is_library || !is_c_library(&module.name);
         is_other && follows_call(task, *address)
-    })?;
-    Some(module.tell(address))
+    });
+    let told = callers.map(|(module, address)| module.tell(address));
+    Some(told.take(MAX_CALLERS).collect())
 }
 
 fn is_c_library(name: &str) -> bool {
