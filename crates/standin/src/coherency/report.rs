@@ -23,10 +23,10 @@ impl Report {
         let errors = told + more;
         let concerned = records.clone().count();
         let mut text = format!(
-            "wharf: coherency: {}, {} in {concerned} of {}\n",
+            "wharf: coherency: {}, {} in {concerned} of {count} {}\n",
             counted(errors, "finding"),
             counted(warnings, "warning"),
-            counted(count, "buffer"),
+            if count == 1 { "buffer" } else { "buffers" },
         );
         for record in records {
             text += &buffer(record);
