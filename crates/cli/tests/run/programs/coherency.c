@@ -278,6 +278,7 @@ static void waits(struct buffer b) {
 }
 
 int main(int argc, char **argv) {
+	const char *name = argc > 1 ? argv[1] : "no_end";
 	static const struct { const char *name; void (*run)(struct buffer); } cases[] = {
 		{"right", right}, {"again", again}, {"no_start", no_start}, {"no_end", no_end}, {"none", none}, {"read_only", read_only},
 		{"write_only", write_only}, {"mispaired", mispaired}, {"meanwhile", meanwhile}, {"many", many}, {"two", two}, {"of_heap", of_heap},
@@ -287,7 +288,7 @@ int main(int argc, char **argv) {
 	if (card < 0)
 		die("open the card");
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (!strcmp(cases[i].name, argv[1])) {
+		if (!strcmp(cases[i].name, name)) {
 			cases[i].run(make());
 			return 0;
 		}
