@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_near_is_one_range() {
-        assert_eq!(told([0..4]), "bytes 0..4");
+        assert_eq!(told(std::iter::once(0..4)), "bytes 0..4");
         assert_eq!(told([0..4, 64..70]), "bytes 0..70");
         assert_eq!(told([0..4, 68..70]), "bytes 0..4, 68..70");
     }
@@ -75,7 +75,7 @@ mod tests {
             "bytes 0..8, 1000..1008, 2000..2008, 3000..3008 and 5 more ranges"
         );
         let near = (0..9).map(|index| index * 1000..index * 1000 + 8);
-        let near = near.chain([8010..8020]);
+        let near = near.chain(std::iter::once(8010..8020));
         assert!(told(near).ends_with("and 5 more ranges"));
     }
 }

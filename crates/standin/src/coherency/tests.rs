@@ -365,9 +365,7 @@ proptest! {
     #[test]
     fn any_program_finds_what_the_model_finds(deeds in deeds(false)) {
         let (mut buffer, mut model) = (Buffer::new(), Model::new());
-        let mut fresh = 0_u64;
-        for deed in deeds {
-            fresh += 1;
+        for (fresh, deed) in (1_u64..).zip(deeds) {
             // No two are alike, and none is like junk.
             let content = |value: u8, range: &std::ops::Range<usize>| -> Vec<u8> {
                 let old: Vec<u8> = range.clone().map(|at| model.cache[at] ^ model.ram[at] ^ 0x11).collect();
