@@ -13,7 +13,7 @@ use super::finding::{Finding, Kind};
 use super::page::{Filling, Seen, Step, Transfer};
 
 /// The brackets of a buffer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Brackets {
     open: Vec<Arc<Call>>,
     last: Option<Arc<Call>>,

@@ -124,8 +124,16 @@ impl Checked {
     pub(crate) fn bracket(&self, call: Call) -> Result<(), Errno> {
         self.is_known_as(call.process, call.fd);
         let mut state = self.state.lock();
+        let before = state.brackets.clone();
         let met = state.brackets.meet(call);
-        let seen = state.view.pass(self.stores(), met.step)?;
+        let seen = match state.view.pass(self.stores(), met.step) {
+            Ok(seen) => seen,
+            Err(errno) => {
+                // The program hears that it failed, and may make it again.
+                state.brackets = before;
+                return Err(errno);
+            }
+        };
         if !state.is_over {
             let findings = met.judge(seen);
             state.record.add(findings);
