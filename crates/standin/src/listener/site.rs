@@ -53,7 +53,7 @@ impl Modules {
             let (start, end) = fields.next()?.split_once('-')?;
             let is_executed = fields.next()?.contains('x');
             let offset = hexadecimal(fields.next()?)?;
-            let path = fields.nth(2)?.trim_start();
+            let path = fields.nth(2).unwrap_or_default().trim_start();
             let name = path.rsplit('/').next().filter(|name| !name.is_empty());
             is_executed.then(|| {
                 Some(Module {
