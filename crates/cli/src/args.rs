@@ -104,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Have /dev/dri/card0: a driver of buffers and fences like the kernel's vgem. The machine's /dev/dri is not seen
     #[arg(long)]
     pub(crate) vgem: bool,
+    /// Have /dev/udmabuf make buffers of parts of memory files, too. Each shared mapping of a file takes some microseconds more (x86-64)
+    #[arg(long)]
+    pub(crate) exact_udmabuf: bool,
     /// The broker's socket [default: the one that answers at $WHARF_SOCKET, or else at $XDG_RUNTIME_DIR/wharf-0, or else a broker for this run
     /// alone]
     #[arg(long, value_name = "PATH")]

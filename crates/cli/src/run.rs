@@ -14,6 +14,7 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
         heaps,
         sw_sync: args.sw_sync,
         vgem: args.vgem,
+        exact_udmabuf: args.exact_udmabuf,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

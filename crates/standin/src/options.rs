@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::devices::Exactness;
+
 /// How a program is to be run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
@@ -11,8 +13,20 @@ pub struct Options {
     pub sw_sync: bool,
     /// Whether there is `/dev/dri/card0`, a driver like `vgem` (which hides the machine's `/dev/dri`).
     pub vgem: bool,
+    /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
+    pub exact_udmabuf: bool,
     /// The broker's socket. Without it: the one where clients look, if a broker answers there, and else a broker of the run's own.
     pub socket: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn exactness(&self) -> Exactness {
+        if self.exact_udmabuf {
+            Exactness::Exact
+        } else {
+            Exactness::Whole
+        }
+    }
 }
 
 impl Default for Options {
@@ -21,6 +35,7 @@ impl Default for Options {
             heaps: vec!["system".to_owned()],
             sw_sync: false,
             vgem: false,
+            exact_udmabuf: false,
             socket: None,
         }
     }
