@@ -1,6 +1,8 @@
 /* Buffers of parts of memory files: what they show, and what becomes of mappings of them. One line each; a kernel with udmabuf says the
  * same. */
 #include "common.h"
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 enum { PAGE = 4096 };
 struct item { uint32_t memfd, pad; uint64_t offset, size; };
@@ -191,14 +193,17 @@ static void many(int distinct) {
 static volatile int ticks;
 static void tick(int number) { (void)number; ticks++; }
 
-struct job { int buffer, wrong; };
+struct job { int buffer, restarts, wrong, refused; };
 
 static void *mapper(void *argument) {
 	struct job *job = argument;
 	for (int i = 0; i < 150; i++) {
 		char *all = map_of(job->buffer, 0, 6, 0);
 		if (all == MAP_FAILED) {
-			job->wrong += errno != EINTR;
+			if (errno == EACCES)
+				job->refused++;
+			else
+				job->wrong += job->restarts || errno != EINTR;
 			continue;
 		}
 		for (int page = 0; page < 6; page++)
@@ -214,7 +219,7 @@ static void storm(const char *what, int flags, int interval) {
 	numbered(one, 8, 10), numbered(other, 8, 20);
 	struct job job[3];
 	for (int i = 0; i < 3; i++)
-		job[i] = (struct job){mixed(one, other), 0};
+		job[i] = (struct job){mixed(one, other), flags & SA_RESTART};
 	struct sigaction action = {.sa_handler = tick, .sa_flags = flags};
 	sigaction(SIGALRM, &action, NULL);
 	struct itimerval timer = {{0, interval}, {0, interval}}, off = {{0}};
@@ -226,7 +231,9 @@ static void storm(const char *what, int flags, int interval) {
 	for (int i = 0; i < 3; i++)
 		while (pthread_join(threads[i], NULL) == EINTR) {}
 	setitimer(ITIMER_REAL, &off, NULL);
-	int wrong = job[0].wrong + job[1].wrong + job[2].wrong;
+	int wrong = 0;
+	for (int i = 0; i < 3; i++)
+		wrong += job[i].wrong + job[i].refused;
 	printf("%s: wrong %d, signals: %d, descriptors left: %d\n", what, wrong, ticks > 0, open_descriptors() - before);
 	ticks = 0;
 	for (int i = 0; i < 3; i++)
@@ -234,16 +241,105 @@ static void storm(const char *what, int flags, int interval) {
 	close(one), close(other);
 }
 
-int main(void) {
+/* What only a run has limits of: descriptors and mappings for a moment, and memory that was sealed since. */
+static void limits(void) {
+	int one = memory(8), other = memory(8), buffer = mixed(one, other), before = open_descriptors();
+	struct rlimit old, low;
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = (struct rlimit){dup(0) + 1, old.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &low);
+	say("room for no descriptor", failed(map_of(buffer, 0, 6, 0)));
+	close(low.rlim_cur - 1);
+	say("room for one", failed(map_of(buffer, 0, 6, 0)));
+	say("room for one, one needed", failed(map_of(buffer, 0, 2, 0)));
+	setrlimit(RLIMIT_NOFILE, &old);
+	unsigned long pages;
+	FILE *file = fopen("/proc/self/statm", "r");
+	if (fscanf(file, "%lu", &pages) != 1)
+		die("read statm");
+	fclose(file);
+	getrlimit(RLIMIT_AS, &old);
+	low = (struct rlimit){(pages + 4) * PAGE, old.rlim_max};
+	setrlimit(RLIMIT_AS, &low);
+	say("no room for pages", failed(map_of(buffer, 0, 6, 0)));
+	say("room for some", failed(map_of(buffer, 0, 3, 0)));
+	setrlimit(RLIMIT_AS, &old);
+	if (fcntl(other, 1033, 16))
+		die("seal");
+	unsigned char in_memory[8];
+	char *place = need(mmap(0, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), "find a place");
+	munmap(place, 8 * PAGE);
+	char *mapped = mmap(place, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, buffer, 0);
+	say("a later part sealed", failed(mapped));
+	say("what is left of it", mincore(place, 6 * PAGE, in_memory));
+	say("to read", failed(mmap(0, 6 * PAGE, PROT_READ, MAP_SHARED, buffer, 0)));
+	say("private", failed(mmap(0, PAGE, PROT_READ, MAP_PRIVATE, buffer, 0)));
+	printf("descriptors left: %d\n", open_descriptors() - before);
+}
+
+/* Maps until it is refused; what it maps is right. */
+static void endless(void) {
+	int one = memory(8), other = memory(8);
+	numbered(one, 8, 10), numbered(other, 8, 20);
+	struct job job = {mixed(one, other)};
+	printf("mapping\n");
+	fflush(stdout);
+	while (!job.refused)
+		mapper(&job);
+	printf("refused, wrong before: %d\n", job.wrong);
+}
+
+/* Makes, maps and closes as it is told. */
+static void obey(void) {
+	static int buffers[100];
+	char line[32];
+	int one = memory(8), other = memory(8);
+	printf("ready %d\n", (int)getpid());
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		for (int i = 0; i < 100; i++)
+			if (!strcmp(line, "make"))
+				need(map_of(buffers[i] = mixed(one, other), 0, 6, 0), "map");
+			else
+				close(buffers[i]);
+		if (!strcmp(line, "close all"))
+			close(one), close(other);
+		say(line, 0);
+	}
+}
+
+/* Sends a buffer to whoever is at the other end of stdin. */
+static void give(void) {
+	int one = memory(8), other = memory(8), buffer = mixed(one, other);
+	char byte = 1, space[CMSG_SPACE(sizeof buffer)] = {0};
+	struct iovec vector = {&byte, 1};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(sizeof buffer);
+	memcpy(CMSG_DATA(header), &buffer, sizeof buffer);
+	if (sendmsg(0, &message, 0) != 1)
+		die("send");
+	say("given", read(0, &byte, 1) - 1);
+}
+
+int main(int argc, char **argv) {
 	device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	if (device < 0)
 		die("open udmabuf");
+	void (*modes[])(void) = {limits, endless, obey, give};
+	const char *names[] = {"limits", "endless", "obey", "give"};
+	for (int i = 0; argc > 1 && i < 4; i++)
+		if (!strcmp(argv[1], names[i])) {
+			modes[i]();
+			return 0;
+		}
 	contents();
 	refusals();
 	pieces();
 	many(1);
 	many(64);
-	storm("threads", 0, 0);
+	storm("threads", SA_RESTART, 0);
 	storm("threads and signals", SA_RESTART, 200);
 	storm("threads and signals that interrupt", 0, 200);
 	return 0;
