@@ -56,18 +56,12 @@ pub struct Exception {
 }
 
 /// All exceptions.
-pub const EXCEPTIONS: [Exception; 3] = [
+pub const EXCEPTIONS: [Exception; 2] = [
     Exception {
         world: World::WharfRun,
         program: "dmabuf-heap",
         case: 1,
         reason: "imports into vgem, which a run without it has not: the test skips it",
-    },
-    Exception {
-        world: World::WharfRun,
-        program: "udmabuf",
-        case: 5,
-        reason: "UDMABUF_CREATE_LIST is refused: one buffer of several parts would need its mmap rewritten",
     },
     Exception {
         world: World::WharfRun,

@@ -9,6 +9,7 @@ mod buffers;
 mod endings;
 mod guardian;
 mod hostility;
+mod parts;
 mod programs;
 #[path = "../support/mod.rs"]
 mod support;

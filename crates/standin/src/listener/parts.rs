@@ -52,7 +52,7 @@ impl Listener {
         exactness: Exactness,
         asked: &Request,
     ) -> Result<Answer, Errno> {
-        // DIFFERENCE: a buffer that nobody could map would be a lie.
+        // DIFFERENCE: the driver knows no others; but a buffer that nobody can map would be a lie.
         if exactness == Exactness::Whole || !task.can_be_made_to_map() {
             return Err(Errno::INVAL);
         }
@@ -111,7 +111,8 @@ fn call(number: i64, arguments: [u64; 6]) -> Call {
 struct Lent(BTreeMap<usize, u32>);
 
 impl Lent {
-    /// Gives the caller one for each memory that is shown. `EMFILE`.
+    /// Gives the caller one for each memory that is shown.
+    // DIFFERENCE: the driver needs none. `EMFILE`.
     fn install(&mut self, task: &Task<'_>, parts: &Parts, shown: &[Stretch]) -> Result<(), Errno> {
         for stretch in shown {
             if let Entry::Vacant(place) = self.0.entry(stretch.memory) {

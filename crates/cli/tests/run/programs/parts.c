@@ -1,8 +1,8 @@
 /* Buffers of parts of memory files: what they show, and what becomes of mappings of them. One line each; a kernel with udmabuf says the
  * same. */
 #include "common.h"
+#include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 enum { PAGE = 4096 };
 struct item { uint32_t memfd, pad; uint64_t offset, size; };
@@ -274,6 +274,13 @@ static void limits(void) {
 	say("what is left of it", mincore(place, 6 * PAGE, in_memory));
 	say("to read", failed(mmap(0, 6 * PAGE, PROT_READ, MAP_SHARED, buffer, 0)));
 	say("private", failed(mmap(0, PAGE, PROT_READ, MAP_PRIVATE, buffer, 0)));
+	if (!fork()) {
+		ptrace(PTRACE_TRACEME);
+		say("traced", failed(map_of(buffer, 0, 6, 0)));
+		say("traced, other memory", failed(map_of(one, 0, 6, 0)));
+		_exit(0);
+	}
+	wait(NULL);
 	printf("descriptors left: %d\n", open_descriptors() - before);
 }
 
@@ -294,7 +301,7 @@ static void obey(void) {
 	static int buffers[100];
 	char line[32];
 	int one = memory(8), other = memory(8);
-	printf("ready %d\n", (int)getpid());
+	printf("ready %d %d\n", (int)getpid(), mixed(one, other));
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin)) {
 		line[strcspn(line, "\n")] = 0;
@@ -303,33 +310,17 @@ static void obey(void) {
 				need(map_of(buffers[i] = mixed(one, other), 0, 6, 0), "map");
 			else
 				close(buffers[i]);
-		if (!strcmp(line, "close all"))
-			close(one), close(other);
 		say(line, 0);
 	}
-}
-
-/* Sends a buffer to whoever is at the other end of stdin. */
-static void give(void) {
-	int one = memory(8), other = memory(8), buffer = mixed(one, other);
-	char byte = 1, space[CMSG_SPACE(sizeof buffer)] = {0};
-	struct iovec vector = {&byte, 1};
-	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(sizeof buffer);
-	memcpy(CMSG_DATA(header), &buffer, sizeof buffer);
-	if (sendmsg(0, &message, 0) != 1)
-		die("send");
-	say("given", read(0, &byte, 1) - 1);
 }
 
 int main(int argc, char **argv) {
 	device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	if (device < 0)
 		die("open udmabuf");
-	void (*modes[])(void) = {limits, endless, obey, give};
-	const char *names[] = {"limits", "endless", "obey", "give"};
-	for (int i = 0; argc > 1 && i < 4; i++)
+	void (*modes[])(void) = {limits, endless, obey};
+	const char *names[] = {"limits", "endless", "obey"};
+	for (int i = 0; argc > 1 && i < 3; i++)
 		if (!strcmp(argv[1], names[i])) {
 			modes[i]();
 			return 0;
