@@ -67,7 +67,7 @@ pub const EXCEPTIONS: [Exception; 2] = [
         world: World::WharfRun,
         program: "udmabuf",
         case: 6,
-        reason: "the same with huge pages (hugetlb); the program has given up at case 5",
+        reason: "parts of huge pages (hugetlb) are refused: mmap shows no small page of a huge one at another place",
     },
 ];
 

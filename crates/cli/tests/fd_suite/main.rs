@@ -73,7 +73,9 @@ fn exact_run_is_what_is_listed() {
     let mut command = support::wharf(&["run", "--sw-sync", "--exact-udmabuf", "--"]);
     command.arg(program());
     let ended = support::run(command);
-    compare("under wharf run --exact-udmabuf", &ended.stdout, |ends| ends.exact);
+    compare("under wharf run --exact-udmabuf", &ended.stdout, |ends| {
+        ends.exact
+    });
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
-};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use wharf_memory::{Access, Mapping};
 use wharf_testkit::{Process, ProcessError, eventually, skip};
 use xtask::{Ending, Guest, Trouble};
