@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use crate::devices::Exactness;
+use crate::error::RunError;
 
 /// How a program is to be run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -20,6 +23,19 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether this machine can do all of it.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        if self.exact_udmabuf && !cfg!(target_arch = "x86_64") {
+            return Err(RunError::Setup {
+                reason: "cannot have buffers of parts of memory files: --exact-udmabuf takes an x86-64 machine; without it parts are refused \
+                         with EINVAL"
+                    .to_owned(),
+                errno: Errno::NOSYS,
+            });
+        }
+        Ok(())
+    }
+
     pub(crate) fn exactness(&self) -> Exactness {
         if self.exact_udmabuf {
             Exactness::Exact
