@@ -16,6 +16,15 @@ const EXACT: &[&str] = &["--exact-udmabuf"];
 /// What a kernel says to `programs/parts.c`.
 const PARTS: &str = include_str!("parts.txt");
 
+/// What a kernel with `vgem` says to it.
+const THROUGH_A_CARD: &str = "import: ok
+export: ok
+what it gave out: 12 13 24 20 21 10
+sync: ok
+close: ok
+what it had given out: 12 13 24 20 21 10
+";
+
 const LIMITS: &str = "room for no descriptor: EMFILE
 room for one: EMFILE
 room for one, one needed: ok
@@ -42,6 +51,14 @@ fn parts_are_shown_as_by_the_kernel() {
 }
 
 #[test]
+fn cards_keep_buffers_of_parts_and_give_them_out() {
+    let options = ["--exact-udmabuf", "--vgem"];
+    if let Some(ended) = outcome(&options, "parts", Linked::Dynamically, &["card"]) {
+        assert_eq!(ended.output(), THROUGH_A_CARD);
+    }
+}
+
+#[test]
 fn parts_need_no_privilege() {
     if let Some(ended) = outcome_unprivileged(EXACT, "parts", Linked::Statically) {
         assert_eq!(ended.output(), PARTS);
@@ -53,16 +70,19 @@ fn kernel_shows_parts_in_this_way() {
     let Some(program) = program("parts", Linked::Statically) else {
         return;
     };
-    let output = match Guest::new().output(&program, &[]) {
-        Err(Trouble::Unavailable(reason)) => {
-            skip(&format!("parts on a real kernel: {reason}"));
-            return;
-        }
-        other => other.expect("the guest can be started"),
-    };
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.outcome.ending, Ending::Exit(0), "{stderr}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), PARTS);
+    for (argument, said) in [("all", PARTS), ("card", THROUGH_A_CARD)] {
+        let guest = Guest::new().module("vgem", "");
+        let output = match guest.output(&program, &[argument.into()]) {
+            Err(Trouble::Unavailable(reason)) => {
+                skip(&format!("parts on a real kernel: {reason}"));
+                return;
+            }
+            other => other.expect("the guest can be started"),
+        };
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.outcome.ending, Ending::Exit(0), "{stderr}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), said);
+    }
 }
 
 #[test]

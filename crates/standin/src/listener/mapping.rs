@@ -82,6 +82,7 @@ const fn places() -> [Instruction; 3] {
 
 impl Listener {
     /// Has the caller map what it means, if that is not what it asks for.
+    // DIFFERENCE: a signal can come before this is heard of, and no mapping of the kernel's fails with EINTR.
     pub(super) fn map(&self, task: &Task<'_>) -> Result<Next, Errno> {
         // CAST: the kernel takes it as an int.
         let fd = task.notification.data.args[4] as i32;

@@ -284,6 +284,24 @@ static void limits(void) {
 	printf("descriptors left: %d\n", open_descriptors() - before);
 }
 
+/* Through a card's hands: it keeps the buffer, and gives it out again. */
+static void through_a_card(void) {
+	struct prime { uint32_t handle, flags; int32_t fd; };
+	int card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC), one = memory(8), other = memory(8);
+	numbered(one, 8, 10), numbered(other, 8, 20);
+	struct prime prime = {.flags = O_CLOEXEC | O_RDWR, .fd = mixed(one, other)};
+	say("import", ioctl(card, _IOWR('d', 0x2e, struct prime), &prime));
+	close(prime.fd);
+	usleep(100000);
+	say("export", ioctl(card, _IOWR('d', 0x2d, struct prime), &prime));
+	show("what it gave out", need(map_of(prime.fd, 0, 6, 0), "map"), 6);
+	say("sync", sync_buffer(prime.fd, RW));
+	struct { uint32_t handle, pad; } handle = {prime.handle, 0};
+	say("close", ioctl(card, _IOW('d', 0x09, uint64_t), &handle));
+	usleep(100000);
+	show("what it had given out", need(map_of(prime.fd, 0, 6, 0), "map"), 6);
+}
+
 /* Maps until it is refused; what it maps is right. */
 static void endless(void) {
 	int one = memory(8), other = memory(8);
@@ -318,9 +336,9 @@ int main(int argc, char **argv) {
 	device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	if (device < 0)
 		die("open udmabuf");
-	void (*modes[])(void) = {limits, endless, obey};
-	const char *names[] = {"limits", "endless", "obey"};
-	for (int i = 0; argc > 1 && i < 3; i++)
+	void (*modes[])(void) = {limits, endless, obey, through_a_card};
+	const char *names[] = {"limits", "endless", "obey", "card"};
+	for (int i = 0; argc > 1 && i < 4; i++)
 		if (!strcmp(argv[1], names[i])) {
 			modes[i]();
 			return 0;
