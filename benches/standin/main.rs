@@ -183,7 +183,7 @@ fn us(nanoseconds: f64) -> String {
     format!("{:.2}", nanoseconds / 1e3)
 }
 
-fn median(turns: &[[Figures; 4]], figure: impl Fn(&[Figures; 3]) -> f64) -> f64 {
+fn median(turns: &[[Figures; 4]], figure: impl Fn(&[Figures; 4]) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(figure).collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
