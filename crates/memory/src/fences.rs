@@ -95,14 +95,27 @@ mod imp {
     }
 }
 
-/// In a model both halves are the fences that they stand for.
+/// In a model both halves are the fences that they stand for. Models of those who make full ones of their own accord do without.
 #[cfg(any(loom, shuttle, miri))]
 mod modelled {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Threads of a model take turns on one thread of the system.
+        static GONE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// From here on the models of this thread do without (or with) asymmetric fences: light ones order nothing, and heavy ones are a mistake.
+    pub fn forbid_asymmetric_fences(forbid: bool) {
+        GONE.set(forbid);
+    }
+
     pub(super) fn is_light() -> bool {
-        false
+        GONE.get()
     }
 
     pub(super) fn reach_others() -> bool {
+        assert!(!GONE.get(), "a heavy fence towards those who make full ones");
         true
     }
 
@@ -115,6 +128,6 @@ mod modelled {
     }
 }
 #[cfg(any(loom, shuttle, miri))]
-pub use modelled::{heavy_fences_reach_others, lighten_fences};
+pub use modelled::{forbid_asymmetric_fences, heavy_fences_reach_others, lighten_fences};
 #[cfg(any(loom, shuttle, miri))]
 use modelled::{is_light, reach_others};

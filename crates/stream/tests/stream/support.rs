@@ -83,13 +83,14 @@ impl Kind for Mapped {
 }
 
 /// The cells of a consumer's page that hold 32-bit words.
-pub(crate) const NARROW: [usize; 6] = [
+pub(crate) const NARROW: [usize; 7] = [
     consumer::RELEASES,
     consumer::POINTS + points::SLEEPERS,
     consumer::POINTS + points::BELL,
     consumer::LEFT,
     consumer::WAITING,
     consumer::SLEEPLESS,
+    consumer::FENCED,
 ];
 
 pub(crate) type ProducerOf<K> = Producer<<K as Kind>::Own, <K as Kind>::Other>;
@@ -120,6 +121,7 @@ impl<K: Kind> Stream<K> {
                 RING_PAGE_CELLS,
                 &[
                     ring::WAITING,
+                    ring::FENCED,
                     ring::POINTS + points::SLEEPERS,
                     ring::POINTS + points::BELL,
                 ],
