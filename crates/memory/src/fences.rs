@@ -58,7 +58,7 @@ mod imp {
     const STACK_BYTES: usize = 64 << 10;
 
     /// Asks the kernel to have this process take part in the heavy fences of others, so that its own light ones become light. Returns at once: in a
-    /// process with several threads the kernel takes some ten milliseconds, for which a thread waits. Until then, and if the kernel
+    /// process with several threads the kernel takes some ten milliseconds, for which one more waits. Until then, and if the kernel
     /// refuses, light fences are real ones.
     pub fn lighten_fences() {
         // ORDERING: relaxed, both: one thread gets to ask; nothing else follows from it.
@@ -71,9 +71,18 @@ mod imp {
                 STATE.store(LIGHT, Ordering::Relaxed);
             }
         };
+        if is_only_thread() {
+            return ask();
+        }
         let named = std::thread::Builder::new().name("wharf-fences".into());
         // Without a thread the fences stay as they are.
         let _ = named.stack_size(STACK_BYTES).spawn(ask);
+    }
+
+    /// Whether this process has just this thread, for certain: the kernel then answers at once, and starting another would cost more.
+    fn is_only_thread() -> bool {
+        // Two for the directory itself, and one for each thread.
+        rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
     }
 
     #[inline]

@@ -120,13 +120,6 @@ pub(crate) struct Contents(Arc<Vec<(TrackedCell, AtomicU64)>>);
 
 impl Contents {
     pub(crate) fn new(buffers: usize) -> Self {
-        Self::asking(buffers, Asking::Nobody)
-    }
-
-    pub(crate) fn asking(buffers: usize, asking: Asking) -> Self {
-        forbid_asymmetric_fences(false);
-        let of_ring = matches!(asking, Asking::Producer | Asking::Both).then_some(ring::FENCED);
-        let of_consumer = matches!(asking, Asking::Consumer | Asking::Both).then_some(consumer::FENCED);
         Self(Arc::new((0..buffers).map(|_| Default::default()).collect()))
     }
 
