@@ -203,7 +203,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// # Blocking
     ///
     /// As said, or until a signal: looking at first, if [`Consumer::set_waiting`] says so, then asleep. Not at all while a frame waits. A
-    /// change by the broker alone may be noticed 2 ms late.
+    /// change by the broker alone may be noticed 5 ms late.
     ///
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.

@@ -177,8 +177,11 @@ pub(crate) fn fence_before_last_look(peers_fence: bool) -> bool {
     true
 }
 
-/// How long somebody who sleeps on one word may overlook the broker's.
-const SHORT_SLEEP: Duration = Duration::from_millis(2);
+/// How long somebody who sleeps on one word may overlook the broker's. Longer than a tick of most kernels (4 ms): a timer before the next tick has
+/// to be set in the processor, which takes a microsecond, and those who sleep for each frame never need it.
+const SHORT_SLEEP: Duration = Duration::from_millis(5);
+/// How long somebody sleeps who is perhaps not seen.
+const UNSEEN_SLEEP: Duration = Duration::from_millis(2);
 
 /// As [`sleep_on`], for somebody who has announced it; in short slices if the announcement may not be seen.
 pub(crate) fn sleep_within_reach(
@@ -189,7 +192,7 @@ pub(crate) fn sleep_within_reach(
     if is_seen {
         return sleep_on(words, deadline);
     }
-    let slice = Deadline::after(SHORT_SLEEP);
+    let slice = Deadline::after(UNSEEN_SLEEP);
     let until = deadline.map_or(slice, |deadline| deadline.min(slice));
     match sleep_on(words, Some(until)) {
         WaitOutcome::TimedOut if deadline != Some(until) => WaitOutcome::Retry,

@@ -2,6 +2,8 @@
 
 mod moving;
 mod negotiated;
+#[cfg(test)]
+mod tests;
 pub(crate) mod twin;
 
 use crate::connection::Connection;

@@ -18,7 +18,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// # Blocking
     ///
     /// Until a release, a departure, a change by the broker, a signal or `deadline`: looking at first, if [`Producer::set_waiting`] says so,
-    /// then asleep. A change by the broker alone may be noticed 2 ms late. Consumers that wish harm can hinder the
+    /// then asleep. A change by the broker alone may be noticed 5 ms late. Consumers that wish harm can hinder the
     /// wake-up (see [`Consumer::wait`](crate::Consumer::wait)): sleep in slices.
     pub fn wait<T>(
         &mut self,
