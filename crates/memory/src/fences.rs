@@ -74,7 +74,7 @@ mod imp {
         if is_only_thread() {
             return ask();
         }
-        let named = std::thread::Builder::new().name("wharf-fences".into());
+        let named = std::thread::Builder::new().name("wharf-barriers".into());
         // Without a thread the fences stay as they are.
         let _ = named.stack_size(STACK_BYTES).spawn(ask);
     }
