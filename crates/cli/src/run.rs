@@ -13,8 +13,10 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     let options = Options {
         heaps,
         sw_sync: args.sw_sync,
-        vgem: args.vgem,
+        vgem: args.vgem || args.check_coherency,
         exact_udmabuf: args.exact_udmabuf,
+        check_coherency: args.check_coherency,
+        coherency_exit: args.coherency_exit,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

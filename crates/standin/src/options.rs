@@ -18,6 +18,11 @@ pub struct Options {
     pub vgem: bool,
     /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
     pub exact_udmabuf: bool,
+    /// Whether devices and the CPU have a view of each buffer of their own, and what is wrong with the program's brackets is told at its
+    /// end. Devices are those of the card.
+    pub check_coherency: bool,
+    /// The exit code for a program that ends well but has brackets that are wrong, not zero. Without it that changes nothing.
+    pub coherency_exit: Option<u8>,
     /// The broker's socket. Without it: the one where clients look, if a broker answers there, and else a broker of the run's own.
     pub socket: Option<PathBuf>,
 }
@@ -52,6 +57,8 @@ impl Default for Options {
             sw_sync: false,
             vgem: false,
             exact_udmabuf: false,
+            check_coherency: false,
+            coherency_exit: None,
             socket: None,
         }
     }

@@ -18,6 +18,7 @@ use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
 use super::vgem::Card;
 use super::{Caller, FileId};
+use crate::coherency::Checked;
 use crate::memory::{Parts, Piece};
 
 /// A buffer.
@@ -26,13 +27,15 @@ pub(crate) struct Buffer {
     pub(crate) name: Mutex<Option<String>>,
     pub(crate) reservation: Arc<Reservation>,
     /// The memory, where it is ours and not the program's.
-    pub(crate) piece: Option<Piece>,
+    pub(crate) piece: Option<Arc<Piece>>,
     /// The parts of the program's memory that it shows, where it is not one whole file.
     pub(crate) parts: Option<Parts>,
     /// For memory of the program: whether it has been accessed.
     pub(crate) begun: Option<Begun>,
     /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
     pub(crate) place: Option<u64>,
+    /// In a run that checks coherency: what devices see, `piece` being what the CPU sees.
+    pub(crate) checked: Option<Arc<Checked>>,
 }
 
 impl Buffer {
@@ -41,10 +44,11 @@ impl Buffer {
         Self {
             name: Mutex::default(),
             reservation: Reservation::new(),
-            piece: Some(piece),
+            piece: Some(Arc::new(piece)),
             parts: None,
             begun: None,
             place: None,
+            checked: None,
         }
     }
 
@@ -81,6 +85,20 @@ impl Buffer {
             parts: None,
             begun,
             place: None,
+            checked: None,
+        }
+    }
+
+    /// All files of ours that the program may have open or mapped.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &OwnedFd> {
+        let seen_by_devices = self.checked.as_ref().map(|checked| checked.ram());
+        self.file().into_iter().chain(seen_by_devices)
+    }
+
+    /// A process has it as `fd`.
+    pub(crate) fn is_known_as(&self, process: impl FnOnce() -> u32, fd: i32) {
+        if let Some(checked) = &self.checked {
+            checked.is_known_as(process(), fd);
         }
     }
 

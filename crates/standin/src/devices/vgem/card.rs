@@ -26,10 +26,24 @@ pub(crate) struct Handle {
 impl Handle {
     /// Makes a descriptor of it, which from now on is known as the buffer.
     pub(super) fn open(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_file(around, flags, |buffer| buffer.files().next())
+    }
+
+    /// The same of what devices see of it.
+    fn open_for_device(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_file(around, flags, |buffer| buffer.files().last())
+    }
+
+    fn open_file(
+        &self,
+        around: (&Objects, &Releases),
+        flags: OFlags,
+        choose: fn(&Buffer) -> Option<&OwnedFd>,
+    ) -> Result<OwnedFd, Errno> {
         let (objects, releases) = around;
         // Who looks for what nobody has must see all of this or nothing.
         let _undisturbed = releases.pause();
-        let opened = match (&self.buffer.parts, self.buffer.file(), &self.memory) {
+        let opened = match (&self.buffer.parts, choose(&self.buffer), &self.memory) {
             (Some(parts), ..) => parts.open()?,
             (None, Some(file), _) => open_again(file, flags)?,
             (None, None, Some(memory)) => open_again(memory, flags)?,
@@ -160,7 +174,7 @@ impl Card {
         } else {
             OFlags::RDONLY
         };
-        handle.open(around, mode)
+        handle.open_for_device(around, mode)
     }
 
     /// Signals the fences whose time is over; tells whether some are pending.
