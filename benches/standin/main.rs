@@ -1,5 +1,5 @@
-//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in a run with `--vgem`, all on CPU 0 with the
-//! supervisor.
+//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem` and with
+//! `--exact-udmabuf`, all on CPU 0 with the supervisor.
 //!
 //! They take turns within each repetition, so that a noisy machine hits them alike; the table gives medians over the repetitions, and
 //! medians of ratios and differences within one repetition. A plain `ioctl` is `FIONREAD` on a pipe. Run with
@@ -36,7 +36,7 @@ const fn row(title: &'static str, name: &'static str, budget: &'static str) -> R
     Row { title, name, budget }
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     row("SYNC", "sync", "12 µs"),
     row("ALLOC of 4 KiB, close", "alloc", "35 µs"),
     row("a number that is emulated, on another file", "unknown", "–"),
@@ -46,6 +46,7 @@ const ROWS: [Row; 9] = [
     row("memfd_create, ftruncate, close", "memfd", "noise"),
     row("mmap of nothing, munmap", "anonymous", "noise"),
     row("mmap of a file, munmap", "shared", "noise"),
+    row("private mmap of a file, munmap", "private", "noise"),
 ];
 
 fn main() -> Outcome<ExitCode> {
@@ -67,11 +68,12 @@ fn play(arguments: &[OsString]) -> Outcome<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Runs a program: the first argument says whether with a card.
+/// Runs a program: the first argument says with which option.
 fn run(arguments: &[OsString]) -> Outcome<ExitCode> {
-    let (vgem, program) = arguments.split_first().ok_or("nothing to run")?;
+    let (option, program) = arguments.split_first().ok_or("nothing to run")?;
     let options = Options {
-        vgem: vgem == "vgem",
+        vgem: option == "vgem",
+        exact_udmabuf: option == "exact",
         ..Options::default()
     };
     Ok(ExitCode::from(wharf_standin::run(program, &options)?.imitate()))
@@ -90,6 +92,7 @@ fn bench() -> Outcome<()> {
             measured(&program, None)?,
             measured(&program, Some("plain"))?,
             measured(&program, Some("vgem"))?,
+            measured(&program, Some("exact"))?,
         ]);
     }
     std::fs::remove_file(&program)?;
@@ -136,28 +139,39 @@ fn measured(program: &Path, supervised: Option<&str>) -> Outcome<Figures> {
         .collect())
 }
 
-fn print(turns: &[[Figures; 3]]) {
+fn print(turns: &[[Figures; 4]]) {
     println!(
-        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | budget |"
+        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | budget |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for Row { title, name, budget } in ROWS {
-        let of = |kind: usize| move |turn: &[Figures; 3]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
-        let more = |kind: usize| move |turn: &[Figures; 3]| of(kind)(turn) - of(0)(turn);
+        let of = |kind: usize| move |turn: &[Figures; 4]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
+        let more = |kind: usize| move |turn: &[Figures; 4]| of(kind)(turn) - of(0)(turn);
         println!(
-            "| {title} | {} | {} | {} | {:.0} | {} | {budget} |",
+            "| {title} | {} | {} | {} | {:.0} | {} | {} | {budget} |",
             us(median(turns, of(0))),
             us(median(turns, of(1))),
             us(median(turns, more(1))),
             median(turns, |turn| of(1)(turn)
                 / turn[0].get("plain").copied().unwrap_or(f64::NAN)),
             us(median(turns, more(2))),
+            us(median(turns, more(3))),
         );
     }
-    let dumb = |turn: &[Figures; 3]| turn[2].get("dumb").copied().unwrap_or(f64::NAN);
+    let alone = |kind: usize, name: &'static str| {
+        us(median(turns, move |turn| {
+            turn[kind].get(name).copied().unwrap_or(f64::NAN)
+        }))
+    };
     println!(
         "\nmmap of a buffer on the card and munmap, with --vgem: {} µs",
-        us(median(turns, dumb))
+        alone(2, "dumb")
+    );
+    println!(
+        "mmap of a buffer of parts and munmap, with --exact-udmabuf: {} µs of one part, {} µs of 4, {} µs of 256",
+        alone(3, "parts 1"),
+        alone(3, "parts 4"),
+        alone(3, "parts 256")
     );
 }
 
@@ -169,7 +183,7 @@ fn us(nanoseconds: f64) -> String {
     format!("{:.2}", nanoseconds / 1e3)
 }
 
-fn median(turns: &[[Figures; 3]], figure: impl Fn(&[Figures; 3]) -> f64) -> f64 {
+fn median(turns: &[[Figures; 4]], figure: impl Fn(&[Figures; 4]) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(figure).collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -104,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Have /dev/dri/card0: a driver of buffers and fences like the kernel's vgem. The machine's /dev/dri is not seen
     #[arg(long)]
     pub(crate) vgem: bool,
+    /// Have /dev/udmabuf make buffers of parts of memory files, too. Each shared mapping of a file takes some microseconds more (x86-64)
+    #[arg(long)]
+    pub(crate) exact_udmabuf: bool,
     /// Give the CPU and the card a view of each buffer of their own, as on a machine without coherent caches: data moves with SYNC calls only.
     /// What is wrong with these calls is told on stderr when the program has ended. Implies --vgem
     #[arg(long)]

@@ -14,6 +14,7 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
         heaps,
         sw_sync: args.sw_sync,
         vgem: args.vgem || args.check_coherency,
+        exact_udmabuf: args.exact_udmabuf,
         check_coherency: args.check_coherency,
         coherency_exit: args.coherency_exit,
         socket: args.socket,

@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
+use crate::devices::Exactness;
+use crate::error::RunError;
+
 /// How a program is to be run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
@@ -11,6 +16,8 @@ pub struct Options {
     pub sw_sync: bool,
     /// Whether there is `/dev/dri/card0`, a driver like `vgem` (which hides the machine's `/dev/dri`).
     pub vgem: bool,
+    /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
+    pub exact_udmabuf: bool,
     /// Whether devices and the CPU have a view of each buffer of their own, and what is wrong with the program's brackets is told at its
     /// end. Devices are those of the card.
     pub check_coherency: bool,
@@ -20,12 +27,36 @@ pub struct Options {
     pub socket: Option<PathBuf>,
 }
 
+impl Options {
+    /// Whether this machine can do all of it.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        if self.exact_udmabuf && !cfg!(target_arch = "x86_64") {
+            return Err(RunError::Setup {
+                reason: "cannot have buffers of parts of memory files: --exact-udmabuf takes an x86-64 machine; without it parts are refused \
+                         with EINVAL"
+                    .to_owned(),
+                errno: Errno::NOSYS,
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exactness(&self) -> Exactness {
+        if self.exact_udmabuf {
+            Exactness::Exact
+        } else {
+            Exactness::Whole
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             heaps: vec!["system".to_owned()],
             sw_sync: false,
             vgem: false,
+            exact_udmabuf: false,
             check_coherency: false,
             coherency_exit: None,
             socket: None,

@@ -81,6 +81,16 @@ fn run_that_checks_coherency_is_what_is_listed() {
 }
 
 #[test]
+fn exact_run_is_what_is_listed() {
+    let mut command = support::wharf(&["run", "--sw-sync", "--exact-udmabuf", "--"]);
+    command.arg(program());
+    let ended = support::run(command);
+    compare("under wharf run --exact-udmabuf", &ended.stdout, |ends| {
+        ends.exact
+    });
+}
+
+#[test]
 fn run_without_privileges_is_what_is_listed() {
     if let Some(ended) = support::run_unprivileged(&["--sw-sync"], &program()) {
         let what = "under wharf run without privileges";
