@@ -23,6 +23,7 @@
 //! | `listener/` | the filter, the trapped calls, the caller's memory and descriptors |
 //! | `devices/` | what the devices do: the kernel's checks in the kernel's order |
 //! | `memory/` | where buffers come from, and when they are given back |
+//! | `files/` | buffers as files of a file system of ours, with `--fd-kind fuse` |
 //!
 //! Contracts: E1 to E3, P3 (quotas are the broker's), B3, B4. Mechanisms: seccomp user notification.
 //!
@@ -31,6 +32,7 @@
 
 mod devices;
 mod error;
+mod files;
 mod guardian;
 mod launch;
 mod listener;
@@ -41,4 +43,4 @@ mod supervisor;
 pub use error::RunError;
 pub use guardian::{Ending, run};
 pub use launch::{Part, play};
-pub use options::Options;
+pub use options::{FdKind, Options};

@@ -17,6 +17,7 @@ use super::dma_buf::Begun;
 use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
 use super::vgem::Card;
+use crate::files::Shown;
 use crate::memory::Piece;
 
 /// A buffer.
@@ -30,6 +31,8 @@ pub(crate) struct Buffer {
     pub(crate) begun: Option<Begun>,
     /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
     pub(crate) place: Option<u64>,
+    /// For memory of the program: the file that it sees, where that is not the memory.
+    pub(crate) shown: Option<Shown>,
 }
 
 impl Buffer {
@@ -41,6 +44,7 @@ impl Buffer {
             piece: Some(piece),
             begun: None,
             place: None,
+            shown: None,
         }
     }
 
@@ -60,6 +64,15 @@ impl Buffer {
             piece: None,
             begun,
             place: None,
+            shown: None,
+        }
+    }
+
+    /// A buffer in memory of the program, which is another file than that.
+    pub(crate) fn of_others_shown(shown: Shown) -> Self {
+        Self {
+            shown: Some(shown),
+            ..Self::of_others(Some(Begun::default()))
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Request {
     /// The memory.
     pub(crate) memory: OwnedFd,
     pub(crate) id: FileId,
+    /// In bytes, all of the memory.
+    pub(crate) size_bytes: u64,
     /// Flags of the new descriptor.
     pub(crate) flags: OFlags,
 }
@@ -57,6 +59,7 @@ pub(crate) fn check_list(caller: &dyn Caller, address: u64) -> Result<Request, E
 struct Part {
     memory: OwnedFd,
     id: FileId,
+    size_bytes: u64,
     is_whole: bool,
 }
 
@@ -84,18 +87,29 @@ fn check_part(caller: &dyn Caller, part: &CreateItem) -> Result<Part, Errno> {
         return Err(Errno::INVAL);
     }
     let is_whole = part.size == size_bytes;
-    Ok(Part { memory, id, is_whole })
+    Ok(Part {
+        memory,
+        id,
+        size_bytes,
+        is_whole,
+    })
 }
 
 /// What can be made: a buffer of one whole memory file.
 fn only_whole(mut parts: Vec<Part>, flags: u32) -> Result<Request, Errno> {
     let part = parts.pop().filter(|part| part.is_whole && parts.is_empty());
     // DIFFERENCE: of up to 1024 parts the driver would make a buffer.
-    let Part { memory, id, .. } = part.ok_or(Errno::INVAL)?;
+    let Part {
+        memory,
+        id,
+        size_bytes,
+        ..
+    } = part.ok_or(Errno::INVAL)?;
     let close_on_exec = flags & FLAGS_CLOEXEC != 0;
     Ok(Request {
         memory,
         id,
+        size_bytes,
         flags: if close_on_exec {
             OFlags::CLOEXEC
         } else {

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::{Broker, InFlight, keep, listener};
 use crate::error::{RunError, errno_of};
+use crate::files::Descriptors;
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
 use crate::listener::injection::WAITING;
@@ -75,8 +76,9 @@ pub(super) fn start(
         .try_clone()
         .map_err(|error| RunError::io("prepare supervision", &error))?;
     let source = Source::new(broker.socket.clone(), label(program), connection);
-    let listener =
-        listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
+    let descriptors = |objects: &_, releases: &_| Descriptors::new(orders.options.fd_kind, objects, releases);
+    let fds = (fd, InFlight::from(in_flight));
+    let listener = listener(fds, devices.clone(), (source, descriptors), false)?;
     let listener = Arc::new(listener);
     answer_in_a_thread(&listener)?;
     // Before the program begins: whatever happens to this process from then on, somebody answers.

@@ -29,10 +29,11 @@ impl Handle {
         let (objects, releases) = around;
         // Who looks for what nobody has must see all of this or nothing.
         let _undisturbed = releases.pause();
-        let opened = match (&self.buffer.piece, &self.memory) {
-            (Some(piece), _) => open_again(&piece.file, flags)?,
-            (None, Some(memory)) => open_again(memory, flags)?,
-            (None, None) => return Err(Errno::INVAL),
+        let opened = match (&self.buffer.piece, &self.buffer.shown, &self.memory) {
+            (Some(piece), ..) => piece.open(flags)?,
+            (None, Some(shown), _) => shown.open(flags)?,
+            (None, None, Some(memory)) => open_again(memory, flags)?,
+            (None, None, None) => return Err(Errno::INVAL),
         };
         objects.insert(self.id, Object::Buffer(Arc::clone(&self.buffer)));
         Ok(opened)
