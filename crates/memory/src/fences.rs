@@ -71,7 +71,7 @@ mod imp {
                 STATE.store(LIGHT, Ordering::Relaxed);
             }
         };
-        let named = std::thread::Builder::new().name("wharf-fences".into());
+        let named = std::thread::Builder::new().name("wharf-barriers".into());
         // Without a thread the fences stay as they are.
         let _ = named.stack_size(STACK_BYTES).spawn(ask);
     }

@@ -42,5 +42,5 @@ mod supervisor;
 
 pub use error::RunError;
 pub use guardian::{Ending, run};
-pub use launch::{Part, play};
+pub use launch::{Part, enter_user_namespace, play};
 pub use options::{FdKind, Options};

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsopen};
@@ -37,21 +36,6 @@ fn namespaces() -> Finding {
             Finding::no(Area::UserNamespaces, "", ended.errno, why)
         }
     }
-}
-
-/// Makes namespaces for this process, as `wharf run` does without root.
-pub(super) fn enter_namespaces() -> Result<(), Errno> {
-    let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
-    for (path, text) in [
-        ("/proc/self/setgroups", "deny".to_owned()),
-        ("/proc/self/uid_map", format!("{0} {0} 1", user.as_raw())),
-        ("/proc/self/gid_map", format!("{0} {0} 1", group.as_raw())),
-    ] {
-        std::fs::write(path, text).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    }
-    Ok(())
 }
 
 fn listener() -> Finding {

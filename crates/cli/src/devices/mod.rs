@@ -83,7 +83,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Failure> {
 pub(crate) fn probe(args: &ProbeArgs) -> u8 {
     let outcome = match args.what {
         ProbeKind::Run => return programs::run(),
-        ProbeKind::Namespaces => mechanisms::enter_namespaces(),
+        ProbeKind::Namespaces => wharf_standin::enter_user_namespace().map_err(|error| error.errno()),
         ProbeKind::Program => buffers::allocate_a_page(),
     };
     // CAST: error numbers that the kernel gives here are below 134.

@@ -1,9 +1,7 @@
 //! Programs that nobody can trust.
 
-use wharf_testkit::eventually;
-
 use crate::programs::{Linked, outcome, program, wharf_run};
-use crate::support::{Broker, PATIENCE, run, wharf};
+use crate::support::{Broker, run, wharf};
 
 #[test]
 fn signals_lose_nothing() {
@@ -51,12 +49,7 @@ fn random_calls_of_threads_leave_nothing_behind() {
     for seed in ["1", "2", "0xfeedbeef"] {
         let ended = run(wharf_run(&options, &program, &[seed, "1500"]));
         assert_eq!(ended.output(), "afterwards: ok\n", "{seed}");
-        let empty = || {
-            let state: serde_json::Value = serde_json::from_str(&broker.info(&["--json"])).expect("JSON");
-            let left = ["sessions", "sets"].map(|list| state[list].as_array().map(Vec::len));
-            if left == [Some(0); 2] { Ok(()) } else { Err(state) }
-        };
-        eventually(PATIENCE, empty).unwrap_or_else(|state| panic!("{seed}: left behind: {state}"));
+        broker.expect_none(&["sessions", "sets"]);
     }
 }
 

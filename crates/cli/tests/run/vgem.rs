@@ -1,6 +1,6 @@
 //! A card that makes buffers, and fences on them.
 
-use wharf_testkit::{Process, eventually};
+use wharf_testkit::Process;
 
 use crate::programs::{Linked, outcome, outcome_unprivileged, program, wharf_run};
 use crate::support::{Broker, PATIENCE};
@@ -59,12 +59,7 @@ fn random_calls_lose_nothing_and_leave_nothing_behind() {
         for line in ["thread: ok", "thread: ok", "thread: ok", "descriptors left: 0"] {
             assert_eq!(process.hear(PATIENCE * 4).expect("it goes on"), line, "{seed}");
         }
-        let empty = || {
-            let state: serde_json::Value = serde_json::from_str(&broker.info(&["--json"])).expect("JSON");
-            let left = state["sets"].as_array().map(Vec::len);
-            if left == Some(0) { Ok(()) } else { Err(state) }
-        };
-        eventually(PATIENCE, empty).unwrap_or_else(|state| panic!("{seed}: left behind: {state}"));
+        broker.expect_none(&["sets"]);
         process.close_stdin();
         process.finish().expect("it ends well");
     }

@@ -205,6 +205,21 @@ impl Broker {
             .to_owned()
     }
 
+    /// Waits until `lists` of its state are empty.
+    #[track_caller]
+    pub(crate) fn expect_none(&self, lists: &[&str]) {
+        let empty = || {
+            let state: serde_json::Value = serde_json::from_str(&self.info(&["--json"])).expect("JSON");
+            let is_empty = |list: &&str| state[*list].as_array().is_some_and(Vec::is_empty);
+            if lists.iter().all(is_empty) {
+                Ok(())
+            } else {
+                Err(state)
+            }
+        };
+        eventually(PATIENCE, empty).unwrap_or_else(|state| panic!("left behind: {state}"));
+    }
+
     /// Asks it to end by a signal, waits until it has, and returns what it left behind.
     pub(crate) fn stop(self, signal: Signal) -> Result<Place, ProcessError> {
         self.process.signal(signal).expect("it runs");

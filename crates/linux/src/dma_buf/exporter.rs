@@ -25,19 +25,20 @@ use crate::kernel_error::{KernelError, WrongDescriptor};
 /// Devices of the framework cannot be attached to it: where its memory is only the kernel knows.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use std::os::fd::OwnedFd;
 /// use wharf_core::DataDirection;
 /// use wharf_linux::dma_buf::ImportedBuffer;
 ///
-/// # fn received() -> OwnedFd { unimplemented!() }
-/// let buffer = ImportedBuffer::import(received())?;
+/// # fn first_bytes(received: OwnedFd) -> Result<[u8; 16], Box<dyn std::error::Error>> {
+/// let buffer = ImportedBuffer::import(received)?;
 /// let access = buffer.begin_cpu_access(.., DataDirection::FromDevice)?;
 /// let imported = buffer.exporter::<ImportedBuffer>().ok_or("another exporter")?;
 /// let mut first = [0; 16];
 /// imported.mapping()?.view().copy_to(0, &mut first)?;
 /// access.end()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(first)
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct ImportedBuffer {
@@ -165,7 +166,7 @@ impl ImportedBuffer {
     fn bracket(&self, direction: DataDirection, which: u32) -> Result<(), Refusal> {
         self.buffer
             .sync(direction, which)
-            .map_err(|error| refusal(&error))
+            .map_err(|error| refusal(error.errno(), &error))
     }
 }
 
@@ -186,10 +187,10 @@ impl Exporter for ImportedBuffer {
         }
         let writers = self
             .pending(Usage::Write, &self.writers)
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| refusal(error.errno(), &error))?;
         let all = self
             .pending(Usage::Read, &self.all)
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| refusal(error.errno(), &error))?;
         let writers = writers.map(|fence| (fence, Usage::Write));
         Ok(writers
             .into_iter()
@@ -233,13 +234,16 @@ impl UserMappingExporter for ImportedBuffer {
 
 impl CpuBytes for ImportedBuffer {
     fn read_at(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), Refusal> {
-        let view = self.mapping().map_err(|error| map_refusal(&error))?.view();
+        let view = self
+            .mapping()
+            .map_err(|error| refusal(error.errno(), &error))?
+            .view();
         view.copy_to(position(offset_bytes)?, into)
             .map_err(|error| Refusal::new(wharf_core::Errno::EINVAL, error.to_string()))
     }
 
     fn write_at(&self, offset_bytes: u64, from: &[u8]) -> Result<(), Refusal> {
-        let mapping = self.mapping().map_err(|error| map_refusal(&error))?;
+        let mapping = self.mapping().map_err(|error| refusal(error.errno(), &error))?;
         let view = mapping
             .view_mut()
             .map_err(|error| Refusal::new(wharf_core::Errno::EACCES, error.to_string()))?;
@@ -253,16 +257,6 @@ fn position(offset_bytes: u64) -> Result<usize, Refusal> {
         .map_err(|_| Refusal::new(wharf_core::Errno::EINVAL, "more than this process can address"))
 }
 
-fn refusal(error: &KernelError) -> Refusal {
-    Refusal::new(
-        wharf_core::Errno::new(error.errno().raw_os_error()),
-        error.to_string(),
-    )
-}
-
-fn map_refusal(error: &MapError) -> Refusal {
-    Refusal::new(
-        wharf_core::Errno::new(error.errno().raw_os_error()),
-        error.to_string(),
-    )
+fn refusal(errno: Errno, error: &dyn std::error::Error) -> Refusal {
+    Refusal::new(wharf_core::Errno::new(errno.raw_os_error()), error.to_string())
 }

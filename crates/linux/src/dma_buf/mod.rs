@@ -185,8 +185,14 @@ impl KernelBuffer {
     }
 
     pub(crate) fn failed(&self, call: &'static str) -> impl Fn(Errno) -> KernelError + use<> {
-        let object = format!("dma-buf inode {} ({} bytes)", self.id.inode, self.size_bytes);
-        move |source| KernelError::new(call, object.clone(), source)
+        let (inode, size_bytes) = (self.id.inode, self.size_bytes);
+        move |source| {
+            KernelError::new(
+                call,
+                format!("dma-buf inode {inode} ({size_bytes} bytes)"),
+                source,
+            )
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use wharf_core::fence::unwrap;
 use wharf_core::{Fence, FenceContext, FenceOps, Signaling};
 
-use super::SyncFile;
 use super::watch::{Watch, Watched};
+use super::{SyncFile, failed};
 use crate::kernel_error::KernelError;
 
 /// A fence of the framework that cannot be had as a file.
@@ -102,10 +102,6 @@ impl SyncFile {
         }
         Ok(merged)
     }
-}
-
-fn failed(call: &'static str) -> impl FnOnce(Errno) -> KernelError {
-    move |source| KernelError::new(call, "a file of fences", source)
 }
 
 /// Work of the kernel's.

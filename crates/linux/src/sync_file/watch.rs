@@ -54,6 +54,9 @@ impl Watch {
     pub(super) fn of_this_process() -> Result<&'static Self, Errno> {
         static STARTED: OnceLock<Watch> = OnceLock::new();
         static STARTING: Mutex<()> = Mutex::new(());
+        if let Some(watch) = STARTED.get() {
+            return Ok(watch);
+        }
         let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watch) = STARTED.get() {
             return Ok(watch);

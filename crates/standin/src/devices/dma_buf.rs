@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use wharf_core::fence::{Fence, merge, unwrap};
-use wharf_core::{PAGE_BYTES, Usage, Wait};
+use wharf_core::{PAGE_BYTES, Usage};
 use wharf_uapi::Ioctl;
 use wharf_uapi::dma_buf::{
     EXPORT_SYNC_FILE, ExportSyncFile, IMPORT_SYNC_FILE, ImportSyncFile, NAME_LEN, SET_NAME_A, SET_NAME_B,
@@ -149,16 +149,6 @@ fn import(
         Usage::Read
     };
     let fences: Vec<Fence> = unwrap(file.fence()).collect();
-    // Nobody waits while holding it.
-    let guard = buffer
-        .reservation
-        .lock(&Wait::forever())
-        .map_err(|_| Errno::INTR)?;
-    guard
-        .reserve_fences(fences.len().max(1))
-        .map_err(|_| Errno::NOMEM)?;
-    for fence in &fences {
-        guard.add_fence(fence, usage).map_err(|_| Errno::NOMEM)?;
-    }
+    buffer.add_fences(&fences, usage)?;
     DONE
 }

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rustix::event::epoll;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use wharf_core::fence::ContextId;
-use wharf_core::{PAGE_BYTES, Reservation};
+use wharf_core::fence::{ContextId, Fence};
+use wharf_core::{PAGE_BYTES, Reservation, Usage, Wait};
 
-use super::FileId;
 use super::dma_buf::Begun;
 use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
 use super::vgem::Card;
+use super::{Caller, FileId};
 use crate::files::Shown;
 use crate::memory::Piece;
 
@@ -54,6 +55,22 @@ impl Buffer {
             place,
             ..Self::of_heap(piece)
         }
+    }
+
+    /// Puts fences on it.
+    ///
+    /// # Errors
+    /// `ENOMEM`: there is no room for so many.
+    pub(crate) fn add_fences(&self, fences: &[Fence], usage: Usage) -> Result<(), Errno> {
+        // Nobody waits while holding it.
+        let guard = self.reservation.lock(&Wait::forever()).map_err(|_| Errno::INTR)?;
+        guard
+            .reserve_fences(fences.len().max(1))
+            .map_err(|_| Errno::NOMEM)?;
+        for fence in fences {
+            guard.add_fence(fence, usage).map_err(|_| Errno::NOMEM)?;
+        }
+        Ok(())
     }
 
     /// A buffer in memory of the program, or of a supervisor that died.
@@ -169,6 +186,21 @@ impl Objects {
             self.remove(id);
         }
         added
+    }
+
+    /// Puts such an end in place of the caller's descriptor `fd` of the device that `object` was opened from (see
+    /// [`Objects::insert_until_closed`]).
+    pub(crate) fn replace(
+        &self,
+        (caller, fd): (&dyn Caller, i32),
+        reader: OwnedFd,
+        object: Object,
+        bell: BorrowedFd<'_>,
+    ) -> Result<(), Errno> {
+        self.insert_until_closed(reader.as_fd(), object, bell)?;
+        let closed = caller.is_closed_on_exec(fd);
+        let flags = if closed { OFlags::CLOEXEC } else { OFlags::empty() };
+        caller.replace(fd, reader.as_fd(), flags)
     }
 
     /// Readable when there is something for [`Objects::forget_closed`].

@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wharf_core::fence::{ContextId, Fence, FenceContext, UniqueFence};
 use wharf_uapi::Ioctl;
@@ -63,10 +62,7 @@ impl Timeline {
             bell,
         });
         let object = Object::Timeline(Arc::clone(&timeline));
-        objects.insert_until_closed(reader.as_fd(), object, timeline.bell.as_fd())?;
-        let closed = caller.is_closed_on_exec(fd);
-        let flags = if closed { OFlags::CLOEXEC } else { OFlags::empty() };
-        caller.replace(fd, reader.as_fd(), flags)?;
+        objects.replace((caller, fd), reader, object, timeline.bell.as_fd())?;
         Ok(timeline)
     }
 

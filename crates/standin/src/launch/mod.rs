@@ -18,3 +18,4 @@ pub(crate) use channel::Channel;
 pub(crate) use orders::{Device, Report, StageReport};
 pub(crate) use part::{Orders, start};
 pub use part::{Part, play};
+pub use private_dev::enter_user_namespace;

@@ -48,11 +48,20 @@ pub(super) fn enter(options: &Options) -> Result<Vec<(FileId, Device)>, RunError
 
 /// A mount namespace of this process's own; where that takes a privilege, in a user namespace with the same user.
 fn enter_namespaces() -> Result<(), RunError> {
-    let (user, group) = (geteuid(), getegid());
     match apart(CloneFlags::CLONE_NEWNS) {
         Err(Errno::PERM) => {}
         done => return done.map_err(|errno| RunError::setup("get a private view of files", errno)),
     }
+    enter_user_namespace()
+}
+
+/// Puts this process into a user namespace with the same user, and a mount namespace of its own: what [`run`](crate::run) does without
+/// root, for who wants to know whether it works here. The process must have one thread.
+///
+/// # Errors
+/// [`RunError::Setup`]: `EPERM`, `ENOSPC` where the machine or container allows none, with what decides that; `EINVAL`: more than one thread.
+pub fn enter_user_namespace() -> Result<(), RunError> {
+    let (user, group) = (geteuid(), getegid());
     apart(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| RunError::Setup {
         reason: format!(
             "cannot get a private view of files: {errno}; without root it takes user namespaces, which this machine or container \

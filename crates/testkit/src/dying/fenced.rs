@@ -16,6 +16,9 @@ use wharf_memory::{OwnedWords, ReadOnlyWords};
 /// Most frames of a producer whose contents are not there yet.
 pub const UNFINISHED: usize = 2;
 
+/// From this frame on frames lie in the second generation of the buffers.
+pub const FENCED_GENERATION_CHANGE: u64 = 4;
+
 /// A page of this process, for all who write it.
 type Own = Arc<FusedWords<OwnedWords>>;
 /// A page of somebody else.

@@ -11,9 +11,10 @@ mod fuse;
 mod pages;
 mod producing;
 mod timelines;
+mod turns;
 
 pub use consuming::{Received, consume};
-pub use fenced::{Filled, Read, UNFINISHED, fill, read};
+pub use fenced::{FENCED_GENERATION_CHANGE, Filled, Read, UNFINISHED, fill, read};
 pub use fuse::{End, Fuse, FuseTerms, FusedWords, Moment};
 pub use pages::{BUFFERS, Seat, SharedPage, Stage};
 pub use producing::{Course, GENERATION_CHANGE, Published, produce};

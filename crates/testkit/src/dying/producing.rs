@@ -1,11 +1,12 @@
 //! A producer that fills every frame with its number.
 
 use super::consuming::PATTERN;
-use super::pages::{BUFFERS, Bell, DEPTH, FRAME_BYTES, Stage};
-use super::{Failure, Fuse, FusedWords, STUCK};
+use super::pages::{BUFFERS, DEPTH, FRAME_BYTES, Stage};
+use super::turns::{Turns, drop_departed};
+use super::{Failure, Fuse, FusedWords};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use wharf_memory::{Access, Deadline, Mapping, OwnedWords, ReadOnlyWords, WaitOutcome};
+use wharf_memory::{Access, Mapping, OwnedWords, ReadOnlyWords};
 use wharf_stream::{FrameInfo, Member, Producer};
 
 /// From this frame on frames lie in the second generation of the buffers.
@@ -57,11 +58,12 @@ pub struct Published {
     pub departed: usize,
 }
 
+type OwnProducer = Producer<FusedWords<OwnedWords>, ReadOnlyWords>;
+
 struct Maker {
-    producer: Producer<FusedWords<OwnedWords>, ReadOnlyWords>,
+    producer: OwnProducer,
     memory: Mapping,
-    bell: Bell,
-    waits: u64,
+    turns: Turns,
     departed: usize,
 }
 
@@ -74,7 +76,7 @@ struct Maker {
 ///
 /// # Errors
 ///
-/// No buffer within [`STUCK`].
+/// No buffer within [`STUCK`](super::STUCK).
 pub fn produce(stage: &Stage, fuse: &Fuse, course: Course) -> Result<Published, Failure> {
     let mut maker = Maker::new(stage, fuse)?;
     for (slot, seat) in stage.seats.iter().enumerate() {
@@ -98,8 +100,7 @@ impl Maker {
         Ok(Self {
             producer: Producer::new(ring, stage.status.other()?, BUFFERS),
             memory: stage.memory.map(Access::ReadWrite)?,
-            bell: stage.producers_bell()?,
-            waits: 0,
+            turns: Turns::new(stage.producers_bell()?),
             departed: 0,
         })
     }
@@ -124,48 +125,18 @@ impl Maker {
     }
 
     fn acquire(&mut self) -> Result<usize, Failure> {
-        loop {
-            self.note_departures();
-            if let Ok(buffer) = self.producer.try_acquire() {
-                return Ok(buffer);
-            }
-            if let Some(buffer) = self.wait()? {
-                return Ok(buffer);
-            }
-        }
-    }
-
-    /// Waits asleep and for the doorbell, in turns.
-    fn wait(&mut self) -> Result<Option<usize>, Failure> {
-        self.waits += 1;
-        let (found, is_stuck) = if self.waits.is_multiple_of(2) {
-            self.wait_for_bell()?
-        } else {
-            let deadline = Some(Deadline::after(STUCK));
-            let (found, outcome) = self
-                .producer
-                .wait(deadline, |producer| producer.try_acquire().ok());
-            (found, outcome == WaitOutcome::TimedOut)
+        let departed = &mut self.departed;
+        let mut look = |producer: &mut OwnProducer| {
+            *departed += drop_departed(producer);
+            producer.try_acquire().ok()
         };
-        match is_stuck {
-            true => Err(format!("no buffer after frame {}", self.producer.head()).into()),
-            false => Ok(found),
-        }
-    }
-
-    fn wait_for_bell(&mut self) -> Result<(Option<usize>, bool), Failure> {
-        self.bell.silence();
-        self.producer.arm();
-        self.note_departures();
-        let found = self.producer.try_acquire().ok();
-        let is_rung = found.is_some() || self.bell.wait(STUCK)?;
-        self.producer.disarm();
-        Ok((found, !is_rung))
-    }
-
-    fn note_departures(&mut self) {
-        if self.producer.take_status_change() || self.producer.has_departures() {
-            self.departed += self.producer.drop_departed().len();
+        loop {
+            if let Some(buffer) = look(&mut self.producer) {
+                return Ok(buffer);
+            }
+            if let Some(buffer) = self.turns.wait(&mut self.producer, &mut look)? {
+                return Ok(buffer);
+            }
         }
     }
 

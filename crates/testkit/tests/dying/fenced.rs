@@ -8,13 +8,15 @@ use wharf_memory::{Ordering, ReadWords as _};
 use wharf_stream::Policy;
 use wharf_stream::layout::{points, ring};
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
-use wharf_testkit::dying::{Course as Frames, Fuse, FuseTerms, Part, Read, Stage, UNFINISHED, fill, read};
+use wharf_testkit::dying::{
+    Course as Frames, FENCED_GENERATION_CHANGE, Fuse, FuseTerms, Part, Read, Stage, UNFINISHED, fill, read,
+};
 use wharf_testkit::eventually;
 
 use crate::sweep::{Course, Victim, sweep};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const FRAMES: u64 = 7;
+const FRAMES: u64 = FENCED_GENERATION_CHANGE + 4;
 const SEATS: [(Policy, bool); 3] = [
     (Policy::Block, false),
     (Policy::Block, false),
@@ -54,6 +56,7 @@ fn live_of_producer(fuse: FuseTerms, orphaned: &AtomicU64) -> bool {
             }
         };
         broker.set_stream_state(end);
+        stage.ring_all().unwrap();
         let read = consumers.map(|one| one.join().unwrap().unwrap());
         let is_dead = end == StreamState::ProducerDied;
         assert!(is_dead || read[0].last == FRAMES && read[0].orphaned.is_empty());
@@ -102,6 +105,7 @@ fn live_of_consumer(policy: Policy, fuse: FuseTerms, orphaned: &AtomicU64) -> bo
                 // The producer comes to wait for what it has.
                 thread::sleep(Duration::from_millis(2));
                 broker.set_slot(SEAT, SEAT as u64 + 1, SlotState::Gone);
+                stage.ring_all().unwrap();
                 true
             }
             Course::Stopped(victim) => {

@@ -113,10 +113,8 @@ impl Card {
             is_writable: mode != OFlags::RDONLY,
             bell,
         });
-        objects.insert_until_closed(reader.as_fd(), Object::Card(Arc::clone(&card)), card.bell.as_fd())?;
-        let closed = caller.is_closed_on_exec(fd);
-        let flags = if closed { OFlags::CLOEXEC } else { OFlags::empty() };
-        caller.replace(fd, reader.as_fd(), flags)?;
+        let object = Object::Card(Arc::clone(&card));
+        objects.replace((caller, fd), reader, object, card.bell.as_fd())?;
         Ok(card)
     }
 
@@ -168,14 +166,11 @@ impl Card {
     /// Signals the fences whose time is over; tells whether some are pending.
     pub(crate) fn expire(&self, now: Instant) -> bool {
         let mut fences = self.fences.lock();
-        let mut is_busy = false;
         let due: Vec<_> = fences
             .iter_mut()
             .filter_map(|(_, fence)| fence.expire(now))
             .collect();
-        for (_, fence) in fences.iter_mut() {
-            is_busy |= fence.is_pending();
-        }
+        let is_busy = fences.iter_mut().any(|(_, fence)| fence.is_pending());
         drop(fences);
         // Waiting calls are answered meanwhile.
         due.into_iter().for_each(wharf_core::fence::UniqueFence::signal);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use wharf_core::Usage;
 use wharf_core::fence::{FenceContext, UniqueFence};
-use wharf_core::{Usage, Wait};
 use wharf_uapi::drm::{FENCE_ATTACH_WRITE, VgemFenceAttach, VgemFenceSignal};
 
 use super::card::Card;
@@ -54,21 +54,16 @@ pub(super) fn attach(card: &Card, asked: &mut VgemFenceAttach) -> Result<(), Err
         return Err(Errno::INVAL);
     }
     let handle = card.handle(asked.handle)?;
-    let reservation = &handle.buffer.reservation;
     // A writer waits for everybody, a reader for writers.
     let (usage, before) = match asked.flags {
         FENCE_ATTACH_WRITE => (Usage::Write, Usage::Read),
         _ => (Usage::Read, Usage::Write),
     };
-    if !reservation.is_signaled(before) {
+    if !handle.buffer.reservation.is_signaled(before) {
         return Err(Errno::BUSY);
     }
     let fence = FenceContext::new("vgem", "unbound").with_timestamps().fence(1);
-    // Nobody waits while holding it.
-    let guard = reservation.lock(&Wait::forever()).map_err(|_| Errno::INTR)?;
-    guard.reserve_fences(1).map_err(|_| Errno::NOMEM)?;
-    guard.add_fence(&fence.fence(), usage).map_err(|_| Errno::NOMEM)?;
-    drop(guard);
+    handle.buffer.add_fences(&[fence.fence()], usage)?;
     let until = Instant::now() + LIFE;
     asked.out_fence = card.fences.lock().add(Attached::Pending { fence, until });
     Ok(())

@@ -1,12 +1,13 @@
 //! A producer whose device fills frames that are out already.
 
-use super::{Other, Own, PATTERN, UNFINISHED, errno_of};
+use super::{FENCED_GENERATION_CHANGE, Other, Own, PATTERN, UNFINISHED, errno_of};
 use crate::dying::pages::{BUFFERS, DEPTH, FRAME_BYTES, Stage};
+use crate::dying::turns::{Turns, drop_departed};
 use crate::dying::{Course, Failure, Fuse, STUCK};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wharf_core::{Errno, FenceStatus};
-use wharf_memory::{Access, Deadline, Mapping, WaitOutcome};
+use wharf_memory::{Access, Deadline, Mapping};
 use wharf_stream::{FrameInfo, Lent, Member, Points, PointsWriter, Producer, Sleepers};
 
 /// What a producer and its device did.
@@ -25,6 +26,8 @@ pub struct Filled {
 /// What the device has yet to do.
 struct Work {
     buffer: usize,
+    /// Where the buffer lies in the memory.
+    place: usize,
     seq: u64,
     /// To be waited for.
     after: Option<Lent>,
@@ -32,6 +35,7 @@ struct Work {
 
 struct Maker {
     producer: Producer<Own, Other>,
+    turns: Turns,
     memory: Mapping,
     device: PointsWriter<Own>,
     work: VecDeque<Work>,
@@ -41,7 +45,8 @@ struct Maker {
     filled: Filled,
 }
 
-/// Lets all consumers in and publishes frames as long as `course` goes on, most of them before they are filled; then fills them, and waits
+/// Lets all consumers in and publishes frames as long as `course` goes on, most of them before they are filled, and moves on the way to the second
+/// generation of the buffers; then fills them, and waits
 /// until nobody who takes every frame has any.
 ///
 /// # Blocking
@@ -56,7 +61,7 @@ pub fn fill(stage: &Stage, fuse: &Fuse, course: &Course) -> Result<Filled, Failu
     for (slot, seat) in stage.seats.iter().enumerate() {
         let page = maker.consumers[slot].clone();
         let member = Member::new(slot, slot as u64 + 1, DEPTH, seat.policy(), page);
-        maker.producer.admit(member);
+        maker.producer.admit(member.with_bell(Box::new(seat.bell()?)));
     }
     while course.goes_on() {
         maker.publish()?;
@@ -82,6 +87,7 @@ impl Maker {
         Ok(Self {
             points: points.collect(),
             producer: Producer::new(ring.clone(), status, BUFFERS),
+            turns: Turns::new(stage.producers_bell()?),
             memory: stage.memory.map(Access::ReadWrite)?,
             device: PointsWriter::of_producer(ring),
             work: VecDeque::new(),
@@ -92,44 +98,60 @@ impl Maker {
 
     /// Publishes a frame, and has the device work when it has enough to do. Every third frame is filled first, if it can be.
     fn publish(&mut self) -> Result<(), Failure> {
-        let (buffer, after) = self.acquire()?;
         let seq = self.producer.head() + 1;
+        if seq == FENCED_GENERATION_CHANGE {
+            self.producer.switch(1, BUFFERS);
+        }
+        let (buffer, after) = self.acquire()?;
+        let generation = self.producer.generation_in_hand(buffer).ok_or("not in hand")?;
+        let place = usize::try_from(generation)? * BUFFERS + buffer;
         let info = FrameInfo {
             timestamp_ns: seq,
             used_bytes: FRAME_BYTES as u64,
             ..FrameInfo::default()
         };
         if after.is_none() && errno_of(seq).is_none() && seq.is_multiple_of(3) {
-            self.write(buffer, seq)?;
+            self.write(place, seq)?;
             self.producer.publish(buffer, &info).ok_or("not published")?;
             return Ok(());
         }
         let published = self.producer.publish_unfinished(buffer, &info);
         published.ok_or("not published")?;
-        self.work.push_back(Work { buffer, seq, after });
+        self.work.push_back(Work {
+            buffer,
+            place,
+            seq,
+            after,
+        });
         while self.work.len() >= UNFINISHED {
             self.work_once()?;
         }
         Ok(())
     }
 
-    fn write(&self, buffer: usize, seq: u64) -> Result<(), Failure> {
+    fn write(&self, place: usize, seq: u64) -> Result<(), Failure> {
         let view = self.memory.view_mut()?;
-        let frame = view.subview(buffer * FRAME_BYTES, FRAME_BYTES)?;
+        let frame = view.subview(place * FRAME_BYTES, FRAME_BYTES)?;
         Ok(PATTERN.fill(&frame, seq)?)
     }
 
     /// The device does the oldest of its work, if there is any.
     fn work_once(&mut self) -> Result<bool, Failure> {
-        let Some(Work { buffer, seq, after }) = self.work.pop_front() else {
+        let Some(work) = self.work.pop_front() else {
             return Ok(false);
         };
+        let Work {
+            buffer,
+            place,
+            seq,
+            after,
+        } = work;
         if let Some(lent) = after {
             self.await_return(&lent)?;
         }
         let error = errno_of(seq);
         if error.is_none() {
-            self.write(buffer, seq)?;
+            self.write(place, seq)?;
         }
         self.device.finish((buffer, seq), error, &self.consumers);
         Ok(true)
@@ -155,9 +177,7 @@ impl Maker {
     /// Gets a buffer, and what is to be waited for before it is written.
     fn acquire(&mut self) -> Result<(usize, Option<Lent>), Failure> {
         loop {
-            if self.producer.take_status_change() || self.producer.has_departures() {
-                self.filled.departed += self.producer.drop_departed().len();
-            }
+            self.filled.departed += drop_departed(&mut self.producer);
             if let Some(found) = take(&mut self.producer) {
                 return Ok(found);
             }
@@ -165,12 +185,13 @@ impl Maker {
             if self.work_once()? {
                 continue;
             }
-            match self.producer.wait(Some(Deadline::after(STUCK)), take) {
-                (Some(found), _) => return Ok(found),
-                (None, WaitOutcome::Retry) => {}
-                (None, WaitOutcome::TimedOut) => {
-                    return Err(format!("no buffer after frame {}", self.producer.head()).into());
-                }
+            let departed = &mut self.filled.departed;
+            let look = |producer: &mut _| {
+                *departed += drop_departed(producer);
+                take(producer)
+            };
+            if let Some(found) = self.turns.wait(&mut self.producer, look)? {
+                return Ok(found);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A consumer whose device still reads frames that were given back.
 
 use super::{Other, Own, PATTERN, errno_of};
-use crate::dying::pages::{BUFFERS, DEPTH, FRAME_BYTES, Stage};
+use crate::dying::pages::{BUFFERS, Bell, DEPTH, FRAME_BYTES, Stage};
 use crate::dying::{Failure, Fuse, STUCK};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Read {
 /// A frame that was given back and is still read.
 struct Lent {
     claim: Claim,
+    /// Where the buffer lies in the memory.
+    place: usize,
     point: u64,
     /// There is something to read.
     is_whole: bool,
@@ -37,6 +39,8 @@ struct Taker {
     page: Own,
     ring: Other,
     consumer: Consumer<Own, Other>,
+    /// The producer's.
+    bell: Arc<Bell>,
     policy: Policy,
     memory: Mapping,
     device: PointsWriter<Own>,
@@ -71,7 +75,7 @@ pub fn read(stage: &Stage, number: usize, fuse: &Fuse, frames: Option<u64>) -> R
         taker.await_frame()?;
     }
     taker.settle_down_to(0)?;
-    leave(&taker.page, &taker.ring, None);
+    leave(&taker.page, &taker.ring, Some(&*taker.bell));
     Ok(taker.read)
 }
 
@@ -84,9 +88,13 @@ impl Taker {
         let who = (number, number as u64 + 1);
         let terms = (DEPTH, seat.policy());
         let sleepers = Arc::new(Sleepers::of_consumer(page.clone()));
+        let bell = Arc::new(stage.producers_bell()?);
+        let mut consumer = Consumer::new(page.clone(), pages.clone(), who, BUFFERS, terms);
+        consumer.set_producers_bell(bell.clone());
         Ok(Self {
-            points: Points::of_producer(pages.clone(), sleepers),
-            consumer: Consumer::new(page.clone(), pages, who, BUFFERS, terms),
+            points: Points::of_producer(pages, sleepers),
+            consumer,
+            bell,
             policy: seat.policy(),
             memory: stage.memory.map(Access::ReadOnly)?,
             device: PointsWriter::of_consumer(page.clone()),
@@ -111,11 +119,13 @@ impl Taker {
         read.last = claim.seq;
         read.skipped += claim.skipped;
         self.consumer.count_received(&claim, now_ns());
+        let place = usize::try_from(self.consumer.generation(&claim))? * BUFFERS + claim.buffer;
         let is_whole = self.await_contents(&claim)?;
-        self.verify(&claim, is_whole)?;
-        let point = lend(&self.page, &self.ring, None, claim.buffer).ok_or("not held")?;
+        self.verify((place, claim.seq), is_whole)?;
+        let point = lend(&self.page, &self.ring, Some(&*self.bell), claim.buffer).ok_or("not held")?;
         let lent = Lent {
             claim,
+            place,
             point,
             is_whole,
         };
@@ -150,11 +160,11 @@ impl Taker {
         }
     }
 
-    fn verify(&self, claim: &Claim, is_whole: bool) -> Result<(), Failure> {
+    fn verify(&self, (place, seq): (usize, u64), is_whole: bool) -> Result<(), Failure> {
         if is_whole {
             let frame = self.memory.view();
-            let frame = frame.subview(claim.buffer * FRAME_BYTES, FRAME_BYTES)?;
-            PATTERN.verify(&frame, claim.seq)?;
+            let frame = frame.subview(place * FRAME_BYTES, FRAME_BYTES)?;
+            PATTERN.verify(&frame, seq)?;
         }
         Ok(())
     }
@@ -166,10 +176,10 @@ impl Taker {
         {
             // So that the producer comes to wait, now and then.
             std::thread::sleep(Duration::from_micros(100));
-            self.verify(&lent.claim, lent.is_whole)?;
+            self.verify((lent.place, lent.claim.seq), lent.is_whole)?;
             let work = (lent.claim.buffer, lent.point);
             let error = lent.claim.seq.is_multiple_of(4).then_some(Errno::EIO);
-            settle(&mut self.device, (&self.ring, None), work, error);
+            settle(&mut self.device, (&self.ring, Some(&*self.bell)), work, error);
         }
         Ok(())
     }
