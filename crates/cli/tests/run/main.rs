@@ -7,6 +7,7 @@
 
 mod buffers;
 mod endings;
+mod files;
 mod guardian;
 mod hostility;
 mod programs;

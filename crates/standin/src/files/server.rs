@@ -12,7 +12,7 @@ use fuser::{
 };
 use rustix::io::Errno;
 use wharf_uapi::Ioctl;
-use wharf_uapi::dma_buf::{IMPORT_SYNC_FILE, SET_NAME_A, SET_NAME_B, SYNC};
+use wharf_uapi::dma_buf::{IMPORT_SYNC_FILE, NAME_LEN, SET_NAME_A, SET_NAME_B, SYNC};
 
 use super::opener::inode;
 use super::outsider::{Argument, Outsider};
@@ -99,11 +99,23 @@ impl Server {
     }
 
     /// Answers a call of somebody who is not trapped.
-    fn call(&self, caller: Outsider, buffer: Arc<Buffer>, request: Ioctl, reply: ReplyIoctl) {
+    fn call(
+        &self,
+        (thread, mut argument): (u32, Vec<u8>),
+        buffer: Arc<Buffer>,
+        request: Ioctl,
+        reply: ReplyIoctl,
+    ) {
         let is_text = matches!(request, SET_NAME_A | SET_NAME_B);
-        let is_here = match &caller.argument {
-            Argument::Copy(copy) => request == SYNC || (is_text && copy.contains(&0)),
-            Argument::Remote => false,
+        let is_here = request == SYNC || (is_text && argument.contains(&0));
+        if is_text {
+            // What begins there is a text, of which the kernel has copied as much as an address takes.
+            argument.resize(NAME_LEN, 0);
+        }
+        let caller = Outsider {
+            thread,
+            handles: Arc::clone(&self.handles),
+            argument: Argument::Copy(argument),
         };
         let call = Call {
             objects: Arc::clone(&self.objects),
@@ -327,11 +339,7 @@ impl Filesystem for Server {
         let Some(buffer) = self.buffer(inode) else {
             return reply.error(Refusal::ENOTTY);
         };
-        let caller = Outsider {
-            thread: request.pid(),
-            handles: Arc::clone(&self.handles),
-            argument: Argument::Copy(argument.to_vec()),
-        };
+        let caller = (request.pid(), argument.to_vec());
         match Ioctl::from_raw(number) {
             known @ (SYNC | SET_NAME_A | SET_NAME_B | IMPORT_SYNC_FILE) => {
                 self.call(caller, buffer, known, reply);
