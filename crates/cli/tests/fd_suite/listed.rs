@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) wharf: String,
     /// Without privileges, if that makes a difference.
     pub(crate) unprivileged: Option<String>,
+    /// With `--fd-kind fuse`, if that makes a difference.
+    pub(crate) fuse: Option<String>,
     pub(crate) why: String,
 }
 
@@ -29,6 +31,7 @@ pub(crate) struct Ends {
     pub(crate) kernel: String,
     pub(crate) wharf: String,
     pub(crate) unprivileged: String,
+    pub(crate) fuse: String,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,7 @@ impl Listed {
             kernel: ends(|entry| &entry.kernel),
             wharf: ends(|entry| &entry.wharf),
             unprivileged: ends(|entry| entry.unprivileged.as_ref().unwrap_or(&entry.wharf)),
+            fuse: ends(|entry| entry.fuse.as_ref().unwrap_or(&entry.wharf)),
         }
     }
 

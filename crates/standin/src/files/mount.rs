@@ -64,8 +64,7 @@ pub(super) fn start(objects: &Arc<Objects>, releases: &Arc<Releases>) -> Result<
 
 fn try_to_start(objects: &Arc<Objects>, releases: &Arc<Releases>) -> Result<Arc<Files>, Failed> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let connection =
-        rustix::fs::open("/dev/fuse", flags, Mode::empty()).map_err(at("opening /dev/fuse"))?;
+    let connection = rustix::fs::open("/dev/fuse", flags, Mode::empty()).map_err(at("opening /dev/fuse"))?;
     let root = mount(&connection)?;
     let device = FileId::of(&root)
         .map_err(at("looking at the file system"))?

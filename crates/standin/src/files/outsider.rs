@@ -125,10 +125,16 @@ mod tests {
 
     #[test]
     fn address_is_the_calls_third_argument() {
-        let line = "16 0x9 0x40086201 0x55bb7dff6a0b 0x101010101010100 0x0 0x0 0x7ffd46147b60 0x7fdd7a682d6b\n";
+        let line =
+            "16 0x9 0x40086201 0x55bb7dff6a0b 0x101010101010100 0x0 0x0 0x7ffd46147b60 0x7fdd7a682d6b\n";
         assert_eq!(address_in(line, SET_NAME_B), Some(0x55bb_7dff_6a0b));
         assert_eq!(address_in(line, SYNC), None, "another call");
-        for other in ["", "running", "-1 0x7ffd46147b60 0x7fdd7a682d6b", "16 0x9 0x40086201"] {
+        for other in [
+            "",
+            "running",
+            "-1 0x7ffd46147b60 0x7fdd7a682d6b",
+            "16 0x9 0x40086201",
+        ] {
             assert_eq!(address_in(other, SET_NAME_B), None, "{other}");
         }
     }

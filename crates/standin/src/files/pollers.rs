@@ -85,8 +85,8 @@ impl Pollers {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use wharf_core::fence::{FenceContext, UniqueFence};
     use wharf_core::Wait;
+    use wharf_core::fence::{FenceContext, UniqueFence};
 
     use super::*;
 

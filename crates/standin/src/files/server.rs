@@ -110,6 +110,7 @@ impl Server {
         let is_here = request == SYNC || (is_text && argument.contains(&0));
         if is_text {
             // What begins there is a text, of which the kernel has copied as much as an address takes.
+            // DIFFERENCE: that much must be readable.
             argument.resize(NAME_LEN, 0);
         }
         let caller = Outsider {
@@ -369,8 +370,7 @@ impl Filesystem for Server {
                 let _ = notifier.clone().notify();
             };
             let missing = asked - is_ready;
-            self.pollers
-                .arm(handle.0, (&buffer.reservation, missing), notify);
+            self.pollers.arm(handle.0, (&buffer.reservation, missing), notify);
         }
         reply.poll(is_ready);
     }

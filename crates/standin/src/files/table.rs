@@ -129,7 +129,9 @@ mod tests {
                 given.set(given.get() + 1);
                 Ok(7)
             };
-            table.open(file, register).map(|(handle, backing)| (handle, *backing))
+            table
+                .open(file, register)
+                .map(|(handle, backing)| (handle, *backing))
         };
         let (first, second) = (open().unwrap(), open().unwrap());
         assert_eq!((first.1, second.1, given.get()), (7, 7, 1));

@@ -88,7 +88,10 @@ impl Broker {
 pub(crate) fn listener(
     (fd, in_flight): (OwnedFd, InFlight),
     devices: Vec<(FileId, Device)>,
-    (source, descriptors): (Source, impl FnOnce(&Arc<Objects>, &Arc<Releases>) -> Result<Descriptors, RunError>),
+    (source, descriptors): (
+        Source,
+        impl FnOnce(&Arc<Objects>, &Arc<Releases>) -> Result<Descriptors, RunError>,
+    ),
     inherits: bool,
 ) -> Result<Listener, RunError> {
     let failed = |errno| RunError::setup("prepare supervision", errno);
