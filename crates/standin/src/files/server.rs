@@ -254,7 +254,7 @@ impl Filesystem for Server {
     ) {
         reply.ok();
         self.pollers.forget(handle.0);
-        let is_last = self.table.close(inode.0);
+        let is_last = self.table.close(inode.0, handle.0);
         // Of memory of ours it is known otherwise when nobody has it.
         if is_last && self.buffer(inode).is_some_and(|buffer| buffer.piece.is_none()) {
             drop(self.objects.remove(self.id(inode)));

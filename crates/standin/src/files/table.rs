@@ -1,6 +1,10 @@
 //! The files that there are.
+//!
+//! The kernel remembers names and inodes that nobody has open until it needs the memory. So the number of a file that is gone is used for another
+//! one, and there are as many as there were files at one time. It is used again only when the kernel has said of all descriptions that they are
+//! closed: a file can be found unused a moment before that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -19,13 +23,17 @@ struct File<B> {
     memory: Option<OwnedFd>,
     /// The kernel's handle of the memory, from the first time it is opened.
     backing: Option<Arc<B>>,
-    /// How many descriptions of it are open.
-    open: u32,
+    /// The descriptions of it that are open.
+    open: HashSet<u64>,
+    /// Whether nothing but those is left of it.
+    is_removed: bool,
 }
 
 #[derive(Debug)]
 struct Inner<B> {
     files: HashMap<u64, File<B>>,
+    /// Numbers that can be used again.
+    free: Vec<u64>,
     last_inode: u64,
     last_handle: u64,
 }
@@ -40,6 +48,7 @@ impl<B> Default for Table<B> {
     fn default() -> Self {
         Self(Mutex::new(Inner {
             files: HashMap::new(),
+            free: Vec::new(),
             last_inode: ROOT,
             last_handle: 0,
         }))
@@ -47,25 +56,36 @@ impl<B> Default for Table<B> {
 }
 
 impl<B> Table<B> {
-    /// Adds a file of this memory; returns its number, which no other one had.
+    /// Adds a file of this memory; returns its number, which no other one has.
     pub(super) fn add(&self, memory: OwnedFd, size_bytes: u64) -> u64 {
         let mut inner = self.0.lock();
-        inner.last_inode += 1;
-        let inode = inner.last_inode;
+        let inode = inner.free.pop().unwrap_or_else(|| {
+            inner.last_inode += 1;
+            inner.last_inode
+        });
         let file = File {
             size_bytes,
             memory: Some(memory),
             backing: None,
-            open: 0,
+            open: HashSet::new(),
+            is_removed: false,
         };
         inner.files.insert(inode, file);
         inode
     }
 
+    /// It is shown no more.
     pub(super) fn remove(&self, inode: u64) {
-        // Dropped without the lock: that are calls on the kernel.
-        let removed = self.0.lock().files.remove(&inode);
-        drop(removed);
+        let mut inner = self.0.lock();
+        let Some(file) = inner.files.get_mut(&inode) else {
+            return;
+        };
+        file.is_removed = true;
+        let given_back = (file.memory.take(), file.backing.take());
+        inner.free_if_unused(inode);
+        drop(inner);
+        // Without the lock: these are calls on the kernel.
+        drop(given_back);
     }
 
     /// Its size in bytes; none if there is no such file.
@@ -92,18 +112,31 @@ impl<B> Table<B> {
             file.memory = None;
         }
         let backing = file.backing.as_ref().ok_or(Errno::NOENT)?;
-        file.open += 1;
+        file.open.insert(handle);
         Ok((handle, Arc::clone(backing)))
     }
 
-    /// A description less; tells whether it was the last.
-    pub(super) fn close(&self, inode: u64) -> bool {
+    /// A description less; tells whether it was the last of a file that is still shown.
+    pub(super) fn close(&self, inode: u64, handle: u64) -> bool {
         let mut inner = self.0.lock();
         let Some(file) = inner.files.get_mut(&inode) else {
             return false;
         };
-        file.open = file.open.saturating_sub(1);
-        file.open == 0
+        let is_last = file.open.remove(&handle) && file.open.is_empty();
+        is_last && !inner.free_if_unused(inode)
+    }
+}
+
+impl<B> Inner<B> {
+    /// Forgets the file if nothing is left of it; tells whether that was so.
+    fn free_if_unused(&mut self, inode: u64) -> bool {
+        let is_unused = |file: &File<B>| file.is_removed && file.open.is_empty();
+        let is_unused = self.files.get(&inode).is_some_and(is_unused);
+        if is_unused {
+            self.files.remove(&inode);
+            self.free.push(inode);
+        }
+        is_unused
     }
 }
 
@@ -136,8 +169,9 @@ mod tests {
         let (first, second) = (open().unwrap(), open().unwrap());
         assert_eq!((first.1, second.1, given.get()), (7, 7, 1));
         assert_ne!(first.0, second.0, "each description has a number of its own");
-        assert!(!table.close(file), "one is open");
-        assert!(table.close(file));
+        assert!(!table.close(file, first.0), "one is open");
+        assert!(!table.close(file, first.0), "it is closed once");
+        assert!(table.close(file, second.0));
     }
 
     #[test]
@@ -145,8 +179,9 @@ mod tests {
         let table = Table::<u32>::default();
         let file = table.add(memory(), 4096);
         assert_eq!(table.open(file, |_| Err(Errno::PERM)), Err(Errno::PERM));
-        assert_eq!(*table.open(file, |_| Ok(7)).unwrap().1, 7);
-        assert!(table.close(file), "what failed does not count");
+        let (handle, backing) = table.open(file, |_| Ok(7)).unwrap();
+        assert_eq!(*backing, 7);
+        assert!(table.close(file, handle), "what failed does not count");
     }
 
     #[test]
@@ -159,6 +194,19 @@ mod tests {
             (None, Some(8192))
         );
         assert_eq!(table.open(first, |_| Ok(7)), Err(Errno::NOENT));
-        assert!(table.add(memory(), 4096) > second, "numbers are not used again");
+    }
+
+    #[test]
+    fn numbers_are_used_again_when_all_is_closed() {
+        let table = Table::<u32>::default();
+        let first = table.add(memory(), 4096);
+        let (handle, _) = table.open(first, |_| Ok(7)).unwrap();
+        table.remove(first);
+        let second = table.add(memory(), 4096);
+        assert_ne!(first, second, "the kernel has not said that it is closed");
+        assert!(!table.close(first, handle), "it is shown no more");
+        assert_eq!(table.add(memory(), 8192), first);
+        assert_eq!(table.size_bytes(first), Some(8192));
+        assert!(!table.close(first, handle), "that was the one before");
     }
 }
