@@ -11,8 +11,12 @@ use crate::child::{self, Passing};
 use crate::guest::{Ending, Outcome};
 use crate::trouble::Trouble;
 
-/// How much of the kernel's log is told after a panic, in lines.
+/// How much of the kernel's log is told at most after a panic, in lines.
+const MOST_LINES: usize = 120;
+/// How much of it is told where nothing in it says where a panic begins, in lines.
 const LOG_TAIL: usize = 40;
+/// What the kernel's report of an error begins with. How long it gets depends on what the processor was at.
+const BEGINNINGS: [&str; 3] = ["Kernel panic", "BUG:", "Oops:"];
 
 /// The kernel's command line: an error in the kernel is a panic, and a panic ends the machine. Timers are not tried at the start, because on a busy machine an
 /// emulated one comes too late for the kernel to believe in it.
@@ -190,7 +194,39 @@ fn judge(log: &SystemLog, qemu: Option<ExitStatus>, time: Duration) -> Result<Ou
 /// The end of the kernel's log.
 fn tail(console: &Path) -> String {
     let log = fs::read(console).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
+    end_of(&String::from_utf8_lossy(&log))
+}
+
+/// From where an error is reported, or the last lines.
+fn end_of(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
+    let is_beginning = |line: &&str| BEGINNINGS.iter().any(|beginning| line.contains(beginning));
+    let from = lines.iter().position(is_beginning);
+    let from = from.unwrap_or(lines.len().saturating_sub(LOG_TAIL));
+    let told = lines.iter().skip(from).take(MOST_LINES);
+    told.copied().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(count: usize) -> String {
+        "a line\n".repeat(count)
+    }
+
+    #[test]
+    fn error_is_told_from_its_beginning_however_long() {
+        let log = format!("{}[1.0] BUG: bad\n{}Kernel panic\n", lines(70), lines(80));
+        let told = end_of(&log);
+        assert!(told.starts_with("[1.0] BUG: bad\n") && told.ends_with("Kernel panic"));
+        assert_eq!(end_of(&(log + &lines(300))).lines().count(), MOST_LINES);
+    }
+
+    #[test]
+    fn last_lines_are_told_of_what_has_no_error() {
+        assert_eq!(end_of(&lines(100)).lines().count(), LOG_TAIL);
+        assert_eq!(end_of("one\ntwo\n"), "one\ntwo");
+        assert_eq!(end_of(""), "");
+    }
 }

@@ -96,7 +96,9 @@ fn killed_encoder_leaves_a_playable_file_and_the_preview_goes_on() {
         kill(&run, "encoder", &mut rng);
         let ended = run.wait();
         let (problem, report) = problem(&ended);
-        assert!(problem.starts_with("the encoder (process ") && problem.ends_with(") was killed by SIGKILL"));
+        let is_named =
+            problem.starts_with("the encoder (process ") && problem.ends_with(") was killed by SIGKILL");
+        assert!(is_named, "{problem}");
         assert_eq!(accounted(&report), FRAMES);
         assert_eq!(report.consumers.len(), 1, "the viewer saw the end");
         check_file(&ended, &report);
@@ -114,7 +116,9 @@ fn killed_camera_ends_the_run_with_a_whole_file() {
         support::processes::signal(camera, Signal::KILL);
         let ended = run.wait();
         let (problem, report) = problem(&ended);
-        assert!(problem.starts_with("the camera (process ") && problem.ends_with(") was killed by SIGKILL"));
+        let is_named =
+            problem.starts_with("the camera (process ") && problem.ends_with(") was killed by SIGKILL");
+        assert!(is_named, "{problem}");
         assert_eq!((report.camera, report.consumers.len()), (None, 2));
         let encoder = &report.consumers[1];
         assert_eq!(encoder.frames_received, report.recordings[0].frames);
