@@ -145,3 +145,28 @@ fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
         error => Err(Errno::from_raw_os_error(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::CWD;
+
+    use super::*;
+
+    #[test]
+    fn opener_has_two_descriptors_and_hands_over_what_it_opens() {
+        let place = std::env::temp_dir().join(format!("wharf-opener-{}", std::process::id()));
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join(name(5)), "five").unwrap();
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = openat(CWD, &place, flags, Mode::empty()).unwrap();
+        let opener = Opener::start(root).unwrap();
+        let its = std::fs::read_dir(format!("/proc/self/task/{}/fd", opener.thread)).unwrap();
+        assert_eq!(its.count(), 2);
+        let opened = opener.open(5, OFlags::RDONLY).unwrap();
+        let mut bytes = [0; 4];
+        rustix::io::read(&opened, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"five");
+        assert_eq!(opener.open(6, OFlags::RDONLY).unwrap_err(), Errno::NOENT);
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+}
