@@ -1,5 +1,5 @@
-//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, in a run with `--vgem`, and in one with
-//! `--fd-kind fuse` where that is possible, all on CPU 0 with the supervisor.
+//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem`, with `--exact-udmabuf`, and
+//! with `--fd-kind fuse` where that is possible, all on CPU 0 with the supervisor.
 //!
 //! They take turns within each repetition, so that a noisy machine hits them alike; the table gives medians over the repetitions, and
 //! medians of ratios and differences within one repetition. A plain `ioctl` is `FIONREAD` on a pipe. Run with
@@ -47,6 +47,7 @@ const ROWS: [Row; 10] = [
     row("memfd_create, ftruncate, close", "memfd", "noise"),
     row("mmap of nothing, munmap", "anonymous", "noise"),
     row("mmap of a file, munmap", "shared", "noise"),
+    row("private mmap of a file, munmap", "private", "noise"),
 ];
 
 fn main() -> Outcome<ExitCode> {
@@ -68,12 +69,13 @@ fn play(arguments: &[OsString]) -> Outcome<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Runs a program: the first argument says whether with a card or with files.
+/// Runs a program: the first argument says with which option.
 fn run(arguments: &[OsString]) -> Outcome<ExitCode> {
-    let (kind, program) = arguments.split_first().ok_or("nothing to run")?;
+    let (option, program) = arguments.split_first().ok_or("nothing to run")?;
     let options = Options {
-        vgem: kind == "vgem",
-        fd_kind: if kind == "fuse" {
+        vgem: option == "vgem",
+        exact_udmabuf: option == "exact",
+        fd_kind: if option == "fuse" {
             FdKind::Fuse
         } else {
             FdKind::Memfd
@@ -96,6 +98,7 @@ fn bench() -> Outcome<()> {
             measured(&program, None)?,
             measured(&program, Some("plain"))?,
             measured(&program, Some("vgem"))?,
+            measured(&program, Some("exact"))?,
             // Dashes where it is not possible; the reason is told.
             measured(&program, Some("fuse")).unwrap_or_else(|error| {
                 eprintln!("{error}");
@@ -147,29 +150,40 @@ fn measured(program: &Path, supervised: Option<&str>) -> Outcome<Figures> {
         .collect())
 }
 
-fn print(turns: &[[Figures; 4]]) {
+fn print(turns: &[[Figures; 5]]) {
     println!(
-        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --fd-kind fuse µs | budget |"
+        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | with --fd-kind fuse µs | budget |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for Row { title, name, budget } in ROWS {
-        let of = |kind: usize| move |turn: &[Figures; 4]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
-        let more = |kind: usize| move |turn: &[Figures; 4]| of(kind)(turn) - of(0)(turn);
+        let of = |kind: usize| move |turn: &[Figures; 5]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
+        let more = |kind: usize| move |turn: &[Figures; 5]| of(kind)(turn) - of(0)(turn);
         println!(
-            "| {title} | {} | {} | {} | {:.0} | {} | {} | {budget} |",
+            "| {title} | {} | {} | {} | {:.0} | {} | {} | {} | {budget} |",
             us(median(turns, of(0))),
             us(median(turns, of(1))),
             us(median(turns, more(1))),
             median(turns, |turn| of(1)(turn)
                 / turn[0].get("plain").copied().unwrap_or(f64::NAN)),
             us(median(turns, more(2))),
-            us(median(turns, of(3))),
+            us(median(turns, more(3))),
+            us(median(turns, of(4))),
         );
     }
-    let dumb = |turn: &[Figures; 4]| turn[2].get("dumb").copied().unwrap_or(f64::NAN);
+    let alone = |kind: usize, name: &'static str| {
+        us(median(turns, move |turn| {
+            turn[kind].get(name).copied().unwrap_or(f64::NAN)
+        }))
+    };
     println!(
         "\nmmap of a buffer on the card and munmap, with --vgem: {} µs",
-        us(median(turns, dumb))
+        alone(2, "dumb")
+    );
+    println!(
+        "mmap of a buffer of parts and munmap, with --exact-udmabuf: {} µs of one part, {} µs of 4, {} µs of 256",
+        alone(3, "parts 1"),
+        alone(3, "parts 4"),
+        alone(3, "parts 256")
     );
 }
 
@@ -181,7 +195,7 @@ fn us(nanoseconds: f64) -> String {
     format!("{:.2}", nanoseconds / 1e3)
 }
 
-fn median(turns: &[[Figures; 4]], figure: impl Fn(&[Figures; 4]) -> f64) -> f64 {
+fn median(turns: &[[Figures; 5]], figure: impl Fn(&[Figures; 5]) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(figure).collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

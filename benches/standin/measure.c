@@ -12,10 +12,13 @@
 #include <unistd.h>
 
 struct alloc_data { uint64_t len; uint32_t fd, fd_flags; uint64_t heap_flags; };
+struct part { uint32_t memfd, pad; uint64_t offset, size; };
+struct list { uint32_t flags, count; struct part parts[256]; };
 struct create_dumb { uint32_t height, width, bpp, flags, handle, pitch; uint64_t size; };
 struct map_dumb { uint32_t handle, pad; uint64_t offset; };
 #define ALLOC _IOWR('H', 0, struct alloc_data)
 #define SYNC _IOW('b', 0, uint64_t)
+#define CREATE_LIST _IOW('u', 0x43, uint64_t)
 #define CREATE_DUMB _IOWR('d', 0xb2, struct create_dumb)
 #define MAP_DUMB _IOWR('d', 0xb3, struct map_dumb)
 enum { PAGE = 4096 };
@@ -37,13 +40,29 @@ static void by_hand(void) {
 }
 static void opened(void) { if (close(open("/dev/null", O_RDWR | O_CLOEXEC))) exit(5); }
 static void shortest(void) { syscall(SYS_getppid); }
-static void map(int flags, int fd, off_t place) {
-	void *at = mmap(0, PAGE, PROT_READ | PROT_WRITE, flags, fd, place);
-	if (at == MAP_FAILED || munmap(at, PAGE)) exit(6);
+static void map_pages(int pages, int flags, int fd, off_t place) {
+	void *at = mmap(0, (size_t)pages * PAGE, PROT_READ | PROT_WRITE, flags, fd, place);
+	if (at == MAP_FAILED || munmap(at, (size_t)pages * PAGE)) exit(6);
 }
+static void map(int flags, int fd, off_t place) { map_pages(1, flags, fd, place); }
 static void anonymous(void) { map(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
 static void shared(void) { map(MAP_SHARED, memory, 0); }
+static void own(void) { map(MAP_PRIVATE, memory, 0); }
+static int parts, of_parts;
+static void shown(void) { map_pages(parts, MAP_SHARED, of_parts, 0); }
 static void dumb(void) { map(MAP_SHARED, card, placed.offset); }
+
+/* A buffer of every second page of a memory. */
+static int make_of_parts(int count) {
+	struct list *list = calloc(1, sizeof *list);
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), pages = syscall(SYS_memfd_create, "pages", 3);
+	if (device < 0 || ftruncate(pages, 2l * count * PAGE) || fcntl(pages, F_ADD_SEALS, F_SEAL_SHRINK))
+		return -1;
+	list->count = parts = count;
+	for (int i = 0; i < count; i++)
+		list->parts[i] = (struct part){pages, 0, 2l * i * PAGE, PAGE};
+	return of_parts = ioctl(device, CREATE_LIST, list);
+}
 
 static double now(void) {
 	struct timespec at;
@@ -79,6 +98,7 @@ int main(int argc, char **argv) {
 	measure("open", opened, turn, 20);
 	measure("anonymous", anonymous, turn, 20);
 	measure("shared", shared, turn, 20);
+	measure("private", own, turn, 20);
 	measure("memfd", by_hand, turn, 10);
 	measure("unknown", unknown, turn, 10);
 	heap = open("/dev/dma_heap/system", O_RDONLY | O_CLOEXEC);
@@ -89,6 +109,12 @@ int main(int argc, char **argv) {
 		measure("poll", polled, turn, 10);
 		/* As many as it takes until what was closed is looked for, which counts, too. */
 		measure("alloc", allocate, turn, 128);
+	}
+	for (int count = 1; count <= 256; count *= count == 1 ? 4 : 64) {
+		char name[16];
+		snprintf(name, sizeof name, "parts %d", count);
+		if (make_of_parts(count) >= 0)
+			measure(name, shown, turn, 3);
 	}
 	card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
 	struct create_dumb asked = {.width = 32, .height = 32, .bpp = 32};

@@ -78,6 +78,8 @@ pub struct Guest {
     modules: Vec<Wanted>,
     files: Vec<(PathBuf, PathBuf)>,
     kernel_arguments: Vec<String>,
+    under: Vec<OsString>,
+    qemu_arguments: Vec<OsString>,
     cpus: u32,
     memory_mib: u32,
     time: Duration,
@@ -97,6 +99,8 @@ impl Guest {
             modules: Vec::new(),
             files: Vec::new(),
             kernel_arguments: Vec::new(),
+            under: Vec::new(),
+            qemu_arguments: Vec::new(),
             cpus: 1,
             memory_mib: 1024,
             time: Duration::from_secs(120),
@@ -125,6 +129,20 @@ impl Guest {
     #[must_use]
     pub fn kernel_argument(mut self, argument: &str) -> Self {
         self.kernel_arguments.push(argument.to_owned());
+        self
+    }
+
+    /// With QEMU itself run by this command, whose last arguments are QEMU's.
+    #[must_use]
+    pub fn under(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.under = command.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With more arguments of QEMU.
+    #[must_use]
+    pub fn qemu_arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.qemu_arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
@@ -213,7 +231,7 @@ impl Guest {
         O: Write + Send + 'static,
         E: Write + Send + 'static,
     {
-        let machine = Machine::find()?;
+        let machine = Machine::find()?.under(&self.under);
         let kernel = Kernel::fetch()?;
         let init = build::program("guest-init", "guest-init")?;
         let plan = Plan::new(&kernel, &self.modules)?;
@@ -234,8 +252,8 @@ impl Guest {
     }
 
     /// What the machine is made of, as options of QEMU.
-    fn parts(&self, kernel: PathBuf, image: PathBuf) -> [OsString; 8] {
-        [
+    fn parts(&self, kernel: PathBuf, image: PathBuf) -> Vec<OsString> {
+        let parts: [OsString; 8] = [
             "-smp".into(),
             self.cpus.to_string().into(),
             "-m".into(),
@@ -244,7 +262,8 @@ impl Guest {
             kernel.into(),
             "-initrd".into(),
             image.into(),
-        ]
+        ];
+        parts.into_iter().chain(self.qemu_arguments.clone()).collect()
     }
 
     fn write_image(

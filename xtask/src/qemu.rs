@@ -30,6 +30,8 @@ const NOT_STARTED: &str =
 
 /// A QEMU that can be started.
 pub(crate) struct Machine {
+    /// What runs QEMU, if not we ourselves.
+    under: Vec<OsString>,
     accelerator: &'static str,
 }
 
@@ -63,6 +65,7 @@ impl Machine {
             .status();
         match asked {
             Ok(status) if status.success() => Ok(Self {
+                under: Vec::new(),
                 accelerator: if has_hardware_help() {
                     "kvm"
                 } else {
@@ -77,6 +80,14 @@ impl Machine {
                 "there is no {} ({error}): scripts/setup installs Debian's package qemu-system-x86",
                 Self::QEMU
             ))),
+        }
+    }
+
+    /// With QEMU run by this command, if it is one.
+    pub(crate) fn under(self, command: &[OsString]) -> Self {
+        Self {
+            under: command.to_vec(),
+            ..self
         }
     }
 
@@ -109,7 +120,8 @@ impl Machine {
     fn command(&self, log: &SystemLog, parts: &[OsString], kernel_arguments: &[String]) -> Command {
         // The machine goes when we go, however that happens.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", Self::QEMU]);
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.args(&self.under).arg(Self::QEMU);
         command.args(["-accel", self.accelerator, "-machine", "q35", "-cpu", "max"]);
         command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
         command.args(parts);

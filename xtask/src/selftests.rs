@@ -56,7 +56,7 @@ pub struct Exception {
 }
 
 /// All exceptions.
-pub const EXCEPTIONS: [Exception; 3] = [
+pub const EXCEPTIONS: [Exception; 2] = [
     Exception {
         world: World::WharfRun,
         program: "dmabuf-heap",
@@ -66,14 +66,8 @@ pub const EXCEPTIONS: [Exception; 3] = [
     Exception {
         world: World::WharfRun,
         program: "udmabuf",
-        case: 5,
-        reason: "UDMABUF_CREATE_LIST is refused: one buffer of several parts would need its mmap rewritten",
-    },
-    Exception {
-        world: World::WharfRun,
-        program: "udmabuf",
         case: 6,
-        reason: "the same with huge pages (hugetlb); the program has given up at case 5",
+        reason: "parts of huge pages (hugetlb) are refused: mmap shows no small page of a huge one at another place",
     },
 ];
 

@@ -107,6 +107,9 @@ pub(crate) struct RunArgs {
     /// What the descriptors of buffers are
     #[arg(long, value_name = "KIND", default_value = "memfd")]
     pub(crate) fd_kind: FdKindArg,
+    /// Have /dev/udmabuf make buffers of parts of memory files, too. Each shared mapping of a file takes some microseconds more (x86-64)
+    #[arg(long)]
+    pub(crate) exact_udmabuf: bool,
     /// The broker's socket [default: the one that answers at $WHARF_SOCKET, or else at $XDG_RUNTIME_DIR/wharf-0, or else a broker for this run
     /// alone]
     #[arg(long, value_name = "PATH")]

@@ -18,6 +18,7 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
             FdKindArg::Memfd => FdKind::Memfd,
             FdKindArg::Fuse => FdKind::Fuse,
         },
+        exact_udmabuf: args.exact_udmabuf,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

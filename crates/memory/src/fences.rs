@@ -58,7 +58,7 @@ mod imp {
     const STACK_BYTES: usize = 64 << 10;
 
     /// Asks the kernel to have this process take part in the heavy fences of others, so that its own light ones become light. Returns at once: in a
-    /// process with several threads the kernel takes some ten milliseconds, for which a thread waits. Until then, and if the kernel
+    /// process with several threads the kernel takes some ten milliseconds, for which one more waits. Until then, and if the kernel
     /// refuses, light fences are real ones.
     pub fn lighten_fences() {
         // ORDERING: relaxed, both: one thread gets to ask; nothing else follows from it.
@@ -71,9 +71,18 @@ mod imp {
                 STATE.store(LIGHT, Ordering::Relaxed);
             }
         };
+        if is_only_thread() {
+            return ask();
+        }
         let named = std::thread::Builder::new().name("wharf-barriers".into());
         // Without a thread the fences stay as they are.
         let _ = named.stack_size(STACK_BYTES).spawn(ask);
+    }
+
+    /// Whether this process has just this thread, for certain: the kernel then answers at once, and starting another would cost more.
+    fn is_only_thread() -> bool {
+        // Two for the directory itself, and one for each thread.
+        rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
     }
 
     #[inline]
@@ -95,14 +104,27 @@ mod imp {
     }
 }
 
-/// In a model both halves are the fences that they stand for.
+/// In a model both halves are the fences that they stand for. Models of those who make full ones of their own accord do without.
 #[cfg(any(loom, shuttle, miri))]
 mod modelled {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Threads of a model take turns on one thread of the system.
+        static GONE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// From here on the models of this thread do without (or with) asymmetric fences: light ones order nothing, and heavy ones are a mistake.
+    pub fn forbid_asymmetric_fences(forbid: bool) {
+        GONE.set(forbid);
+    }
+
     pub(super) fn is_light() -> bool {
-        false
+        GONE.get()
     }
 
     pub(super) fn reach_others() -> bool {
+        assert!(!GONE.get(), "a heavy fence towards those who make full ones");
         true
     }
 
@@ -115,6 +137,6 @@ mod modelled {
     }
 }
 #[cfg(any(loom, shuttle, miri))]
-pub use modelled::{heavy_fences_reach_others, lighten_fences};
+pub use modelled::{forbid_asymmetric_fences, heavy_fences_reach_others, lighten_fences};
 #[cfg(any(loom, shuttle, miri))]
 use modelled::{is_light, reach_others};

@@ -68,6 +68,8 @@ mod words;
 mod words_mapped;
 
 pub use clock::{Deadline, now_ns};
+#[cfg(any(loom, shuttle))]
+pub use fences::forbid_asymmetric_fences;
 pub use fences::{fence_heavy, fence_light, heavy_fences_reach_others, lighten_fences};
 pub use futex::{FutexWord, WaitOutcome, wait_any, wait_one, wake};
 #[cfg(not(any(loom, shuttle)))]

@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
+use crate::devices::Exactness;
+use crate::error::RunError;
+
 /// What the descriptors of buffers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
@@ -24,8 +29,41 @@ pub struct Options {
     pub vgem: bool,
     /// What the descriptors of buffers are.
     pub fd_kind: FdKind,
+    /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
+    pub exact_udmabuf: bool,
     /// The broker's socket. Without it: the one where clients look, if a broker answers there, and else a broker of the run's own.
     pub socket: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whether this machine can do all of it.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        if self.exact_udmabuf && !cfg!(target_arch = "x86_64") {
+            return Err(RunError::Setup {
+                reason: "cannot have buffers of parts of memory files: --exact-udmabuf takes an x86-64 machine; without it parts are refused \
+                         with EINVAL"
+                    .to_owned(),
+                errno: Errno::NOSYS,
+            });
+        }
+        if self.exact_udmabuf && self.fd_kind == FdKind::Fuse {
+            return Err(RunError::Setup {
+                reason: "cannot have buffers of parts of memory files (--exact-udmabuf) that are files of FUSE (--fd-kind fuse): such a file passes \
+                         through to one memory file only; leave out one of the two"
+                    .to_owned(),
+                errno: Errno::INVAL,
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exactness(&self) -> Exactness {
+        if self.exact_udmabuf {
+            Exactness::Exact
+        } else {
+            Exactness::Whole
+        }
+    }
 }
 
 impl Default for Options {
@@ -35,6 +73,7 @@ impl Default for Options {
             sw_sync: false,
             vgem: false,
             fd_kind: FdKind::default(),
+            exact_udmabuf: false,
             socket: None,
         }
     }

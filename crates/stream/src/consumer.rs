@@ -14,11 +14,11 @@ use crate::member::Policy;
 use crate::points::PointsWriter;
 use crate::stats::ConsumerCounters;
 use crate::status::{GenerationNews, StatusPage, StreamState};
-use crate::waiting::{Looked, Spinner, Waiting, sleep_within_reach};
+use crate::waiting::{Looked, Spinner, Waiting, fence_before_last_look, sleep_within_reach};
 use std::sync::Arc;
 use wharf_core::Errno;
 use wharf_memory::{
-    Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence_after_update, fence_heavy, fence_light,
+    Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence, fence_after_update, fence_light,
     lighten_fences, wake,
 };
 
@@ -80,6 +80,8 @@ pub struct Consumer<O, R> {
     /// Frames passed over since the last one claimed.
     skipped: u64,
     spinner: Spinner,
+    /// The producer makes a full fence before it looks whether this consumer waits.
+    producer_fences: bool,
     /// Rung for the producer when it waits for that.
     producers_bell: Option<Arc<dyn Doorbell>>,
     /// While this consumer waits for its own doorbell: the last frame that is perhaps not rung for.
@@ -100,6 +102,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         lighten_fences();
         page.store_u64(MAGIC_CELL, MAGIC, Ordering::Release);
         Self {
+            producer_fences: page.load_u32(own::FENCED, Ordering::Relaxed) != 0,
             page,
             ring,
             status: StatusPage::new(status),
@@ -200,7 +203,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// # Blocking
     ///
     /// As said, or until a signal: looking at first, if [`Consumer::set_waiting`] says so, then asleep. Not at all while a frame waits. A
-    /// change by the broker alone may be noticed 2 ms late.
+    /// change by the broker alone may be noticed 5 ms late.
     ///
     /// Whoever can read a page can also move those who sleep on it elsewhere (`FUTEX_REQUEUE`), and they would miss the wake-up.
     /// Where not all participants trust each other, sleep in slices.
@@ -216,9 +219,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let cell = next.map_or(self.admission_cell(), at::slot);
         let seen = self.ring.futex(cell).load(Ordering::Acquire);
         self.page.store_u32(own::WAITING, ASLEEP, Ordering::Relaxed);
-        // ORDERING: heavy fence between announcing the sleep and looking once more; its counterparts are in
+        // ORDERING: fence between announcing the sleep and looking once more; its counterparts are in
         // `Producer::wake_sleepers` and `Producer::admit`.
-        let is_seen = fence_heavy();
+        let is_seen = fence_before_last_look(self.producer_fences);
         let outcome = if self.is_idle(next) {
             let words = [
                 (self.status.version_word(), seen_version),
@@ -324,6 +327,12 @@ pub fn promise_not_to_sleep<O: WriteWords>(page: &O) {
     page.store_u32(own::SLEEPLESS, 1, Ordering::Release);
 }
 
+/// Asks the producer in a consumer's own `page`, before it joins, to make a full fence between publishing and looking whether the consumer
+/// sleeps, so that this need not reach for the producer whenever it does. For those who sleep for nearly every frame.
+pub fn ask_for_fences<O: WriteWords>(page: &O) {
+    page.store_u32(own::FENCED, 1, Ordering::Release);
+}
+
 /// Says in a consumer's own `page` that it has left, before it ever knew the stream: a producer that admits it drops it at once.
 pub fn decline<O: WriteWords>(page: &O) {
     page.store_u32(own::LEFT, 1, Ordering::Release);
@@ -341,6 +350,11 @@ fn notify_release<O: WriteWords, R: ReadWords>(page: &O, ring: &R, bell: Option<
     // ORDERING: light fence between releasing and looking for a producer that waits; its heavy counterparts are in `Producer::wait` and
     // `Producer::arm`. Either that sees the release or we see that it waits.
     fence_light();
+    // After the light fence: where this is not seen yet, the release is, see `Producer::ask_for_fences`.
+    if ring.load_u32(at::FENCED, Ordering::Relaxed) != 0 {
+        // ORDERING: SeqCst fence, likewise, towards a producer that asked for it and makes no heavy one.
+        fence(Ordering::SeqCst);
+    }
     match ring.load_u32(at::WAITING, Ordering::Relaxed) {
         0 => {}
         POLLING => bell.into_iter().for_each(Doorbell::ring),

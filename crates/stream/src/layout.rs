@@ -10,7 +10,7 @@ pub const MAX_BUFFERS: usize = 64;
 pub const MAX_CONSUMERS: usize = 64;
 
 /// First cell of every page: says that the page follows this layout.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x06");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"wharf\0\0\x07");
 /// Cell of [`MAGIC`] in every page.
 pub const MAGIC_CELL: usize = 0;
 
@@ -30,6 +30,9 @@ pub mod ring {
     /// u32: [`ASLEEP`](super::ASLEEP) while the producer sleeps or is about to, [`POLLING`](super::POLLING) while it waits for
     /// its doorbell, 0 otherwise.
     pub const WAITING: usize = 32;
+    /// u32: 1 while the producer wants consumers to make a full fence after releasing, before they look whether it waits. In the same line,
+    /// because it is looked at with that.
+    pub const FENCED: usize = 33;
     /// u64: every frame from `OLDEST_FROM` on lies in this generation of the buffers or a later one; stored after it.
     pub const OLDEST: usize = 48;
     /// u64: the first frame that `OLDEST` speaks of.
@@ -100,6 +103,9 @@ pub mod consumer {
     pub const LEFT: usize = 9;
     /// u32: 1 if the consumer never sleeps; stored before it joins, for good.
     pub const SLEEPLESS: usize = 10;
+    /// u32: 1 if the consumer wants the producer to make a full fence after publishing, before that looks whether it waits; stored before it
+    /// joins, for good.
+    pub const FENCED: usize = 11;
     /// u64: every frame up to this one was claimed or passed over.
     pub const CURSOR: usize = 32;
     /// u32: counts what was released while the producer waited; it sleeps on this.

@@ -69,6 +69,11 @@
 //! fence does not reach the others sleeps 2 ms at a time. Consumers that never sleep say so before they join; the producer need not ask
 //! then.
 //!
+//! Who sleeps for nearly every frame would pay a system call more each time for what spares others ten nanoseconds. It says so in its page,
+//! and the others make a full fence; then its own is an ordinary one. A consumer says so before it joins ([`ask_for_fences`]), for good: the
+//! producer reads it once. The producer may say so at any time ([`Producer::set_waiting`]), and makes sure once that everybody has seen
+//! it; consumers have the word in the line they look at anyway. Who asks and sleeps with less than that harms nobody but itself.
+//!
 //! # Timelines
 //!
 //! Fences across processes are in [`timeline`]; they have pages and an argument of their own.
@@ -101,7 +106,7 @@ pub mod timeline;
 mod waiting;
 
 pub use consumer::{
-    Claim, ClaimError, Consumer, decline, leave, lend, promise_not_to_sleep, release, settle,
+    Claim, ClaimError, Consumer, ask_for_fences, decline, leave, lend, promise_not_to_sleep, release, settle,
 };
 pub use descriptor::{Corrupt, FrameInfo, MAX_USER_BYTES, Places, TooMuchUserData, UserData};
 pub use doorbell::Doorbell;

@@ -36,6 +36,8 @@ pub struct Member<W> {
     pub(crate) policy: Policy,
     /// It said before it joined that it never sleeps.
     pub(crate) is_sleepless: bool,
+    /// It asked before it joined for a full fence before it is looked whether it waits.
+    pub(crate) is_fenced: bool,
     pub(crate) page: W,
     pub(crate) bell: Option<Box<dyn Doorbell>>,
     /// The buffers with frames that were given to it and were not seen back: every one that it has, and some that it has no more.
@@ -69,8 +71,9 @@ impl<W: ReadWords> Member<W> {
             incarnation,
             depth: depth.max(1),
             policy,
-            // ORDERING: relaxed; stored before the broker heard of the consumer.
+            // ORDERING: relaxed, both; stored before the broker heard of the consumer.
             is_sleepless: page.load_u32(at::SLEEPLESS, Ordering::Relaxed) != 0,
+            is_fenced: page.load_u32(at::FENCED, Ordering::Relaxed) != 0,
             page,
             bell: None,
             has: Buffers::NONE,
@@ -235,7 +238,7 @@ mod tests {
     fn holds_too_many(looks: &[[u64; 3]]) -> bool {
         let page = Moving {
             holds: RefCell::new(looks.concat()),
-            rest: HeapWords::new([], [at::SLEEPLESS]),
+            rest: HeapWords::new([], [at::SLEEPLESS, at::FENCED]),
         };
         let mut member = Member::new(0, 1, 1, Policy::Latest, page);
         let mut frames = Frames::default();

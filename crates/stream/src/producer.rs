@@ -29,6 +29,12 @@ pub struct Producer<O, R> {
     cut_off: Vec<Member<R>>,
     /// Somebody here can sleep, so that it must be looked for whether he does.
     has_sleepers: bool,
+    /// Somebody here wants a full fence before it is looked for whether he sleeps.
+    has_fenced: bool,
+    /// Consumers are asked to make a full fence before they look whether the producer waits.
+    asks_for_fences: bool,
+    /// They do, for certain.
+    consumers_fence: bool,
     /// The buffers that carry frames, those that nobody uses, and those that the producer is filling.
     frames: Frames,
     /// Those of the buffers that carry frames whose contents were not there when it was last looked.
@@ -70,6 +76,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             members: Vec::new(),
             cut_off: Vec::new(),
             has_sleepers: false,
+            has_fenced: false,
+            asks_for_fences: false,
+            consumers_fence: false,
             frames: Frames::default(),
             unfinished: Buffers::NONE,
             free: Buffers::first(count),
@@ -88,9 +97,11 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         }
     }
 
-    /// Chooses how [`Producer::wait`] waits; at first it sleeps at once.
+    /// Chooses how [`Producer::wait`] waits; at first it sleeps at once. One that is told to do so asks its consumers for full fences, at the
+    /// cost of a system call.
     pub fn set_waiting(&mut self, waiting: Waiting) {
         self.spinner = Spinner::new(waiting);
+        self.ask_for_fences(waiting.sleeps_at_once());
     }
 
     /// Limits the buffers that consumers have and that are being filled to `limit` together, at least 1. At first there is no limit but
@@ -149,6 +160,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     fn count_sleepers(&mut self) {
         self.has_sleepers = self.members.iter().any(|member| !member.is_sleepless);
+        self.has_fenced = self.members.iter().any(|member| member.is_fenced);
     }
 
     /// Forgets the consumers that left or that the broker calls gone; what they had is free again (contract S4). Tells of those cut off
@@ -258,9 +270,13 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     /// Wakes the consumers that sleep on the slot of the frame just published; a system call only if one says that it does.
     fn wake_sleepers(&self, slot: usize) {
-        // ORDERING: light fence between making the frame visible and looking for sleepers; its heavy counterparts are in
-        // `Consumer::wait` and `Consumer::arm`. Either the sleeper sees the frame or we see the sleeper.
-        fence_light();
+        // ORDERING: fence between making the frame visible and looking for sleepers; its counterparts are in `Consumer::wait` and
+        // `Consumer::arm`: heavy ones, or full ones where this is one. Either the sleeper sees the frame or we see the sleeper.
+        if self.has_fenced {
+            fence(Ordering::SeqCst);
+        } else {
+            fence_light();
+        }
         // Everybody is looked at: some may have to be rung for.
         let asleep = self.members.iter().filter(|member| member.is_asleep());
         if asleep.count() > 0 {

@@ -1,7 +1,9 @@
 //! How somebody waits: looking for a while, then asleep.
 
 use std::time::Duration;
-use wharf_memory::{Deadline, FutexWord, Ordering, WaitOutcome, now_ns, wait_any, wait_one};
+use wharf_memory::{
+    Deadline, FutexWord, Ordering, WaitOutcome, fence, fence_heavy, now_ns, wait_any, wait_one,
+};
 
 /// How a producer that has no buffer, or a consumer that has no frame, waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +16,16 @@ pub enum Waiting {
         /// How long to look.
         spin: Duration,
     },
-    /// Sleeps at once.
+    /// Sleeps at once. Its peers are asked to make sure themselves that they see it asleep, which costs them some ten nanoseconds a frame,
+    /// and saves it a system call each time.
     Sleep,
+}
+
+impl Waiting {
+    /// Whether somebody who waits in this way sleeps without looking first, on this machine.
+    pub fn sleeps_at_once(self) -> bool {
+        Spinner::new(self).spin_ns == 0
+    }
 }
 
 impl Default for Waiting {
@@ -156,8 +166,22 @@ fn count_listed(list: &str) -> Option<usize> {
     Some(count)
 }
 
-/// How long somebody who sleeps on one word may overlook the broker's.
-const SHORT_SLEEP: Duration = Duration::from_millis(2);
+/// The fence between saying that one waits and looking once more; tells whether it is certain that peers see it. They make a full fence
+/// between what they do and their look if they were asked to (`peers_fence`), a light one otherwise.
+pub(crate) fn fence_before_last_look(peers_fence: bool) -> bool {
+    if !peers_fence {
+        return fence_heavy();
+    }
+    // ORDERING: SeqCst fence; its counterparts are the full ones in `Producer::wake_sleepers` and `notify_release`.
+    fence(Ordering::SeqCst);
+    true
+}
+
+/// How long somebody who sleeps on one word may overlook the broker's. Longer than a tick of most kernels (4 ms): a timer before the next tick has
+/// to be set in the processor, which takes a microsecond, and those who sleep for each frame never need it.
+const SHORT_SLEEP: Duration = Duration::from_millis(5);
+/// How long somebody sleeps who is perhaps not seen.
+const UNSEEN_SLEEP: Duration = Duration::from_millis(2);
 
 /// As [`sleep_on`], for somebody who has announced it; in short slices if the announcement may not be seen.
 pub(crate) fn sleep_within_reach(
@@ -168,7 +192,7 @@ pub(crate) fn sleep_within_reach(
     if is_seen {
         return sleep_on(words, deadline);
     }
-    let slice = Deadline::after(SHORT_SLEEP);
+    let slice = Deadline::after(UNSEEN_SLEEP);
     let until = deadline.map_or(slice, |deadline| deadline.min(slice));
     match sleep_on(words, Some(until)) {
         WaitOutcome::TimedOut if deadline != Some(until) => WaitOutcome::Retry,

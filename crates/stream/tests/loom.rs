@@ -12,7 +12,7 @@ use wharf_stream::layout::ring;
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
 use wharf_stream::{Places, Policy, Producer};
 
-use modelled::{Contents, INCARNATION, Pages, SLOT, Words, check};
+use modelled::{Asking, Contents, INCARNATION, Pages, SLOT, Words, check};
 
 /// The frame's slot says its number once more, so that a slot copied while it is written shows.
 fn publish(producer: &mut Producer<Words, Words>, contents: &Contents, buffer: usize) {
@@ -66,9 +66,9 @@ fn frame_owed_to_a_blocking_consumer_is_never_refilled() {
 }
 
 /// A consumer that sleeps whenever there is nothing gets every frame of a producer that sleeps whenever it is blocked.
-fn both_sides_sleep(policy: Policy, frames: u64) {
+fn both_sides_sleep(policy: Policy, frames: u64, asking: Asking) {
     check(move || {
-        let pages = Pages::new(1);
+        let pages = Pages::asking(1, asking);
         let contents = Contents::new(1);
         let mut producer = pages.producer(policy);
         let mut consumer = pages.consumer(policy);
@@ -105,18 +105,35 @@ fn both_sides_sleep(policy: Policy, frames: u64) {
 
 #[test]
 fn no_wake_up_is_lost_between_publishing_and_falling_asleep() {
-    both_sides_sleep(Policy::Latest, 1);
+    both_sides_sleep(Policy::Latest, 1, Asking::Nobody);
 }
 
 #[test]
 fn no_wake_up_is_lost_between_releasing_and_a_blocked_producer() {
-    both_sides_sleep(Policy::Block, 2);
+    both_sides_sleep(Policy::Block, 2, Asking::Nobody);
+}
+
+#[test]
+fn no_wake_up_is_lost_by_a_consumer_that_asked_for_fences() {
+    both_sides_sleep(Policy::Latest, 1, Asking::Both);
+    both_sides_sleep(Policy::Latest, 1, Asking::Consumer);
+}
+
+#[test]
+fn no_wake_up_is_lost_by_a_producer_that_asked_for_fences() {
+    both_sides_sleep(Policy::Block, 2, Asking::Both);
+    both_sides_sleep(Policy::Block, 2, Asking::Producer);
 }
 
 #[test]
 fn consumer_that_joins_while_the_producer_publishes_gets_its_first_frame() {
-    check(|| {
-        let pages = Pages::new(1);
+    joins_while_the_producer_publishes(Asking::Nobody);
+    joins_while_the_producer_publishes(Asking::Consumer);
+}
+
+fn joins_while_the_producer_publishes(asking: Asking) {
+    check(move || {
+        let pages = Pages::asking(1, asking);
         let contents = Contents::new(1);
         let mut consumer = pages.consumer(Policy::Block);
         let seen = contents.clone();

@@ -7,10 +7,10 @@
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
-use wharf_memory::HeapWords;
+use wharf_memory::{HeapWords, forbid_asymmetric_fences};
 use wharf_stream::layout::{consumer, ring, status};
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
-use wharf_stream::{Claim, Consumer, Doorbell, Member, Policy, Producer};
+use wharf_stream::{Claim, Consumer, Doorbell, Member, Policy, Producer, Waiting, ask_for_fences};
 
 const SLOT: usize = 0;
 const INCARNATION: u64 = 7;
@@ -50,10 +50,17 @@ struct Pages {
     buffers: usize,
     consumers: Bell,
     producers: Bell,
+    /// Both sides ask the other for full fences, and there are no others.
+    fenced: bool,
 }
 
 impl Pages {
     fn new(buffers: usize) -> Self {
+        Self::with_fences(buffers, false)
+    }
+
+    fn with_fences(buffers: usize, fenced: bool) -> Self {
+        forbid_asymmetric_fences(false);
         let words =
             |wide: Vec<usize>, narrow: &[usize]| Arc::new(HeapWords::new(wide, narrow.iter().copied()));
         let slots = (1..=3).map(ring::slot);
@@ -69,11 +76,16 @@ impl Pages {
         let pages = Self {
             ring: words(
                 slots.chain(generations).chain(admission).chain(fixed).collect(),
-                &[ring::WAITING],
+                &[ring::WAITING, ring::FENCED][..1 + usize::from(fenced)],
             ),
             consumer: words(
                 holds.chain([consumer::CURSOR]).collect(),
-                &[consumer::RELEASES, consumer::LEFT, consumer::WAITING],
+                &[
+                    consumer::RELEASES,
+                    consumer::LEFT,
+                    consumer::WAITING,
+                    consumer::FENCED,
+                ][..3 + usize::from(fenced)],
             ),
             status: words(
                 [status::SLOTS].into_iter().chain(news).collect(),
@@ -82,7 +94,10 @@ impl Pages {
             buffers,
             consumers: Bell::default(),
             producers: Bell::default(),
+            fenced,
         };
+        // Where it has no word to say so, this is nothing.
+        ask_for_fences(&pages.consumer);
         StatusWriter::new(pages.status.clone()).set_slot(SLOT, INCARNATION, SlotState::Live);
         pages
     }
@@ -90,6 +105,10 @@ impl Pages {
     fn producer(&self, depth: usize) -> Producer<Words, Words> {
         let mut producer = Producer::new(self.ring.clone(), self.status.clone(), self.buffers);
         producer.take_status_change();
+        if self.fenced {
+            producer.set_waiting(Waiting::Sleep);
+            forbid_asymmetric_fences(true);
+        }
         let member = Member::new(SLOT, INCARNATION, depth, Policy::Block, self.consumer.clone());
         producer.admit(member.with_bell(Box::new(self.consumers.clone())));
         producer
@@ -163,9 +182,9 @@ fn try_receive(consumer: &mut Consumer<Words, Words>, bell: &Bell) -> Option<Cla
 }
 
 /// Whoever tries once each time the bell is rung gets every frame, with `unasked` tries besides that nobody rang for.
-fn polls(preemptions: usize, frames: usize, unasked: usize) {
+fn polls(preemptions: usize, frames: usize, unasked: usize, fenced: bool) {
     check_within(preemptions, move || {
-        let pages = Pages::new(frames);
+        let pages = Pages::with_fences(frames, fenced);
         // No more frames can be unclaimed than the ring has slots.
         let depth = frames.min(ring::SLOT_COUNT);
         let mut producer = pages.producer(depth);
@@ -195,13 +214,18 @@ fn polls(preemptions: usize, frames: usize, unasked: usize) {
 
 #[test]
 fn no_ring_is_lost_between_publishing_and_polling() {
-    polls(3, 2, 0);
+    polls(3, 2, 0, false);
+}
+
+#[test]
+fn no_ring_is_lost_by_a_consumer_that_asked_for_fences() {
+    polls(3, 2, 0, true);
 }
 
 #[test]
 fn no_ring_is_lost_when_somebody_looks_unasked() {
-    polls(2, 3, 2);
-    polls(2, 3, 4);
+    polls(2, 3, 2, false);
+    polls(2, 3, 4, false);
 }
 
 #[test]
@@ -274,8 +298,17 @@ fn try_acquire(producer: &mut Producer<Words, Words>, armed: &mut bool, bell: &B
 
 #[test]
 fn no_ring_is_lost_between_releasing_and_a_producer_that_polls() {
-    check(|| {
-        let pages = Pages::new(1);
+    producer_polls(false);
+}
+
+#[test]
+fn no_ring_is_lost_by_a_producer_that_polls_and_asked_for_fences() {
+    producer_polls(true);
+}
+
+fn producer_polls(fenced: bool) {
+    check(move || {
+        let pages = Pages::with_fences(1, fenced);
         let mut producer = pages.producer(1);
         let (mut consumer, bell) = (pages.consumer(1), pages.producers.clone());
         bell.ring();

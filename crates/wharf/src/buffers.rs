@@ -2,6 +2,8 @@
 
 mod moving;
 mod negotiated;
+#[cfg(test)]
+mod tests;
 pub(crate) mod twin;
 
 use crate::connection::Connection;
@@ -10,6 +12,7 @@ use crate::generation::{Generation, Share};
 pub use moving::{Contents, Reallocation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wharf_core::{AccessMode, BufferName, DmaBuf, ExportInfo, Exporter};
 use wharf_linux::dma_buf::KernelBuffer;
 use wharf_linux::{HeapError, Memfd, MemfdError, MemfdExporter};
@@ -36,6 +39,8 @@ pub struct BrokerBuffer {
     memory: MemfdExporter,
     /// The same memory as a dma-buf.
     dma_buf: Option<KernelBuffer>,
+    /// Its descriptor was asked for: others may have it.
+    is_shown: AtomicBool,
     /// Keeps the broker's record of the set, or of the membership, until the last buffer is released.
     _hold: Arc<dyn Hold>,
 }
@@ -61,6 +66,8 @@ impl AsFd for BrokerBuffer {
     /// The buffer's descriptor, to pass to another process or API. With it goes the right to read the buffer for as long as the
     /// descriptor lives, and to write it until a stream is made of it or it is first shared.
     fn as_fd(&self) -> BorrowedFd<'_> {
+        // ORDERING: relaxed: who passes the descriptor on while another thread makes a stream of the buffer wins or loses that race.
+        self.is_shown.store(true, Ordering::Relaxed);
         self.memory.memfd().as_fd()
     }
 }
@@ -187,6 +194,17 @@ impl BufferSet {
         Ok(self.share.connection.ask(request)?.token)
     }
 
+    /// Seals the buffers, which are mapped, against other writers, so that the broker need not start a thread for it: sealing waits for
+    /// whoever is writing to the file by its descriptor. Buffers whose descriptors others may have are left to the broker, and so are those
+    /// that cannot be sealed here.
+    pub(crate) fn seal(&self) {
+        for buffer in self.buffers().iter().filter_map(DmaBuf::exporter::<BrokerBuffer>) {
+            if !buffer.is_shown.load(Ordering::Relaxed) {
+                let _ = buffer.memory.memfd().seal_future_writes();
+            }
+        }
+    }
+
     pub(crate) fn set(&self) -> SetId {
         self.share.set
     }
@@ -240,6 +258,7 @@ fn export_one(
     let dma_buf = twins.then(|| twin::make(&memfd)).flatten();
     let exporter = BrokerBuffer {
         dma_buf,
+        is_shown: AtomicBool::new(false),
         memory: MemfdExporter::map(memfd, access)?,
         _hold: hold,
     };

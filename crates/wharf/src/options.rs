@@ -14,7 +14,8 @@ pub struct JoinOptions<'a> {
     pub policy: Policy,
     /// What becomes of it when the buffers move to other memory.
     pub contract: MoveContract,
-    /// How it waits for a frame. One that spins ([`Waiting::Spin`]) never sleeps, and the producer need not ask whether it does.
+    /// How it waits for a frame. One that spins ([`Waiting::Spin`]) never sleeps, and the producer need not ask whether it does;
+    /// to one that sleeps at once ([`Waiting::Sleep`]) the producer looks more closely, which saves it a system call a frame.
     pub waiting: Waiting,
     /// Who it is to a negotiated set.
     pub(crate) part: Part<'a>,

@@ -33,7 +33,7 @@ pub(crate) const PROGRAMS: [Program; 3] = [
     Program {
         name: "udmabuf",
         directory: "drivers/dma-buf",
-        options: &[],
+        options: &["--exact-udmabuf"],
     },
     Program {
         name: "sync_test",

@@ -150,12 +150,41 @@ impl Descriptors {
         self.held.clear();
     }
 
-    /// Lets a name stand for another descriptor of the same memory, if it still stands for one.
+    /// Lets a name stand for another descriptor of the same memory, if it still stands for one. The one before is closed here if nobody uses
+    /// it any more: as the memory stays, that frees nothing and takes no time.
     pub(super) fn replace(&mut self, handle: FdHandle, descriptor: Descriptor) {
         if let Some(held) = self.held.get_mut(&handle) {
             let mut kept = Kept::new(descriptor, &self.released);
             kept.residency.clone_from(&held.residency);
-            *held = Arc::new(kept);
+            let before = std::mem::replace(held, Arc::new(kept));
+            if let Some(mut before) = Arc::into_inner(before) {
+                before.descriptor = Descriptor::Refused;
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many descriptors of this process are of a memory file of this name.
+    fn count_open(name: &str) -> usize {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+        let of_it = |target: &std::path::PathBuf| target.to_string_lossy().contains(name);
+        targets.filter(of_it).count()
+    }
+
+    #[test]
+    fn replaced_descriptor_is_closed_at_once() {
+        let name = "replaced-descriptor";
+        let memory = Memfd::create(name, 4096).unwrap();
+        let again = memory.reopen_read_only().unwrap();
+        let mut descriptors = Descriptors::new(&Disposal::new("test"));
+        let handle = descriptors.add(Descriptor::Memory(memory));
+        assert_eq!(count_open(name), 2);
+        descriptors.replace(handle, Descriptor::ReadOnly(again));
+        assert_eq!(count_open(name), 1);
     }
 }

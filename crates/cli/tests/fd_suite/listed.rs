@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) unprivileged: Option<String>,
     /// With `--fd-kind fuse`, if that makes a difference.
     pub(crate) fuse: Option<String>,
+    /// With `--exact-udmabuf`, if that makes a difference.
+    pub(crate) exact: Option<String>,
     pub(crate) why: String,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct Ends {
     pub(crate) wharf: String,
     pub(crate) unprivileged: String,
     pub(crate) fuse: String,
+    pub(crate) exact: String,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,7 @@ impl Listed {
             wharf: ends(|entry| &entry.wharf),
             unprivileged: ends(|entry| entry.unprivileged.as_ref().unwrap_or(&entry.wharf)),
             fuse: ends(|entry| entry.fuse.as_ref().unwrap_or(&entry.wharf)),
+            exact: ends(|entry| entry.exact.as_ref().unwrap_or(&entry.wharf)),
         }
     }
 

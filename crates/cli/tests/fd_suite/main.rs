@@ -91,6 +91,16 @@ fn without_number(line: &str) -> String {
 }
 
 #[test]
+fn exact_run_is_what_is_listed() {
+    let mut command = support::wharf(&["run", "--sw-sync", "--exact-udmabuf", "--"]);
+    command.arg(program());
+    let ended = support::run(command);
+    compare("under wharf run --exact-udmabuf", &ended.stdout, |ends| {
+        ends.exact
+    });
+}
+
+#[test]
 fn run_without_privileges_is_what_is_listed() {
     if let Some(ended) = support::run_unprivileged(&["--sw-sync"], &program()) {
         let what = "under wharf run without privileges";
@@ -117,7 +127,10 @@ fn kernel_is_what_is_listed() {
 #[test]
 fn listed_ones_are_differences() {
     for entry in Listed::read().entries() {
-        let others: Vec<&String> = [&entry.unprivileged, &entry.fuse].into_iter().flatten().collect();
+        let others: Vec<&String> = [&entry.unprivileged, &entry.exact, &entry.fuse]
+            .into_iter()
+            .flatten()
+            .collect();
         let differs = |ends: &String| *ends != entry.kernel;
         assert!(
             differs(&entry.wharf) || others.iter().any(|ends| differs(ends)),

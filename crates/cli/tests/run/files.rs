@@ -385,6 +385,15 @@ fn random_calls_leave_nothing_behind() {
 }
 
 #[test]
+fn parts_of_memory_are_not_files() {
+    let mut command = crate::support::wharf(&["run"]);
+    command.args(with(&["--exact-udmabuf", "--", "true"]));
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
+    assert!(ended.stderr.contains("leave out one of the two"), "{ended:?}");
+}
+
+#[test]
 fn who_cannot_have_it_is_told_why() {
     let Some(ended) = run_unprivileged(&FUSE, Path::new("/bin/true")) else {
         return;

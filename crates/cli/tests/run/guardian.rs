@@ -7,7 +7,7 @@ use crate::programs::{Linked, program, wharf_run};
 use crate::support::PATIENCE;
 
 /// The supervisor: the parent of the program.
-fn supervisor(program: &str) -> Pid {
+pub(crate) fn supervisor(program: &str) -> Pid {
     let status = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap();
     let parent = status
         .lines()

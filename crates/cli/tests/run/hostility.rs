@@ -28,12 +28,14 @@ fn races_harm_nobody_else() {
 
 #[test]
 fn random_calls_are_answered() {
-    for seed in ["3", "0x9e3779b97f4a7c15", "77777"] {
-        if let Some(ended) = outcome(&["--sw-sync"], "fuzz", Linked::Statically, &[seed, "8000"]) {
-            assert!(
-                ended.stdout.ends_with("afterwards: ok\n") && ended.status.success(),
-                "{seed}: {ended:?}"
-            );
+    for options in [&["--sw-sync"][..], &["--sw-sync", "--exact-udmabuf"]] {
+        for seed in ["3", "0x9e3779b97f4a7c15", "77777"] {
+            if let Some(ended) = outcome(options, "fuzz", Linked::Statically, &[seed, "8000"]) {
+                assert!(
+                    ended.stdout.ends_with("afterwards: ok\n") && ended.status.success(),
+                    "{seed} {options:?}: {ended:?}"
+                );
+            }
         }
     }
 }
@@ -45,11 +47,16 @@ fn random_calls_of_threads_leave_nothing_behind() {
     };
     let broker = Broker::start(&[]);
     let socket = broker.socket();
-    let options = ["--sw-sync", "--socket", socket.to_str().expect("a path in UTF-8")];
-    for seed in ["1", "2", "0xfeedbeef"] {
-        let ended = run(wharf_run(&options, &program, &[seed, "1500"]));
-        assert_eq!(ended.output(), "afterwards: ok\n", "{seed}");
-        broker.expect_none(&["sessions", "sets"]);
+    let socket = socket.to_str().expect("a path in UTF-8");
+    for options in [
+        &["--sw-sync", "--socket", socket][..],
+        &["--sw-sync", "--exact-udmabuf", "--socket", socket],
+    ] {
+        for seed in ["1", "2", "0xfeedbeef"] {
+            let ended = run(wharf_run(options, &program, &[seed, "1500"]));
+            assert_eq!(ended.output(), "afterwards: ok\n", "{seed} {options:?}");
+            broker.expect_none(&["sessions", "sets"]);
+        }
     }
 }
 

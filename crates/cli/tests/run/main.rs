@@ -10,6 +10,7 @@ mod endings;
 mod files;
 mod guardian;
 mod hostility;
+mod parts;
 mod programs;
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,8 +20,10 @@ exec: new buffer: ok
 #[test]
 fn every_call_is_answered_as_by_the_kernel() {
     for linked in [Linked::Dynamically, Linked::Statically] {
-        if let Some(ended) = outcome(&[], "surface", linked, &[]) {
-            assert_eq!(ended.output(), SURFACE, "{linked:?}");
+        for options in [&[][..], &["--exact-udmabuf"]] {
+            if let Some(ended) = outcome(options, "surface", linked, &[]) {
+                assert_eq!(ended.output(), SURFACE, "{linked:?} {options:?}");
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-pub(crate) use objects::{Buffer, END_OF_PLACES, FIRST_PLACE, Object, Objects};
+pub(crate) use objects::{Buffer, END_OF_PLACES, Exactness, FIRST_PLACE, Object, Objects};
 
 /// Which file it is: equal for all descriptors of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

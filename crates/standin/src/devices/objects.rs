@@ -19,7 +19,7 @@ use super::sync_file::SyncFile;
 use super::vgem::Card;
 use super::{Caller, FileId};
 use crate::files::Shown;
-use crate::memory::Piece;
+use crate::memory::{Parts, Piece};
 
 /// A buffer.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Buffer {
     pub(crate) reservation: Arc<Reservation>,
     /// The memory, where it is ours and not the program's.
     pub(crate) piece: Option<Piece>,
+    /// The parts of the program's memory that it shows, where it is not one whole file.
+    pub(crate) parts: Option<Parts>,
     /// For memory of the program: whether it has been accessed.
     pub(crate) begun: Option<Begun>,
     /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
@@ -43,6 +45,7 @@ impl Buffer {
             name: Mutex::default(),
             reservation: Reservation::new(),
             piece: Some(piece),
+            parts: None,
             begun: None,
             place: None,
             shown: None,
@@ -79,6 +82,7 @@ impl Buffer {
             name: Mutex::default(),
             reservation: Reservation::new(),
             piece: None,
+            parts: None,
             begun,
             place: None,
             shown: None,
@@ -92,6 +96,34 @@ impl Buffer {
             ..Self::of_others(Some(Begun::default()))
         }
     }
+
+    /// A buffer that shows parts of the program's memory.
+    pub(crate) fn of_parts(parts: Parts) -> Self {
+        Self {
+            parts: Some(parts),
+            ..Self::of_others(Some(Begun::default()))
+        }
+    }
+
+    /// Whether its file is one of the program's, of which buffers can be made.
+    pub(crate) fn is_memory_file(&self) -> bool {
+        self.begun.is_some() && self.parts.is_none() && self.shown.is_none()
+    }
+
+    /// Our own description of its file, where that is ours and not the program's.
+    pub(crate) fn file(&self) -> Option<&OwnedFd> {
+        let placeholder = self.parts.as_ref().map(|parts| &parts.placeholder);
+        self.piece.as_ref().map(|piece| &piece.file).or(placeholder)
+    }
+}
+
+/// What `/dev/udmabuf` makes buffers of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Exactness {
+    /// Whole memory files.
+    Whole,
+    /// Parts of memory files, too.
+    Exact,
 }
 
 /// What one file is.
@@ -100,7 +132,7 @@ pub(crate) enum Object {
     /// `/dev/dma_heap/*`.
     Heap(Arc<str>),
     /// `/dev/udmabuf`.
-    Udmabuf,
+    Udmabuf(Exactness),
     /// The device that timelines are opened from.
     SwSync,
     /// The device that cards are opened from.

@@ -1,33 +1,68 @@
 //! `/dev/udmabuf`: buffers made of the program's own memory files.
 //!
-//! A memory file cannot show another one's pages at other offsets. So only a whole memory file becomes a buffer: the new descriptor is
-//! the same memory, opened once more. A part of one, and a list of more than one, are refused like what the kernel's driver cannot do.
+//! A whole memory file becomes a buffer without cost: the new descriptor is the same memory, opened once more. A memory file cannot show
+//! another one's pages at other offsets. So a part of one, and a list of more than one, take mappings that are
+//! [exact](super::Exactness): without them they are refused like what the kernel's driver cannot do.
 //!
 //! References: `udmabuf_ioctl_create`, `udmabuf_create`, `check_memfd_seals` (drivers/dma-buf/udmabuf.c, v6.12).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::fs::{OFlags, SealFlags};
 use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
 use wharf_uapi::udmabuf::{Create, CreateItem, CreateListHead, FLAGS_CLOEXEC, LIST_LIMIT, SIZE_LIMIT_BYTES};
 
-use super::{Caller, FileId, argument};
+use super::{Caller, FileId, Object, Objects, argument};
 
 /// A buffer to be made, that passed the kernel's checks.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The memory.
-    pub(crate) memory: OwnedFd,
-    pub(crate) id: FileId,
-    /// In bytes, all of the memory.
-    pub(crate) size_bytes: u64,
+    /// What it shows, one after another.
+    pub(crate) parts: Vec<Part>,
     /// Flags of the new descriptor.
     pub(crate) flags: OFlags,
 }
 
+impl Request {
+    fn new(parts: Vec<Part>, flags: u32) -> Self {
+        let close_on_exec = flags & FLAGS_CLOEXEC != 0;
+        let flags = if close_on_exec {
+            OFlags::CLOEXEC
+        } else {
+            OFlags::empty()
+        };
+        Self { parts, flags }
+    }
+
+    /// The memory file, if the buffer is one whole.
+    pub(crate) fn whole(&self) -> Option<&Part> {
+        match self.parts.as_slice() {
+            [part] if part.is_whole => Some(part),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a memory file.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The memory.
+    pub(crate) memory: Arc<OwnedFd>,
+    pub(crate) id: FileId,
+    /// Where the part begins, in bytes.
+    pub(crate) offset_bytes: u64,
+    /// How long it is, in bytes.
+    pub(crate) size_bytes: u64,
+    /// Whether it is all of the memory.
+    pub(crate) is_whole: bool,
+}
+
 /// Reads and checks `CREATE`.
-pub(crate) fn check(caller: &dyn Caller, address: u64) -> Result<Request, Errno> {
+pub(crate) fn check(caller: &dyn Caller, objects: &Objects, address: u64) -> Result<Request, Errno> {
     let asked = Create::from_bytes(&argument::<{ Create::SIZE_BYTES }>(caller, address)?);
     let part = CreateItem {
         memfd: asked.memfd,
@@ -35,11 +70,12 @@ pub(crate) fn check(caller: &dyn Caller, address: u64) -> Result<Request, Errno>
         offset: asked.offset,
         size: asked.size,
     };
-    only_whole(check_parts(caller, &[part])?, asked.flags)
+    let parts = check_parts((caller, objects), &[part])?;
+    Ok(Request::new(parts, asked.flags))
 }
 
 /// Reads and checks `CREATE_LIST`.
-pub(crate) fn check_list(caller: &dyn Caller, address: u64) -> Result<Request, Errno> {
+pub(crate) fn check_list(caller: &dyn Caller, objects: &Objects, address: u64) -> Result<Request, Errno> {
     let head = CreateListHead::from_bytes(&argument::<{ CreateListHead::SIZE_BYTES }>(caller, address)?);
     if head.count > LIST_LIMIT {
         return Err(Errno::INVAL);
@@ -52,18 +88,11 @@ pub(crate) fn check_list(caller: &dyn Caller, address: u64) -> Result<Request, E
         .chunks(CreateItem::SIZE_BYTES)
         .map(CreateItem::from_bytes)
         .collect();
-    only_whole(check_parts(caller, &parts)?, head.flags)
+    let parts = check_parts((caller, objects), &parts)?;
+    Ok(Request::new(parts, head.flags))
 }
 
-/// A part of a memory file that can be in a buffer.
-struct Part {
-    memory: OwnedFd,
-    id: FileId,
-    size_bytes: u64,
-    is_whole: bool,
-}
-
-fn check_parts(caller: &dyn Caller, parts: &[CreateItem]) -> Result<Vec<Part>, Errno> {
+fn check_parts(around: (&dyn Caller, &Objects), parts: &[CreateItem]) -> Result<Vec<Part>, Errno> {
     let mut total: u64 = 0;
     for part in parts {
         let aligned = part.offset.is_multiple_of(PAGE_BYTES) && part.size.is_multiple_of(PAGE_BYTES);
@@ -75,47 +104,59 @@ fn check_parts(caller: &dyn Caller, parts: &[CreateItem]) -> Result<Vec<Part>, E
     if total == 0 {
         return Err(Errno::INVAL);
     }
-    parts.iter().map(|part| check_part(caller, part)).collect()
+    let mut known = HashMap::new();
+    let check = |part: &CreateItem| {
+        let memory: &Memory = match known.entry(part.memfd) {
+            Entry::Occupied(memory) => memory.into_mut(),
+            Entry::Vacant(place) => place.insert(Memory::of(around, part.memfd)?),
+        };
+        memory.part(part)
+    };
+    parts.iter().map(check).collect()
 }
 
-fn check_part(caller: &dyn Caller, part: &CreateItem) -> Result<Part, Errno> {
-    // CAST: descriptors above the positive ints do not exist.
-    let (memory, id) = caller.file(part.memfd as i32).map_err(|_| Errno::BADFD)?;
-    let size_bytes = check_memory(&memory)?;
-    let end = part.offset.checked_add(part.size).ok_or(Errno::INVAL)?;
-    if part.size == 0 || end > size_bytes {
-        return Err(Errno::INVAL);
+/// A memory file that can be in a buffer.
+struct Memory {
+    file: Arc<OwnedFd>,
+    id: FileId,
+    size_bytes: u64,
+}
+
+impl Memory {
+    /// What the caller has open as `number`.
+    fn of((caller, objects): (&dyn Caller, &Objects), number: u32) -> Result<Self, Errno> {
+        // CAST: descriptors above the positive ints do not exist.
+        let (file, id) = caller.file(number as i32).map_err(|errno| match errno {
+            // Our own lack of room is not the caller's mistake.
+            Errno::MFILE | Errno::NFILE => errno,
+            _ => Errno::BADFD,
+        })?;
+        // A buffer is no memory file, unless it is both.
+        let is_memory = match objects.get(id) {
+            Some(Object::Buffer(buffer)) => buffer.is_memory_file(),
+            _ => true,
+        };
+        if !is_memory {
+            return Err(Errno::BADFD);
+        }
+        let size_bytes = check_memory(&file)?;
+        let file = Arc::new(file);
+        Ok(Self { file, id, size_bytes })
     }
-    let is_whole = part.size == size_bytes;
-    Ok(Part {
-        memory,
-        id,
-        size_bytes,
-        is_whole,
-    })
-}
 
-/// What can be made: a buffer of one whole memory file.
-fn only_whole(mut parts: Vec<Part>, flags: u32) -> Result<Request, Errno> {
-    let part = parts.pop().filter(|part| part.is_whole && parts.is_empty());
-    // DIFFERENCE: of up to 1024 parts the driver would make a buffer.
-    let Part {
-        memory,
-        id,
-        size_bytes,
-        ..
-    } = part.ok_or(Errno::INVAL)?;
-    let close_on_exec = flags & FLAGS_CLOEXEC != 0;
-    Ok(Request {
-        memory,
-        id,
-        size_bytes,
-        flags: if close_on_exec {
-            OFlags::CLOEXEC
-        } else {
-            OFlags::empty()
-        },
-    })
+    fn part(&self, asked: &CreateItem) -> Result<Part, Errno> {
+        let end = asked.offset.checked_add(asked.size).ok_or(Errno::INVAL)?;
+        if asked.size == 0 || end > self.size_bytes {
+            return Err(Errno::INVAL);
+        }
+        Ok(Part {
+            memory: Arc::clone(&self.file),
+            id: self.id,
+            offset_bytes: asked.offset,
+            size_bytes: asked.size,
+            is_whole: asked.size == self.size_bytes,
+        })
+    }
 }
 
 /// Checks that it is a memory file that cannot shrink and can be written; returns its size in bytes.
@@ -130,9 +171,15 @@ fn check_memory(memory: &OwnedFd) -> Result<u64, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Buffer;
     use super::super::test_caller::TestCaller;
     use super::*;
+    use crate::memory::{Memories, Parts};
     use rustix::fs::{MemfdFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+    fn nothing() -> Objects {
+        Objects::new([]).unwrap()
+    }
 
     fn ask(size: u64, seals: SealFlags, change: impl FnOnce(&mut Create)) -> Result<Request, Errno> {
         let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
@@ -147,7 +194,7 @@ mod tests {
         change(&mut asked);
         let caller = TestCaller::with_memory(&asked.to_bytes());
         caller.installed.borrow_mut().push(memory);
-        check(&caller, 0)
+        check(&caller, &nothing(), 0)
     }
 
     #[test]
@@ -203,7 +250,7 @@ mod tests {
             .installed
             .borrow_mut()
             .push(std::fs::File::open("/dev/null").unwrap().into());
-        assert_eq!(check(&caller, 0).unwrap_err(), Errno::BADFD);
+        assert_eq!(check(&caller, &nothing(), 0).unwrap_err(), Errno::BADFD);
     }
 
     fn ask_list(count: u32, parts: &[(u32, u64, u64)]) -> Result<Request, Errno> {
@@ -225,25 +272,55 @@ mod tests {
         }
         let caller = TestCaller::with_memory(&bytes);
         caller.installed.borrow_mut().push(memory);
-        check_list(&caller, 0)
+        check_list(&caller, &nothing(), 0)
     }
 
     #[test]
-    fn list_of_one_whole_memory_is_a_buffer() {
-        assert!(
-            ask_list(1, &[(0, 0, 8192)])
-                .unwrap()
-                .flags
-                .contains(OFlags::CLOEXEC)
-        );
-        let parts: [&[(u32, u64, u64)]; 2] = [&[(0, 4096, 4096)], &[(0, 4096, 4096), (0, 0, 4096)]];
+    fn list_of_one_whole_memory_is_whole() {
+        let request = ask_list(1, &[(0, 0, 8192)]).unwrap();
+        assert!(request.flags.contains(OFlags::CLOEXEC));
+        assert!(request.whole().is_some());
+        let parts: [&[(u32, u64, u64)]; 3] = [
+            &[(0, 4096, 4096)],
+            &[(0, 4096, 4096), (0, 0, 4096)],
+            &[(0, 0, 8192), (0, 0, 8192)],
+        ];
         for parts in parts {
-            assert_eq!(
-                ask_list(parts.len() as u32, parts).unwrap_err(),
-                Errno::INVAL,
-                "{parts:?}"
-            );
+            let request = ask_list(parts.len() as u32, parts).unwrap();
+            let told: Vec<_> = request
+                .parts
+                .iter()
+                .map(|part| (0, part.offset_bytes, part.size_bytes))
+                .collect();
+            assert_eq!(told, parts);
+            assert!(request.whole().is_none(), "{parts:?}");
         }
+    }
+
+    #[test]
+    fn buffers_are_no_memory() {
+        let parts = |memory| Part {
+            id: FileId::of(&memory).unwrap(),
+            memory: Arc::new(memory),
+            offset_bytes: 4096,
+            size_bytes: 4096,
+            is_whole: false,
+        };
+        let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
+        let made = Parts::new(&[parts(memory)], &Memories::default()).unwrap();
+        let given = made.open().unwrap();
+        let objects = nothing();
+        let id = FileId::of(&given).unwrap();
+        objects.insert(id, Object::Buffer(Arc::new(Buffer::of_parts(made))));
+        let asked = Create {
+            memfd: 0,
+            flags: 0,
+            offset: 0,
+            size: 4096,
+        };
+        let caller = TestCaller::with_memory(&asked.to_bytes());
+        caller.installed.borrow_mut().push(given);
+        assert_eq!(check(&caller, &objects, 0).unwrap_err(), Errno::BADFD);
     }
 
     #[test]

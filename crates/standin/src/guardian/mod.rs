@@ -59,6 +59,7 @@ struct Program {
 /// [`RunError`]: there is no program. Everything that happens later is the program's own affair.
 pub fn run(program: &[OsString], options: &Options) -> Result<Ending, RunError> {
     let failed = |errno: Errno| RunError::setup("prepare the run", errno);
+    options.check()?;
     let signals = Signals::take_over().map_err(failed)?;
     // Orphans of the supervisor come here: the program among them.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed)?;

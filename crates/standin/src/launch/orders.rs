@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::devices::FileId;
+use crate::devices::{Exactness, FileId};
 use crate::error::RunError;
 
 /// A device of the private `/dev`.
@@ -12,7 +12,7 @@ pub(crate) enum Device {
     /// `/dev/dma_heap/<name>`.
     Heap(String),
     /// `/dev/udmabuf`.
-    Udmabuf,
+    Udmabuf(Exactness),
     /// `/dev/sw_sync`.
     SwSync,
     /// `/dev/dri/card0`.

@@ -162,7 +162,7 @@ fn add_devices(new: BorrowedFd<'_>, options: &Options) -> Result<Vec<(FileId, De
     for name in &options.heaps {
         devices.push((placeholder(heaps.as_fd(), name)?, Device::Heap(name.clone())));
     }
-    devices.push((placeholder(new, "udmabuf")?, Device::Udmabuf));
+    devices.push((placeholder(new, "udmabuf")?, Device::Udmabuf(options.exactness())));
     if options.sw_sync {
         devices.push((placeholder(new, "sw_sync")?, Device::SwSync));
     }

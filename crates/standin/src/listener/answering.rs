@@ -17,11 +17,11 @@ use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
 use crate::devices::vgem::Card;
 use crate::devices::{
-    Answer, Buffer, Caller as _, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync, sync_file,
-    udmabuf,
+    Answer, Buffer, Caller as _, Exactness, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync,
+    sync_file, udmabuf,
 };
 use crate::files::Descriptors;
-use crate::memory::{Depot, Piece, Releases};
+use crate::memory::{Depot, Memories, Piece, Releases};
 use crate::supervisor::InFlight;
 
 /// The calls of all programs of a run, and how to answer them.
@@ -37,6 +37,8 @@ pub(crate) struct Listener {
     waiting: Arc<Mutex<HashMap<u64, u32>>>,
     in_flight: Arc<InFlight>,
     inbox: Inbox,
+    /// The memory that buffers show parts of.
+    pub(super) memories: Memories,
     /// Whether there may be buffers that another supervisor allocated.
     inherits: bool,
 }
@@ -77,6 +79,7 @@ impl Listener {
             descriptors,
             waiting: Arc::default(),
             inbox: in_flight.inbox()?,
+            memories: Memories::default(),
             in_flight,
             inherits,
         })
@@ -145,7 +148,7 @@ impl Listener {
         let objects = &self.objects;
         match object {
             Object::Heap(heap) => self.allocate(task, &heap, request, address).into(),
-            Object::Udmabuf => self.make_udmabuf(task, request, address).into(),
+            Object::Udmabuf(exactness) => self.make_udmabuf(task, exactness, request, address).into(),
             Object::Buffer(buffer) => {
                 match crate::devices::dma_buf::call(task, (objects, &buffer), request, address) {
                     Ok(Outcome::After(fence)) => Next::Wait(fence),
@@ -214,28 +217,32 @@ impl Listener {
         })
     }
 
-    fn make_udmabuf(&self, task: &Task<'_>, request: Ioctl, address: u64) -> Result<Answer, Errno> {
+    fn make_udmabuf(
+        &self,
+        task: &Task<'_>,
+        exactness: Exactness,
+        request: Ioctl,
+        address: u64,
+    ) -> Result<Answer, Errno> {
         let asked = match request {
-            uapi_udmabuf::CREATE => udmabuf::check(task, address)?,
-            uapi_udmabuf::CREATE_LIST => udmabuf::check_list(task, address)?,
+            uapi_udmabuf::CREATE => udmabuf::check(task, &self.objects, address)?,
+            uapi_udmabuf::CREATE_LIST => udmabuf::check_list(task, &self.objects, address)?,
             _ => return Ok(Answer::Native),
         };
-        if let Some(shown) = self.descriptors.show(asked.memory.as_fd(), asked.size_bytes)? {
+        let Some(whole) = asked.whole() else {
+            return self.make_of_parts(task, exactness, &asked);
+        };
+        if let Some(shown) = self.descriptors.show(whole.memory.as_fd(), whole.size_bytes)? {
             let given = shown.open_as_buffer(&self.objects)?;
             task.return_fd(given.as_fd(), asked.flags)?;
             return Ok(Answer::Answered);
         }
-        match self.objects.get(asked.id) {
-            None => {
-                let buffer = Buffer::of_others(Some(Begun::default()));
-                self.objects.insert(asked.id, Object::Buffer(Arc::new(buffer)));
-            }
-            // A heap's buffer is no memory file to the program.
-            Some(Object::Buffer(buffer)) if buffer.begun.is_none() => return Err(Errno::BADFD),
-            // Memory that is a buffer already stays the one it is.
-            Some(_) => {}
+        // Memory that is a buffer already stays the one it is.
+        if self.objects.get(whole.id).is_none() {
+            let buffer = Buffer::of_others(Some(Begun::default()));
+            self.objects.insert(whole.id, Object::Buffer(Arc::new(buffer)));
         }
-        let given = open_again(&asked.memory, OFlags::RDWR)?;
+        let given = open_again(&whole.memory, OFlags::RDWR)?;
         task.return_fd(given.as_fd(), asked.flags)?;
         Ok(Answer::Answered)
     }

@@ -10,10 +10,11 @@ use wharf_uapi::Ioctl;
 
 use super::answering::{Listener, Next};
 use super::injection::{Call, Seized};
+use super::mapping::marked;
 use super::sys::Reply;
 use super::task::Task;
 use crate::devices::vgem::{self, Card, Surroundings};
-use crate::devices::{Answer, Caller as _, Object};
+use crate::devices::{Answer, Caller as _};
 
 impl Listener {
     pub(super) fn card(
@@ -32,22 +33,15 @@ impl Listener {
     }
 
     /// Has the caller map the buffer that it means when it maps a place of a card.
-    pub(super) fn map(&self, task: &Task<'_>) -> Result<Next, Errno> {
-        let [address, length, protection, flags, fd, place] = task.notification.data.args;
-        // CAST: the kernel takes it as an int.
-        let Ok((_, id)) = task.file(fd as i32) else {
-            return Ok(Next::Reply(Reply::Native));
-        };
-        let Some(Object::Card(card)) = self.objects.get(id) else {
-            return Ok(Next::Reply(Reply::Native));
-        };
+    pub(super) fn map_card(&self, task: &Task<'_>, card: &Card) -> Result<Next, Errno> {
+        let [address, length, protection, flags, _, place] = task.notification.data.args;
         // CAST: flags are small and positive.
         let is = |bits: u64, flag: i32| bits & flag as u64 != 0;
         let how = (is(flags, libc::MAP_SHARED), is(protection, libc::PROT_WRITE));
         let buffer = card.to_map((&self.objects, &self.releases), (place, length), how)?;
         let seized = Seized::seize(task.notification.pid).map_err(|_| Errno::PERM)?;
         let number = match task.install(buffer.as_fd(), OFlags::CLOEXEC) {
-            Ok(number) => u64::from(number),
+            Ok(number) => number,
             Err(errno) => {
                 self.reply(task.notification.id, Reply::Error(errno));
                 seized.release();
@@ -62,8 +56,11 @@ impl Listener {
             arguments,
         };
         seized.call_instead(&[
-            call(libc::SYS_mmap, [address, length, protection, flags, number, 0]),
-            call(libc::SYS_close, [number, 0, 0, 0, 0, 0]),
+            call(
+                libc::SYS_mmap,
+                [address, length, protection, flags, marked(number), 0],
+            ),
+            call(libc::SYS_close, [number.into(), 0, 0, 0, 0, 0]),
         ]);
         Ok(Next::Nothing)
     }

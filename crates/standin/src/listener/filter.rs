@@ -1,12 +1,13 @@
-//! Which calls of the program are trapped: `ioctl` with one of the numbers that are emulated, by whatever way it enters the kernel.
+//! Which calls of the program are trapped: `ioctl` with one of the numbers that are emulated, by whatever way it enters the kernel, and
+//! those ways of mapping that it was [asked](mapping) for.
 //!
 //! A number is told by its lower 16 bits, because the size in the upper ones may differ where a structure can grow. Everything else
 //! is decided by the filter and never waits for anybody. Contract: E3.
 
 use wharf_uapi::{Ioctl, dma_buf, dma_heap, drm, sw_sync, sync_file, udmabuf};
 
+use super::mapping;
 use super::sys::Instruction;
-use crate::devices::{END_OF_PLACES, FIRST_PLACE};
 use crate::options::Options;
 
 /// Where in `struct seccomp_data` the number of the system call is, in bytes.
@@ -14,14 +15,12 @@ const NUMBER_AT: u32 = 0;
 /// Where the architecture is.
 const ARCHITECTURE_AT: u32 = 4;
 /// Where the first argument is.
-const ARGUMENTS_AT: u32 = 16;
+pub(super) const ARGUMENTS_AT: u32 = 16;
 /// Where the lower half of the second argument is: the number of the `ioctl`.
 const REQUEST_AT: u32 = ARGUMENTS_AT + 8 + if cfg!(target_endian = "big") { 4 } else { 0 };
-/// Where the upper half of the sixth argument is: of the place in the file that is mapped.
-const PLACE_AT: u32 = ARGUMENTS_AT + 5 * 8 + if cfg!(target_endian = "big") { 0 } else { 4 };
 
-const AUDIT_64BIT: u32 = 0x8000_0000;
-const AUDIT_LITTLE_ENDIAN: u32 = 0x4000_0000;
+pub(super) const AUDIT_64BIT: u32 = 0x8000_0000;
+pub(super) const AUDIT_LITTLE_ENDIAN: u32 = 0x4000_0000;
 /// Programs for 32-bit pointers on x86-64 set this bit in every number.
 const X32: u32 = 0x4000_0000;
 
@@ -44,13 +43,6 @@ const ENTRIES: &[(u32, u32)] = if cfg!(target_arch = "x86_64") {
     ]
 } else {
     &[]
-};
-
-/// The way of mapping that can be taken in the caller's place: architecture and number. Only where there are cards.
-const MAPPING: Option<(u32, u32)> = if cfg!(target_arch = "x86_64") {
-    Some((AUDIT_64BIT | AUDIT_LITTLE_ENDIAN | 62, 9))
-} else {
-    None
 };
 
 /// What is emulated for every program.
@@ -77,7 +69,7 @@ const SW_SYNC: &[Ioctl] = &[sw_sync::CREATE_FENCE, sw_sync::INC, sw_sync::GET_DE
 )]
 pub(crate) struct UnknownArchitecture;
 
-const fn load(at: u32) -> Instruction {
+pub(super) const fn load(at: u32) -> Instruction {
     // CAST: three small flags.
     statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, at)
 }
@@ -92,7 +84,7 @@ const fn statement(code: u16, k: u32) -> Instruction {
 }
 
 /// Goes `then` instructions further if the loaded value is `k`, and to the next one otherwise.
-const fn if_equal(k: u32, then: u8) -> Instruction {
+pub(super) const fn if_equal(k: u32, then: u8) -> Instruction {
     Instruction {
         // CAST: three small flags.
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
@@ -102,7 +94,7 @@ const fn if_equal(k: u32, then: u8) -> Instruction {
     }
 }
 
-const fn end(action: u32) -> Instruction {
+pub(super) const fn end(action: u32) -> Instruction {
     // CAST: two small flags.
     statement((libc::BPF_RET | libc::BPF_K) as u16, action)
 }
@@ -110,14 +102,14 @@ const fn end(action: u32) -> Instruction {
 /// The filter's program.
 ///
 /// Each entry is one piece: not this architecture, or not this number, and the next piece is looked at. All pieces jump to what looks
-/// at the number of the `ioctl`, the one for mappings to what looks at the place, which comes last.
+/// at the number of the `ioctl`, the one for mappings to what looks at those, which comes last.
 pub(crate) fn program(options: &Options) -> Result<Vec<Instruction>, UnknownArchitecture> {
     const PIECE: usize = 5;
     if ENTRIES.is_empty() {
         return Err(UnknownArchitecture);
     }
     let requests = requests(options);
-    let mapping = MAPPING.filter(|_| options.vgem);
+    let mapping = mapping::trapped(options);
     let pieces = ENTRIES.len() + mapping.iter().len();
     // From behind a piece to behind the end that follows all pieces.
     let to_request = |index: usize| (pieces - index - 1) * PIECE + 1;
@@ -125,14 +117,12 @@ pub(crate) fn program(options: &Options) -> Result<Vec<Instruction>, UnknownArch
     for (index, entry) in ENTRIES.iter().enumerate() {
         program.extend(piece(*entry, to_request(index)));
     }
-    if let Some(mapping) = mapping {
-        program.extend(piece(mapping, to_request(ENTRIES.len()) + requests.len()));
+    if let Some((entry, _)) = &mapping {
+        program.extend(piece(*entry, to_request(ENTRIES.len()) + requests.len()));
     }
     program.push(end(libc::SECCOMP_RET_ALLOW));
     program.extend(requests);
-    if mapping.is_some() {
-        program.extend(places());
-    }
+    program.extend(mapping.into_iter().flat_map(|(_, looks)| looks));
     Ok(program)
 }
 
@@ -178,62 +168,52 @@ fn requests(options: &Options) -> Vec<Instruction> {
     program
 }
 
-/// Looks at the place that is mapped.
-fn places() -> [Instruction; 5] {
-    const _: () = assert!(END_OF_PLACES - FIRST_PLACE == 0x100 << 32, "one mask tells it");
-    [
-        load(PLACE_AT),
-        masked(0xffff_ff00),
-        // CAST: the upper half.
-        if_equal((FIRST_PLACE >> 32) as u32, 1),
-        end(libc::SECCOMP_RET_ALLOW),
-        end(libc::SECCOMP_RET_USER_NOTIF),
-    ]
-}
-
 /// Keeps these bits of what was loaded.
-const fn masked(bits: u32) -> Instruction {
+pub(super) const fn masked(bits: u32) -> Instruction {
     // CAST: three small flags.
     statement((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, bits)
+}
+
+/// What a filter answers to a call, by the rules of the kernel for the few instructions used here.
+#[cfg(test)]
+pub(super) fn judged(
+    program: &[Instruction],
+    (architecture, number): (u32, u32),
+    arguments: [u64; 6],
+) -> u32 {
+    let (mut at, mut loaded) = (0, 0);
+    loop {
+        let Instruction { code, jt, jf, k } = program[at];
+        at += 1;
+        match u32::from(code) {
+            code if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => {
+                loaded = match k {
+                    NUMBER_AT => number,
+                    ARCHITECTURE_AT => architecture,
+                    half => {
+                        let at = (half - ARGUMENTS_AT) as usize;
+                        let argument = arguments[at / 8].to_ne_bytes();
+                        u32::from_ne_bytes(argument.as_chunks::<4>().0[at % 8 / 4])
+                    }
+                }
+            }
+            code if code == libc::BPF_JMP | libc::BPF_JA => at += k as usize,
+            code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => {
+                at += usize::from(if loaded == k { jt } else { jf });
+            }
+            code if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K => loaded &= k,
+            code if code == libc::BPF_RET | libc::BPF_K => return k,
+            other => panic!("{other}"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What a filter answers to a call, by the rules of the kernel for the few instructions used here.
     fn verdict(program: &[Instruction], architecture: u32, number: u32, request: u64) -> u32 {
-        judged(program, (architecture, number), (request, 0))
-    }
-
-    fn judged(
-        program: &[Instruction],
-        (architecture, number): (u32, u32),
-        (request, place): (u64, u64),
-    ) -> u32 {
-        let (mut at, mut loaded) = (0, 0);
-        loop {
-            let Instruction { code, jt, jf, k } = program[at];
-            at += 1;
-            match u32::from(code) {
-                code if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => {
-                    loaded = match k {
-                        NUMBER_AT => number,
-                        ARCHITECTURE_AT => architecture,
-                        REQUEST_AT => request as u32,
-                        PLACE_AT => (place >> 32) as u32,
-                        other => panic!("{other}"),
-                    }
-                }
-                code if code == libc::BPF_JMP | libc::BPF_JA => at += k as usize,
-                code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => {
-                    at += usize::from(if loaded == k { jt } else { jf });
-                }
-                code if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K => loaded &= k,
-                code if code == libc::BPF_RET | libc::BPF_K => return k,
-                other => panic!("{other}"),
-            }
-        }
+        judged(program, (architecture, number), [0, request, 0, 0, 0, 0])
     }
 
     #[test]
@@ -296,16 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_mappings_of_cards_are_trapped_where_they_were_asked_for() {
+    fn calls_of_cards_are_trapped_where_they_were_asked_for() {
         let with = |vgem| {
             program(&Options {
                 sw_sync: true,
                 vgem,
+                exact_udmabuf: true,
                 ..Options::default()
             })
             .unwrap()
         };
-        for entry in ENTRIES.iter().copied() {
+        for (architecture, number) in ENTRIES.iter().copied() {
             for (request, trapped) in [
                 (drm::VERSION.raw(), true),
                 (0x64ff, true),
@@ -313,32 +294,15 @@ mod tests {
                 (dma_buf::SYNC.raw(), true),
                 (SW_SYNC[1].raw(), true),
             ] {
-                let answer = judged(&with(true), entry, (request.into(), 0));
+                let answer = verdict(&with(true), architecture, number, request.into());
                 assert_eq!(
                     answer == libc::SECCOMP_RET_USER_NOTIF,
                     trapped,
-                    "{entry:?} {request:x}"
+                    "{architecture:x} {number} {request:x}"
                 );
             }
-            let without = judged(&with(false), entry, (drm::VERSION.raw().into(), 0));
+            let without = verdict(&with(false), architecture, number, drm::VERSION.raw().into());
             assert_eq!(without, libc::SECCOMP_RET_ALLOW);
-        }
-        let Some(mapping) = MAPPING else { return };
-        let first = u64::from(dma_buf::SYNC.raw());
-        for (place, trapped) in [
-            (0, false),
-            (FIRST_PLACE - 4096, false),
-            (FIRST_PLACE, true),
-            (END_OF_PLACES - 4096, true),
-            (END_OF_PLACES, false),
-            (u64::MAX, false),
-        ] {
-            let answer = judged(&with(true), mapping, (first, place));
-            assert_eq!(answer == libc::SECCOMP_RET_USER_NOTIF, trapped, "{place:x}");
-            assert_eq!(
-                judged(&with(false), mapping, (first, place)),
-                libc::SECCOMP_RET_ALLOW
-            );
         }
     }
 }

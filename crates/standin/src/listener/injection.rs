@@ -111,35 +111,60 @@ impl Seized {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 impl Seized {
     /// Has it make `calls` after the answer 0 it got, and go on with what the first of them returned.
     pub(crate) fn call_instead(self, calls: &[Call]) {
-        if self.wait().is_none() || self.make(calls).is_none() {
+        self.act(|stopped| {
+            let mut results = Vec::new();
+            for call in calls {
+                results.push(stopped.call(call)?);
+            }
+            results.first().copied()
+        });
+    }
+}
+
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "nobody is made to call anything there")
+)]
+/// A caller that has stopped, and makes the calls it is given.
+pub(crate) struct Stopped<'a> {
+    seized: &'a Seized,
+    before: libc::user_regs_struct,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Seized {
+    /// Has it make the calls of `script` after the answer 0 it got, and go on with what that returns; `None` when it dies meanwhile.
+    pub(crate) fn act(self, script: impl FnOnce(&Stopped<'_>) -> Option<u64>) {
+        if self.wait().is_none() || self.make(script).is_none() {
             // It is dying.
             return;
         }
         let _ = ptrace::detach(self.thread, None);
     }
 
-    fn make(&self, calls: &[Call]) -> Option<()> {
+    fn make(&self, script: impl FnOnce(&Stopped<'_>) -> Option<u64>) -> Option<()> {
         let before = ptrace::getregs(self.thread).ok()?;
         let held_off = sys::blocked_signals(self.thread.as_raw()).ok()?;
         sys::block_signals(self.thread.as_raw(), ALL_SIGNALS).ok()?;
-        let mut results = Vec::new();
-        for call in calls {
-            results.push(self.make_one(&before, call)?);
-        }
+        let seized = self;
+        let result = script(&Stopped { seized, before })?;
         let mut after = before;
-        after.rax = results.first().copied().unwrap_or(before.rax);
+        after.rax = result;
         // What came before is no call to begin again.
         after.orig_rax = u64::MAX;
         ptrace::setregs(self.thread, after).ok()?;
         sys::block_signals(self.thread.as_raw(), held_off).ok()
     }
+}
 
-    /// Goes back to the instruction that entered the kernel, and through it.
-    fn make_one(&self, before: &libc::user_regs_struct, call: &Call) -> Option<u64> {
+#[cfg(target_arch = "x86_64")]
+impl Stopped<'_> {
+    /// Goes back to the instruction that entered the kernel, and through it. Returns what the kernel says; `None` when the thread dies.
+    pub(crate) fn call(&self, call: &Call) -> Option<u64> {
+        let (before, thread) = (&self.before, self.seized.thread);
         let mut registers = *before;
         registers.rip = before.rip.wrapping_sub(INSTRUCTION);
         registers.orig_rax = u64::MAX;
@@ -147,23 +172,31 @@ impl Seized {
         let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
         (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
         (registers.r10, registers.r8, registers.r9) = (r10, r8, r9);
-        ptrace::setregs(self.thread, registers).ok()?;
+        ptrace::setregs(thread, registers).ok()?;
         // It stops when it enters and when it leaves.
         let mut stops = 0;
         while stops < 2 {
-            ptrace::syscall(self.thread, None).ok()?;
-            if matches!(self.wait()?, WaitStatus::PtraceSyscall(_)) {
+            ptrace::syscall(thread, None).ok()?;
+            if matches!(self.seized.wait()?, WaitStatus::PtraceSyscall(_)) {
                 stops += 1;
             }
         }
-        Some(ptrace::getregs(self.thread).ok()?.rax)
+        Some(ptrace::getregs(thread).ok()?.rax)
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Seized {
     /// Is not asked for where [`is_possible`] says no.
-    pub(crate) fn call_instead(self, _calls: &[Call]) {
+    pub(crate) fn act(self, _script: impl FnOnce(&Stopped<'_>) -> Option<u64>) {
         self.release();
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Stopped<'_> {
+    /// As above.
+    pub(crate) fn call(&self, _call: &Call) -> Option<u64> {
+        None
     }
 }

@@ -6,13 +6,17 @@
 //! | `sys` | the system calls of it, and all `unsafe` |
 //! | `task` | the caller's memory and descriptors |
 //! | `injection` | having the caller make another call than it did |
+//! | `mapping` | which mappings are trapped, and what they are of |
 //! | `cards` | calls on cards, and mappings of their buffers |
+//! | `parts` | making and mapping buffers of parts of memory files |
 //! | `answering` | the loop that answers |
 
 pub(crate) mod answering;
 mod cards;
 pub(crate) mod filter;
 pub(crate) mod injection;
+mod mapping;
+mod parts;
 pub(crate) mod sys;
 pub(crate) mod task;
 

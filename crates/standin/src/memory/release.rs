@@ -174,11 +174,7 @@ impl Releases {
         let Some(Object::Buffer(buffer)) = objects.get(id) else {
             return false;
         };
-        let Some(probe) = buffer
-            .piece
-            .as_ref()
-            .and_then(|piece| open_again(&piece.file, OFlags::RDWR).ok())
-        else {
+        let Some(probe) = buffer.file().and_then(|file| open_again(file, OFlags::RDWR).ok()) else {
             return false;
         };
         match ask(probe.as_fd()) {

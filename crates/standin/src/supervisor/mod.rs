@@ -98,7 +98,7 @@ pub(crate) fn listener(
     let devices = devices.into_iter().map(|(id, device)| {
         let object = match device {
             Device::Heap(name) => Object::Heap(name.into()),
-            Device::Udmabuf => Object::Udmabuf,
+            Device::Udmabuf(exactness) => Object::Udmabuf(exactness),
             Device::SwSync => Object::SwSync,
             Device::Vgem => Object::Vgem,
         };

@@ -9,8 +9,9 @@
 use super::Consumer;
 use crate::doorbell::Doorbell;
 use crate::layout::{POLLING, consumer as own};
+use crate::waiting::fence_before_last_look;
 use std::sync::Arc;
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_heavy};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence};
 
 /// Who is not admitted yet is rung from its first frame on, whichever that is.
 const NOT_ADMITTED: u64 = u64::MAX;
@@ -28,9 +29,9 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         if self.armed_at.is_none() {
             self.armed_at = Some(self.cursor.unwrap_or(NOT_ADMITTED));
             self.page.store_u32(own::WAITING, POLLING, Ordering::Relaxed);
-            // ORDERING: heavy fence between asking to be rung and looking once more; its counterpart is in
+            // ORDERING: fence between asking to be rung and looking once more; its counterpart is in
             // `Producer::wake_sleepers`.
-            let _ = fence_heavy();
+            let _ = fence_before_last_look(self.producer_fences);
         }
         self.has_nothing()
     }

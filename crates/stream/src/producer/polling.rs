@@ -2,7 +2,8 @@
 
 use super::Producer;
 use crate::layout::{POLLING, ring as at};
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence_heavy};
+use crate::waiting::fence_before_last_look;
+use wharf_memory::{Ordering, ReadWords, WriteWords};
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// Asks to be rung at the next release. Look for a buffer once more before the bell is silenced, and again after that. Where heavy
@@ -10,9 +11,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// ([`heavy_fences_reach_others`](wharf_memory::heavy_fences_reach_others)).
     pub fn arm(&mut self) {
         self.ring.store_u32(at::WAITING, POLLING, Ordering::Relaxed);
-        // ORDERING: heavy fence between asking to be rung and looking once more; its counterpart is in
+        // ORDERING: fence between asking to be rung and looking once more; its counterpart is in
         // `notify_release`.
-        let _ = fence_heavy();
+        let _ = fence_before_last_look(self.consumers_fence);
     }
 
     /// Asks not to be rung any more. Who waits for the bell without having armed it again must ring it itself.

@@ -4,7 +4,7 @@ use super::Producer;
 use crate::layout::{ASLEEP, MAX_CONSUMERS, points, ring as at};
 use crate::member::Member;
 use crate::stats::ProducerCounters;
-use crate::waiting::{Looked, sleep_within_reach};
+use crate::waiting::{Looked, fence_before_last_look, sleep_within_reach};
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome, WriteWords, fence_heavy};
 
 impl<O: WriteWords, R: ReadWords> Producer<O, R> {
@@ -18,7 +18,7 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
     /// # Blocking
     ///
     /// Until a release, a departure, a change by the broker, a signal or `deadline`: looking at first, if [`Producer::set_waiting`] says so,
-    /// then asleep. A change by the broker alone may be noticed 2 ms late. Consumers that wish harm can hinder the
+    /// then asleep. A change by the broker alone may be noticed 5 ms late. Consumers that wish harm can hinder the
     /// wake-up (see [`Consumer::wait`](crate::Consumer::wait)): sleep in slices.
     pub fn wait<T>(
         &mut self,
@@ -46,9 +46,9 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
             member.kept = 0;
         }
         self.ring.store_u32(at::WAITING, ASLEEP, Ordering::Relaxed);
-        // ORDERING: heavy fence between announcing the sleep and looking once more; its counterpart is in
+        // ORDERING: fence between announcing the sleep and looking once more; its counterpart is in
         // `notify_release` of the consumer.
-        let is_seen = fence_heavy();
+        let is_seen = fence_before_last_look(self.consumers_fence);
         let found = try_again(self);
         // One that left before its releases were looked at will not count another; it is for the caller to drop it.
         let may_sleep = found.is_none() && !self.members.iter().any(Member::has_left);
@@ -59,6 +59,20 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
         };
         self.ring.store_u32(at::WAITING, 0, Ordering::Relaxed);
         (found, outcome)
+    }
+
+    /// Asks consumers to make a full fence between releasing and looking whether the producer waits, or not any more. To be asked when
+    /// consumers are there, too.
+    pub(super) fn ask_for_fences(&mut self, asks: bool) {
+        if asks == self.asks_for_fences {
+            return;
+        }
+        self.asks_for_fences = asks;
+        self.ring
+            .store_u32(at::FENCED, u32::from(asks), Ordering::Relaxed);
+        // ORDERING: heavy fence between asking and relying on it. A consumer that is beyond its look at the word by then, and has not seen
+        // it, has released what it released before the look: from here on that is seen.
+        self.consumers_fence = asks && fence_heavy();
     }
 
     /// Gives up waiting for a buffer: the caller goes without one. Only what is shown of this producer depends on it.

@@ -3,15 +3,24 @@
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use wharf_memory::{HeapWords, TrackedCell};
+use wharf_memory::{HeapWords, TrackedCell, forbid_asymmetric_fences};
 use wharf_stream::layout::{consumer, ring, status};
 use wharf_stream::status::{SlotState, StatusWriter};
-use wharf_stream::{Claim, Consumer, Member, Policy, Producer};
+use wharf_stream::{Claim, Consumer, Member, Policy, Producer, Waiting, ask_for_fences};
 
 pub(crate) const SLOT: usize = 0;
 pub(crate) const INCARNATION: u64 = 7;
 
 pub(crate) type Words = Arc<HeapWords>;
+
+/// Who asks the other side for full fences. Where both do, there are no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Nobody,
+    Consumer,
+    Producer,
+    Both,
+}
 
 /// The pages of a stream of `buffers` buffers, one consumer and three frames at most.
 pub(crate) struct Pages {
@@ -19,10 +28,18 @@ pub(crate) struct Pages {
     pub(crate) consumer: Words,
     pub(crate) status: Words,
     pub(crate) buffers: usize,
+    pub(crate) asking: Asking,
 }
 
 impl Pages {
     pub(crate) fn new(buffers: usize) -> Self {
+        Self::asking(buffers, Asking::Nobody)
+    }
+
+    pub(crate) fn asking(buffers: usize, asking: Asking) -> Self {
+        forbid_asymmetric_fences(false);
+        let of_ring = matches!(asking, Asking::Producer | Asking::Both).then_some(ring::FENCED);
+        let of_consumer = matches!(asking, Asking::Consumer | Asking::Both).then_some(consumer::FENCED);
         let slots = (1..=3).map(ring::slot);
         let generations = slots.clone().map(|slot| slot + ring::GENERATION);
         let fixed = [
@@ -34,10 +51,15 @@ impl Pages {
         ];
         let holds = (0..buffers).map(|buffer| consumer::HOLDS + buffer);
         let pages = Self {
-            ring: words(slots.chain(generations).chain(fixed), [ring::WAITING]),
+            ring: words(
+                slots.chain(generations).chain(fixed),
+                [ring::WAITING].into_iter().chain(of_ring),
+            ),
             consumer: words(
                 holds.chain([consumer::CURSOR]),
-                [consumer::RELEASES, consumer::LEFT, consumer::WAITING],
+                [consumer::RELEASES, consumer::LEFT, consumer::WAITING]
+                    .into_iter()
+                    .chain(of_consumer),
             ),
             status: words(
                 [
@@ -49,7 +71,10 @@ impl Pages {
                 [status::VERSION, status::STREAM],
             ),
             buffers,
+            asking,
         };
+        // Where it has no word to say so, this is nothing.
+        ask_for_fences(&pages.consumer);
         // The broker records a consumer before either side hears of the other.
         StatusWriter::new(pages.status.clone()).set_slot(SLOT, INCARNATION, SlotState::Live);
         pages
@@ -58,6 +83,10 @@ impl Pages {
     pub(crate) fn producer(&self, policy: Policy) -> Producer<Words, Words> {
         let mut producer = Producer::new(self.ring.clone(), self.status.clone(), self.buffers);
         producer.take_status_change();
+        if matches!(self.asking, Asking::Producer | Asking::Both) {
+            producer.set_waiting(Waiting::Sleep);
+        }
+        forbid_asymmetric_fences(self.asking == Asking::Both);
         producer.admit(Member::new(
             SLOT,
             INCARNATION,

@@ -47,6 +47,7 @@ fn steps() -> impl Strategy<Value = Step> {
         Just(consumer::CURSOR),
         Just(consumer::RELEASES),
         Just(consumer::WAITING),
+        Just(consumer::FENCED),
         consumer::HOLDS..consumer::HOLDS + MAX_BUFFERS,
     ];
     prop_oneof![

@@ -51,6 +51,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let cells = prop_oneof![
         Just(ring::HEAD),
         Just(ring::WAITING),
+        Just(ring::FENCED),
         Just(ring::ADMISSIONS + 2 * SLOT),
         (0..80_u64).prop_map(ring::slot),
         0..RING_PAGE_CELLS,
@@ -90,6 +91,7 @@ impl Victim {
     fn store(&self, cell: usize, word: u64) {
         let narrow = [
             ring::WAITING,
+            ring::FENCED,
             ring::POINTS + points::SLEEPERS,
             ring::POINTS + points::BELL,
         ];

@@ -83,13 +83,14 @@ impl Kind for Mapped {
 }
 
 /// The cells of a consumer's page that hold 32-bit words.
-pub(crate) const NARROW: [usize; 6] = [
+pub(crate) const NARROW: [usize; 7] = [
     consumer::RELEASES,
     consumer::POINTS + points::SLEEPERS,
     consumer::POINTS + points::BELL,
     consumer::LEFT,
     consumer::WAITING,
     consumer::SLEEPLESS,
+    consumer::FENCED,
 ];
 
 pub(crate) type ProducerOf<K> = Producer<<K as Kind>::Own, <K as Kind>::Other>;
@@ -120,6 +121,7 @@ impl<K: Kind> Stream<K> {
                 RING_PAGE_CELLS,
                 &[
                     ring::WAITING,
+                    ring::FENCED,
                     ring::POINTS + points::SLEEPERS,
                     ring::POINTS + points::BELL,
                 ],
@@ -142,10 +144,14 @@ impl<K: Kind> Stream<K> {
 
     /// Lets a consumer in; the producer does not know of it yet.
     pub(crate) fn place(&self, slot: usize, depth: usize, policy: Policy) -> Place<K> {
+        self.place_on(K::page(CONSUMER_PAGE_CELLS, &NARROW), (slot, depth, policy))
+    }
+
+    /// As [`Stream::place`], for a consumer that has already written into its page.
+    pub(crate) fn place_on(&self, page: K::Page, (slot, depth, policy): (usize, usize, Policy)) -> Place<K> {
         let incarnation = self.incarnations.get() + 1;
         self.incarnations.set(incarnation);
         self.broker.set_slot(slot, incarnation, SlotState::Live);
-        let page = K::page(CONSUMER_PAGE_CELLS, &NARROW);
         let consumer = Consumer::new(
             K::own(&page),
             (K::other(&self.ring), K::other(&self.status)),

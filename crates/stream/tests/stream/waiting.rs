@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use wharf_memory::{Deadline, Ordering, ReadWords, WaitOutcome};
-use wharf_stream::layout::consumer;
+use wharf_stream::layout::{CONSUMER_PAGE_CELLS, consumer, ring};
 use wharf_stream::status::StreamState;
-use wharf_stream::{Policy, Waiting, leave, promise_not_to_sleep, release};
+use wharf_stream::{Policy, Waiting, ask_for_fences, leave, promise_not_to_sleep, release};
 
-use crate::support::{ConsumerOf, Kind, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish};
+use crate::support::{
+    ConsumerOf, Kind, NARROW, ProducerOf, Stream, claim, drain, on_both_kinds_of_page, publish,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,8 @@ on_both_kinds_of_page!(
     producer_does_not_sleep_over_a_change_it_has_not_seen,
     producer_does_not_sleep_when_it_finds_a_buffer_at_the_last_moment,
     frames_pass_however_both_sides_wait,
+    frames_pass_when_one_side_or_both_ask_for_fences,
+    producer_asks_for_fences_while_it_sleeps_at_once,
     consumer_that_promised_never_says_that_it_sleeps,
 );
 
@@ -240,6 +244,44 @@ fn frames_pass_however_both_sides_wait<K: Kind>() {
             }
             assert_eq!(receiving.join().unwrap(), (1..=200).collect::<Vec<_>>());
         });
+    }
+}
+
+fn frames_pass_when_one_side_or_both_ask_for_fences<K: Kind>() {
+    for (consumer_asks, producer_asks) in [(true, false), (false, true), (true, true)] {
+        let stream = Stream::<K>::new(2);
+        let mut producer = stream.producer();
+        if producer_asks {
+            producer.set_waiting(Waiting::Sleep);
+        }
+        let page = K::page(CONSUMER_PAGE_CELLS, &NARROW);
+        if consumer_asks {
+            ask_for_fences(&K::own(&page));
+        }
+        let place = stream.place_on(page, (0, 1, Policy::Block));
+        producer.admit(place.member);
+        let mut consumer = place.consumer;
+        std::thread::scope(|scope| {
+            let receiving =
+                scope.spawn(move || (0..2000).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
+            for _ in 0..2000 {
+                let buffer = acquire::<K>(&mut producer);
+                producer.publish(buffer, &Default::default()).unwrap();
+            }
+            assert_eq!(receiving.join().unwrap(), (1..=2000).collect::<Vec<_>>());
+        });
+    }
+}
+
+fn producer_asks_for_fences_while_it_sleeps_at_once<K: Kind>() {
+    let stream = Stream::<K>::new(1);
+    let page = K::other(&stream.ring);
+    let asks = || page.load_u32(ring::FENCED, Ordering::Acquire);
+    let mut producer = stream.producer();
+    assert_eq!(asks(), 0);
+    for (waiting, expected) in [(Waiting::Sleep, 1), (Waiting::Spin, 0), (Waiting::Sleep, 1)] {
+        producer.set_waiting(waiting);
+        assert_eq!(asks(), expected, "{waiting:?}");
     }
 }
 

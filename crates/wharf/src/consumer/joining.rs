@@ -75,6 +75,8 @@ impl Consumer {
         let own = page::create("consumer", CONSUMER_PAGE_BYTES, CONSUMER_PAGE_CELLS)?;
         if options.waiting == Waiting::Spin {
             wharf_stream::promise_not_to_sleep(&own.words);
+        } else if options.waiting.sleeps_at_once() {
+            wharf_stream::ask_for_fences(&own.words);
         }
         let policy = match options.policy {
             Policy::Block => WirePolicy::Block,

@@ -99,6 +99,7 @@ impl Producer {
                 name: buffers.name().to_owned(),
             });
         }
+        buffers.seal();
         let ring = page::create("ring", RING_PAGE_BYTES, RING_PAGE_CELLS)?;
         let request = CreateStream {
             set: buffers.set(),

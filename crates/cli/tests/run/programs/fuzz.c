@@ -7,6 +7,19 @@ static uint64_t next(void) {
 	return state;
 }
 
+/* Whatever of it can be mapped is, for a moment. */
+static void map_some(int fd) {
+	static const int kinds[] = {0, MAP_SHARED, MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE};
+	static const int more[] = {MAP_POPULATE, MAP_NORESERVE, MAP_LOCKED, 0x40, MAP_HUGETLB, MAP_GROWSDOWN, MAP_SYNC};
+	int flags = kinds[next() % 5];
+	if (next() % 2)
+		flags |= more[next() % 7];
+	size_t length = next() % 16 ? next() % 6 * 2048 : next();
+	char *mapped = mmap(0, length, next() % 4, flags, fd, next() % 4 * 4096);
+	if (mapped != MAP_FAILED)
+		munmap(mapped, length);
+}
+
 int main(int argc, char **argv) {
 	state = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 1;
 	long calls = argc > 2 ? atol(argv[2]) : 20000;
@@ -17,10 +30,10 @@ int main(int argc, char **argv) {
 	unsigned char *pages = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(pages + 4096, 4096);
 	int first = heap();
-	open("/dev/udmabuf", O_RDWR);
+	int udmabuf = open("/dev/udmabuf", O_RDWR);
 	open("/dev/sw_sync", O_RDWR);
 	int memory = syscall(SYS_memfd_create, "x", 2);
-	ftruncate(memory, 4096);
+	ftruncate(memory, 8192);
 	fcntl(memory, 1033, 2);
 	printf("first: %d\n", first);
 	fflush(stdout);
@@ -47,6 +60,8 @@ int main(int argc, char **argv) {
 		answers[result < 0 ? errno % 200 : 0]++;
 		if (result < 0 && errno == ENOSYS)
 			return 1;
+		if (next() % 4 == 0)
+			map_some(fd);
 		/* Now and then everything but the devices is closed, and some good ones are made. */
 		if (i % 50 == 49) {
 			for (int old = memory + 1; old < 200; old++)
@@ -57,6 +72,8 @@ int main(int argc, char **argv) {
 				ioctl(buffer, EXPORT, &out);
 				struct create_fence fence = {.value = next()};
 				ioctl(memory - 1, CREATE_FENCE, &fence);
+				struct udmabuf_data part = {memory, 1, 4096, 4096};
+				ioctl(udmabuf, CREATE, &part);
 			}
 		}
 	}

@@ -44,6 +44,10 @@ static void one_call(unsigned char *pages, uint64_t *state) {
 	if ((request & 0xffff) == (IMPORT & 0xffff))
 		memset(pages + 3996, 255, 100);
 	ioctl(any(state), request, at);
+	size_t length = next(state) % 4 * 4096;
+	void *mapped = mmap(0, length, next(state) % 4, MAP_SHARED, any(state), next(state) % 3 * 4096);
+	if (mapped != MAP_FAILED)
+		munmap(mapped, length);
 }
 
 static void good_calls(uint64_t *state) {
@@ -54,8 +58,9 @@ static void good_calls(uint64_t *state) {
 	struct create_fence fence = {.value = next(state)};
 	if (!ioctl(devices[2], CREATE_FENCE, &fence))
 		keep(fence.fence, state);
-	struct udmabuf_data whole = {devices[3], 0, 0, 4096};
+	struct udmabuf_data whole = {devices[3], 0, 0, 8192}, part = {devices[3], 0, 4096, 4096};
 	keep(ioctl(devices[1], CREATE, &whole), state);
+	keep(ioctl(devices[1], CREATE, &part), state);
 }
 
 static void *caller(void *number) {
@@ -98,7 +103,7 @@ int main(int argc, char **argv) {
 		if ((devices[i] = open(paths[i], O_RDWR)) < 0)
 			die("open a device");
 	devices[3] = syscall(SYS_memfd_create, "x", 2);
-	ftruncate(devices[3], 4096);
+	ftruncate(devices[3], 8192);
 	fcntl(devices[3], 1033, 2);
 	struct sigaction action = {.sa_handler = nothing, .sa_flags = seed % 2 ? SA_RESTART : 0};
 	sigaction(SIGALRM, &action, NULL);

@@ -108,8 +108,8 @@ pub(super) fn import(
         .find(|(_, handle)| handle.id == id)
         .map(|(number, _)| number);
     asked.handle = known.unwrap_or_else(|| {
-        // Memory of ours is held by the buffer; a descriptor of it would count as the program's.
-        let memory = buffer.piece.is_none().then(|| Arc::new(file));
+        // A file of ours is held by the buffer; a descriptor of it would count as the program's.
+        let memory = buffer.file().is_none().then(|| Arc::new(file));
         handles.add(Handle { id, buffer, memory })
     });
     Ok(())

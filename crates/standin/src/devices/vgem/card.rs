@@ -29,11 +29,15 @@ impl Handle {
         let (objects, releases) = around;
         // Who looks for what nobody has must see all of this or nothing.
         let _undisturbed = releases.pause();
-        let opened = match (&self.buffer.piece, &self.buffer.shown, &self.memory) {
+        let Buffer {
+            piece, parts, shown, ..
+        } = &*self.buffer;
+        let opened = match (piece, parts, shown, &self.memory) {
             (Some(piece), ..) => piece.open(flags)?,
-            (None, Some(shown), _) => shown.open(flags)?,
-            (None, None, Some(memory)) => open_again(memory, flags)?,
-            (None, None, None) => return Err(Errno::INVAL),
+            (None, Some(parts), ..) => parts.open()?,
+            (None, None, Some(shown), _) => shown.open(flags)?,
+            (None, None, None, Some(memory)) => open_again(memory, flags)?,
+            (None, None, None, None) => return Err(Errno::INVAL),
         };
         objects.insert(self.id, Object::Buffer(Arc::clone(&self.buffer)));
         Ok(opened)
@@ -41,10 +45,10 @@ impl Handle {
 
     /// It is a handle no more: from now on its memory lasts as long as the program has it open or mapped.
     pub(crate) fn retire(self, objects: &Objects, releases: &Releases) {
-        let Some(piece) = &self.buffer.piece else {
+        if self.buffer.file().is_none() {
             return;
-        };
-        let size_bytes = piece.size_bytes;
+        }
+        let size_bytes = self.buffer.piece.as_ref().map_or(0, |piece| piece.size_bytes);
         let paused = releases.pause();
         objects.insert(self.id, Object::Buffer(Arc::clone(&self.buffer)));
         drop(paused);
