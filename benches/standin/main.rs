@@ -1,5 +1,5 @@
-//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem` and with
-//! `--exact-udmabuf`, all on CPU 0 with the supervisor.
+//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem`, with `--exact-udmabuf`, and
+//! with `--fd-kind fuse` where that is possible, all on CPU 0 with the supervisor.
 //!
 //! They take turns within each repetition, so that a noisy machine hits them alike; the table gives medians over the repetitions, and
 //! medians of ratios and differences within one repetition. A plain `ioctl` is `FIONREAD` on a pipe. Run with
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
-use wharf_standin::Options;
+use wharf_standin::{FdKind, Options};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Nanoseconds by name.
@@ -36,9 +36,10 @@ const fn row(title: &'static str, name: &'static str, budget: &'static str) -> R
     Row { title, name, budget }
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     row("SYNC", "sync", "12 µs"),
     row("ALLOC of 4 KiB, close", "alloc", "35 µs"),
+    row("poll of a buffer without fences", "poll", "–"),
     row("a number that is emulated, on another file", "unknown", "–"),
     row("plain ioctl", "plain", "+0.2 µs"),
     row("getppid", "getppid", "noise"),
@@ -74,6 +75,11 @@ fn run(arguments: &[OsString]) -> Outcome<ExitCode> {
     let options = Options {
         vgem: option == "vgem",
         exact_udmabuf: option == "exact",
+        fd_kind: if option == "fuse" {
+            FdKind::Fuse
+        } else {
+            FdKind::Memfd
+        },
         ..Options::default()
     };
     Ok(ExitCode::from(wharf_standin::run(program, &options)?.imitate()))
@@ -93,6 +99,11 @@ fn bench() -> Outcome<()> {
             measured(&program, Some("plain"))?,
             measured(&program, Some("vgem"))?,
             measured(&program, Some("exact"))?,
+            // Dashes where it is not possible; the reason is told.
+            measured(&program, Some("fuse")).unwrap_or_else(|error| {
+                eprintln!("{error}");
+                Figures::new()
+            }),
         ]);
     }
     std::fs::remove_file(&program)?;
@@ -139,16 +150,16 @@ fn measured(program: &Path, supervised: Option<&str>) -> Outcome<Figures> {
         .collect())
 }
 
-fn print(turns: &[[Figures; 4]]) {
+fn print(turns: &[[Figures; 5]]) {
     println!(
-        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | budget |"
+        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | with --fd-kind fuse µs | budget |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for Row { title, name, budget } in ROWS {
-        let of = |kind: usize| move |turn: &[Figures; 4]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
-        let more = |kind: usize| move |turn: &[Figures; 4]| of(kind)(turn) - of(0)(turn);
+        let of = |kind: usize| move |turn: &[Figures; 5]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
+        let more = |kind: usize| move |turn: &[Figures; 5]| of(kind)(turn) - of(0)(turn);
         println!(
-            "| {title} | {} | {} | {} | {:.0} | {} | {} | {budget} |",
+            "| {title} | {} | {} | {} | {:.0} | {} | {} | {} | {budget} |",
             us(median(turns, of(0))),
             us(median(turns, of(1))),
             us(median(turns, more(1))),
@@ -156,6 +167,7 @@ fn print(turns: &[[Figures; 4]]) {
                 / turn[0].get("plain").copied().unwrap_or(f64::NAN)),
             us(median(turns, more(2))),
             us(median(turns, more(3))),
+            us(median(turns, of(4))),
         );
     }
     let alone = |kind: usize, name: &'static str| {
@@ -183,7 +195,7 @@ fn us(nanoseconds: f64) -> String {
     format!("{:.2}", nanoseconds / 1e3)
 }
 
-fn median(turns: &[[Figures; 4]], figure: impl Fn(&[Figures; 4]) -> f64) -> f64 {
+fn median(turns: &[[Figures; 5]], figure: impl Fn(&[Figures; 5]) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(figure).collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

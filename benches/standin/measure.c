@@ -1,6 +1,7 @@
 /* Measures calls and prints their names and nanoseconds. Knows nothing of Wharf: devices that are not there are left out. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ static struct map_dumb placed;
 
 static void plain(void) { int count; ioctl(pipes[0], FIONREAD, &count); }
 static void bracket(void) { uint64_t flags = 3; if (ioctl(buffer, SYNC, &flags)) exit(2); }
+static void polled(void) { struct pollfd ready = {buffer, POLLIN, 0}; if (poll(&ready, 1, 0) != 1) exit(7); }
 static void unknown(void) { uint64_t flags = 3; ioctl(memory, SYNC, &flags); }
 static void allocate(void) {
 	struct alloc_data data = {.len = PAGE, .fd_flags = O_RDWR | O_CLOEXEC};
@@ -104,6 +106,7 @@ int main(int argc, char **argv) {
 	if (heap >= 0 && !ioctl(heap, ALLOC, &data)) {
 		buffer = data.fd;
 		measure("sync", bracket, turn, 10);
+		measure("poll", polled, turn, 10);
 		/* As many as it takes until what was closed is looked for, which counts, too. */
 		measure("alloc", allocate, turn, 128);
 	}

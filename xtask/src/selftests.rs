@@ -136,9 +136,22 @@ impl Selftests {
     ///
     /// [`Trouble::Failed`] if `wharf` cannot be started.
     pub fn under(&self, wharf: &Path) -> Result<Vec<Report>, Trouble> {
+        self.under_with(wharf, &[])
+    }
+
+    /// The same, with options for `wharf run` besides those that a test needs.
+    ///
+    /// # Blocking
+    ///
+    /// Three minutes per test at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Failed`] if `wharf` cannot be started.
+    pub fn under_with(&self, wharf: &Path, options: &[&str]) -> Result<Vec<Report>, Trouble> {
         source::PROGRAMS
             .iter()
-            .map(|program| self.run_under(wharf, program.name, program.options))
+            .map(|program| self.run_under(wharf, program.name, &[program.options, options].concat()))
             .collect()
     }
 

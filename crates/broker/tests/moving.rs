@@ -171,7 +171,7 @@ fn time_of_a_move_passes_and_who_was_silent_is_named() {
     let mut preview = Preview::new();
     let set = preview.joined.set;
     for is_owner_silent in [true, false] {
-        let generation = preview.begin(50);
+        let generation = preview.begin(500);
         if !is_owner_silent {
             ready(&mut preview.camera, set, generation, OWNER).unwrap();
         }

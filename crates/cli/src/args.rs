@@ -104,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Have /dev/dri/card0: a driver of buffers and fences like the kernel's vgem. The machine's /dev/dri is not seen
     #[arg(long)]
     pub(crate) vgem: bool,
+    /// What the descriptors of buffers are
+    #[arg(long, value_name = "KIND", default_value = "memfd")]
+    pub(crate) fd_kind: FdKindArg,
     /// Have /dev/udmabuf make buffers of parts of memory files, too. Each shared mapping of a file takes some microseconds more (x86-64)
     #[arg(long)]
     pub(crate) exact_udmabuf: bool,
@@ -121,6 +124,15 @@ pub(crate) struct RunArgs {
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
+}
+
+/// What the descriptors of buffers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FdKindArg {
+    /// Those of memory files: works everywhere; poll and epoll do not wait for fences
+    Memfd,
+    /// Those of files of a FUSE file system of the run's: poll and epoll wait for fences, in other processes, too. Needs root and Linux 6.9
+    Fuse,
 }
 
 /// A name that a file in /dev/dma_heap can have.

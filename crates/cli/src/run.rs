@@ -1,8 +1,8 @@
 //! `wharf run`: programs with stand-ins for the kernel's dma-bufs.
 
-use wharf_standin::Options;
+use wharf_standin::{FdKind, Options};
 
-use crate::args::{HeapName, RunArgs, RunPartArgs};
+use crate::args::{FdKindArg, HeapName, RunArgs, RunPartArgs};
 use crate::failure::Failure;
 
 /// Runs a program; returns its exit code, or ends as it did.
@@ -14,6 +14,10 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
         heaps,
         sw_sync: args.sw_sync,
         vgem: args.vgem || args.check_coherency,
+        fd_kind: match args.fd_kind {
+            FdKindArg::Memfd => FdKind::Memfd,
+            FdKindArg::Fuse => FdKind::Fuse,
+        },
         exact_udmabuf: args.exact_udmabuf,
         check_coherency: args.check_coherency,
         coherency_exit: args.coherency_exit,

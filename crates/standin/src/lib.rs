@@ -24,6 +24,7 @@
 //! | `devices/` | what the devices do: the kernel's checks in the kernel's order |
 //! | `memory/` | where buffers come from, and when they are given back |
 //! | `coherency/` | two views of each buffer, and what is wrong with how a program keeps them together |
+//! | `files/` | buffers as files of a file system of ours, with `--fd-kind fuse` |
 //!
 //! Contracts: E1 to E4, P3 (quotas are the broker's), B3, B4. Mechanisms: seccomp user notification.
 //!
@@ -33,6 +34,7 @@
 mod coherency;
 mod devices;
 mod error;
+mod files;
 mod guardian;
 mod launch;
 mod listener;
@@ -43,4 +45,4 @@ mod supervisor;
 pub use error::RunError;
 pub use guardian::{Ending, run};
 pub use launch::{Part, enter_user_namespace, play};
-pub use options::Options;
+pub use options::{FdKind, Options};

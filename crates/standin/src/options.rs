@@ -7,6 +7,17 @@ use rustix::io::Errno;
 use crate::devices::Exactness;
 use crate::error::RunError;
 
+/// What the descriptors of buffers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum FdKind {
+    /// Those of memory files.
+    #[default]
+    Memfd,
+    /// Those of files of a FUSE file system of the run's, mapped without it. Needs root of the machine and Linux 6.9.
+    Fuse,
+}
+
 /// How a program is to be run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
@@ -16,6 +27,8 @@ pub struct Options {
     pub sw_sync: bool,
     /// Whether there is `/dev/dri/card0`, a driver like `vgem` (which hides the machine's `/dev/dri`).
     pub vgem: bool,
+    /// What the descriptors of buffers are.
+    pub fd_kind: FdKind,
     /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
     pub exact_udmabuf: bool,
     /// Whether devices and the CPU have a view of each buffer of their own, and what is wrong with the program's brackets is told at its
@@ -38,6 +51,22 @@ impl Options {
                 errno: Errno::NOSYS,
             });
         }
+        if self.exact_udmabuf && self.fd_kind == FdKind::Fuse {
+            return Err(RunError::Setup {
+                reason: "cannot have buffers of parts of memory files (--exact-udmabuf) that are files of FUSE (--fd-kind fuse): such a file passes \
+                         through to one memory file only; leave out one of the two"
+                    .to_owned(),
+                errno: Errno::INVAL,
+            });
+        }
+        if self.check_coherency && self.fd_kind == FdKind::Fuse {
+            return Err(RunError::Setup {
+                reason: "cannot check coherency (--check-coherency) of buffers that are files of FUSE (--fd-kind fuse), because processes outside the \
+                         run can make brackets on those; leave out one of the two"
+                    .to_owned(),
+                errno: Errno::INVAL,
+            });
+        }
         Ok(())
     }
 
@@ -56,6 +85,7 @@ impl Default for Options {
             heaps: vec!["system".to_owned()],
             sw_sync: false,
             vgem: false,
+            fd_kind: FdKind::default(),
             exact_udmabuf: false,
             check_coherency: false,
             coherency_exit: None,

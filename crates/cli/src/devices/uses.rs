@@ -24,6 +24,7 @@ pub(super) fn of(findings: &[Finding]) -> Vec<Use> {
         seen.device_buffers(),
         seen.device_fences(),
         seen.programs(),
+        seen.polled_buffers(),
         seen.faults(),
     ]
 }
@@ -116,16 +117,28 @@ impl Seen<'_> {
         }
     }
 
-    fn faults(&self) -> Use {
-        let because = match (self.has(Area::UserFaults), self.has(Area::FusePassthrough)) {
-            (true, true) => String::new(),
-            (false, _) => self.why_not(Area::UserFaults),
-            (true, false) => self.why_not(Area::FusePassthrough),
+    fn polled_buffers(&self) -> Use {
+        let runs = self.has(Area::WharfRun);
+        let (with, because) = match (runs, self.has(Area::FusePassthrough)) {
+            (true, true) => (
+                "FUSE passthrough: used by wharf run --fd-kind fuse",
+                String::new(),
+            ),
+            (true, false) => ("nothing", self.why_not(Area::FusePassthrough)),
+            (false, _) => ("nothing", self.why_not(Area::WharfRun)),
         };
         Use {
-            purpose: "user faults and FUSE passthrough",
-            with: "not used by anything yet".to_owned(),
+            purpose: "buffers that are polled for fences by programs of wharf run",
+            with: with.to_owned(),
             because,
+        }
+    }
+
+    fn faults(&self) -> Use {
+        Use {
+            purpose: "user faults",
+            with: "not used by anything yet".to_owned(),
+            because: self.why_not(Area::UserFaults),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) wharf: String,
     /// Without privileges, if that makes a difference.
     pub(crate) unprivileged: Option<String>,
+    /// With `--fd-kind fuse`, if that makes a difference.
+    pub(crate) fuse: Option<String>,
     /// With `--exact-udmabuf`, if that makes a difference.
     pub(crate) exact: Option<String>,
     pub(crate) why: String,
@@ -31,6 +33,7 @@ pub(crate) struct Ends {
     pub(crate) kernel: String,
     pub(crate) wharf: String,
     pub(crate) unprivileged: String,
+    pub(crate) fuse: String,
     pub(crate) exact: String,
 }
 
@@ -67,6 +70,7 @@ impl Listed {
             kernel: ends(|entry| &entry.kernel),
             wharf: ends(|entry| &entry.wharf),
             unprivileged: ends(|entry| entry.unprivileged.as_ref().unwrap_or(&entry.wharf)),
+            fuse: ends(|entry| entry.fuse.as_ref().unwrap_or(&entry.wharf)),
             exact: ends(|entry| entry.exact.as_ref().unwrap_or(&entry.wharf)),
         }
     }

@@ -8,6 +8,7 @@
 mod buffers;
 mod coherency;
 mod endings;
+mod files;
 mod guardian;
 mod hostility;
 mod parts;

@@ -91,6 +91,20 @@ pub(crate) fn run(command: Command) -> Ended {
     }
 }
 
+/// Whether buffers can be files here; said aloud where they cannot. `wharf devices` is asked, which finds out in another way.
+pub(crate) fn files_are_possible() -> bool {
+    let report: serde_json::Value =
+        serde_json::from_str(run(wharf(&["devices", "--json"])).output()).expect("it is JSON");
+    let findings = report["findings"].as_array().into_iter().flatten();
+    let mut of_files = findings.filter(|finding| finding["area"] == "fuse-passthrough");
+    let finding = of_files.next().expect("there is an answer");
+    let is_possible = finding["state"] == "yes";
+    if !is_possible {
+        skip(&format!("--fd-kind fuse: {}", finding["refusal"]["reason"]));
+    }
+    is_possible
+}
+
 /// Runs a program to its end under `wharf run` as a user without any privilege; `None`, said aloud, where this one cannot become such a user.
 pub(crate) fn run_unprivileged(options: &[&str], program: &Path) -> Option<Ended> {
     let under = |mut wharf: Command, program: &Path| {

@@ -19,6 +19,7 @@ use super::sync_file::SyncFile;
 use super::vgem::Card;
 use super::{Caller, FileId};
 use crate::coherency::Checked;
+use crate::files::Shown;
 use crate::memory::{Parts, Piece};
 
 /// A buffer.
@@ -36,6 +37,8 @@ pub(crate) struct Buffer {
     pub(crate) place: Option<u64>,
     /// In a run that checks coherency: what devices see, `piece` being what the CPU sees.
     pub(crate) checked: Option<Arc<Checked>>,
+    /// For memory of the program: the file that it sees, where that is not the memory.
+    pub(crate) shown: Option<Shown>,
 }
 
 impl Buffer {
@@ -49,6 +52,7 @@ impl Buffer {
             begun: None,
             place: None,
             checked: None,
+            shown: None,
         }
     }
 
@@ -86,6 +90,15 @@ impl Buffer {
             begun,
             place: None,
             checked: None,
+            shown: None,
+        }
+    }
+
+    /// A buffer in memory of the program, which is another file than that.
+    pub(crate) fn of_others_shown(shown: Shown) -> Self {
+        Self {
+            shown: Some(shown),
+            ..Self::of_others(Some(Begun::default()))
         }
     }
 
@@ -112,7 +125,7 @@ impl Buffer {
 
     /// Whether its file is one of the program's, of which buffers can be made.
     pub(crate) fn is_memory_file(&self) -> bool {
-        self.begun.is_some() && self.parts.is_none()
+        self.begun.is_some() && self.parts.is_none() && self.shown.is_none()
     }
 
     /// Our own description of its file, where that is ours and not the program's.

@@ -2,6 +2,9 @@
 //!
 //! Calls that it had received fail with `EINTR`, as calls do that a signal interrupts. Buffers are recognised by their memory; their
 //! fences are lost with the supervisor, and count as signaled. New memory comes from a broker as before.
+//!
+//! Buffers that were files of the supervisor's are lost as such: calls on them fail with `ENOTCONN`, mappings stay. New ones are files of
+//! this process's.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -16,6 +19,7 @@ use rustix::io::Errno;
 use super::signals::{Signals, stop};
 use super::{Ending, Program, ending_of};
 use crate::error::RunError;
+use crate::files::Descriptors;
 use crate::listener::injection::WAITING;
 use crate::listener::sys::{Reply, reply};
 use crate::memory::Source;
@@ -40,7 +44,8 @@ pub(super) fn take_over(
         .map_or_else(|_| PathBuf::new(), |broker| broker.socket.clone());
     let source = Source::new(socket, label(command), None);
     let parts = (program.listener, InFlight::create().map_err(failed)?);
-    let listener = Arc::new(listener(parts, program.devices, source, true).map_err(failed)?);
+    let descriptors = |objects: &_, releases: &_| Ok(Descriptors::again(options.fd_kind, objects, releases));
+    let listener = Arc::new(listener(parts, program.devices, (source, descriptors), true)?);
     answer_in_a_thread(&listener)?;
     let mut ending = ended(program.pid);
     if ending.is_none() {

@@ -21,6 +21,7 @@ use crate::devices::{
     Answer, Buffer, Caller as _, Exactness, FileId, Object, Objects, dma_heap, install_and_tell, sw_sync,
     sync_file, udmabuf,
 };
+use crate::files::Descriptors;
 use crate::memory::{Depot, Memories, Piece, Releases};
 use crate::supervisor::InFlight;
 
@@ -29,9 +30,10 @@ use crate::supervisor::InFlight;
 pub(crate) struct Listener {
     fd: Arc<OwnedFd>,
     handles: Handles,
-    pub(crate) objects: Objects,
+    pub(crate) objects: Arc<Objects>,
     pub(crate) depot: Depot,
-    pub(crate) releases: Releases,
+    pub(crate) releases: Arc<Releases>,
+    descriptors: Descriptors,
     /// Calls that wait for a fence, and whose they are.
     waiting: Arc<Mutex<HashMap<u64, u32>>>,
     in_flight: Arc<InFlight>,
@@ -67,7 +69,7 @@ impl From<Result<Answer, Errno>> for Next {
 impl Listener {
     pub(crate) fn new(
         fd: Arc<OwnedFd>,
-        (objects, depot, releases): (Objects, Depot, Releases),
+        (objects, depot, releases, descriptors): (Arc<Objects>, Depot, Arc<Releases>, Descriptors),
         in_flight: Arc<InFlight>,
         inherits: bool,
     ) -> Result<Self, Errno> {
@@ -79,6 +81,7 @@ impl Listener {
             objects,
             depot,
             releases,
+            descriptors,
             waiting: Arc::default(),
             inbox: in_flight.inbox()?,
             memories: Memories::default(),
@@ -184,7 +187,7 @@ impl Listener {
         let size_bytes = asked.size_bytes;
         let piece = self.memory(heap, size_bytes)?;
         let id = piece.id;
-        let given = open_again(&piece.file, asked.flags & OFlags::ACCMODE)?;
+        let given = piece.open(asked.flags & OFlags::ACCMODE)?;
         let buffer = Arc::new(self.finish(Buffer::of_heap(piece), heap)?);
         self.objects.insert(id, Object::Buffer(Arc::clone(&buffer)));
         let told = install_and_tell(
@@ -204,7 +207,16 @@ impl Listener {
         told
     }
 
+    /// Memory, and the file that the program is to see.
     pub(super) fn memory(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
+        let mut piece = self.take(heap, size_bytes)?;
+        if let Some(shown) = self.descriptors.show(piece.file.as_fd(), size_bytes)? {
+            piece.show_as(shown);
+        }
+        Ok(piece)
+    }
+
+    fn take(&self, heap: &Arc<str>, size_bytes: u64) -> Result<Piece, Errno> {
         self.depot.take(heap, size_bytes).or_else(|errno| {
             // Perhaps the program has closed what we do not know yet.
             self.releases.look(&self.objects, std::time::Duration::ZERO);
@@ -232,6 +244,11 @@ impl Listener {
         let Some(whole) = asked.whole() else {
             return self.make_of_parts(task, exactness, &asked);
         };
+        if let Some(shown) = self.descriptors.show(whole.memory.as_fd(), whole.size_bytes)? {
+            let given = shown.open_as_buffer(&self.objects)?;
+            task.return_fd(given.as_fd(), asked.flags)?;
+            return Ok(Answer::Answered);
+        }
         // Memory that is a buffer already stays the one it is.
         if self.objects.get(whole.id).is_none() {
             let buffer = Buffer::of_others(Some(Begun::default()));
@@ -299,7 +316,7 @@ impl Listener {
             }
         }
         self.in_flight.note_waiting(self.waiting.lock().keys().copied());
-        !waiting.is_empty()
+        self.descriptors.interrupt_waits() || !waiting.is_empty()
     }
 
     /// The kernel's side: hangs up when no program is left.

@@ -20,7 +20,7 @@ pub(crate) mod filter;
 pub(crate) mod injection;
 mod mapping;
 mod parts;
-mod site;
+pub(crate) mod site;
 pub(crate) mod sys;
 pub(crate) mod task;
 

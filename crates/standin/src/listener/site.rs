@@ -23,7 +23,7 @@ const MAX_CALLERS: usize = 3;
 const CALL: usize = 6;
 
 /// Which process a thread is of.
-pub(super) fn process_of(thread: u32) -> u32 {
+pub(crate) fn process_of(thread: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     line.and_then(|number| number.trim().parse().ok())

@@ -264,6 +264,34 @@ pub(crate) fn own(fd: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Gives this thread descriptors of its own: of those of the process it keeps these, and no others. The process keeps what it has.
+///
+/// # Errors
+/// `EMFILE`, `ENOMEM`; `EPERM`: a filter of a container forbids it.
+pub(crate) fn keep_only([first, second]: [BorrowedFd<'_>; 2]) -> Result<[OwnedFd; 2], Errno> {
+    let numbers = [first.as_raw_fd(), second.as_raw_fd()];
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES).map_err(crate::error::errno_of)?;
+    let (low, high) = (numbers[0].min(numbers[1]), numbers[0].max(numbers[1]));
+    for (from, to) in [(0, low - 1), (low + 1, high - 1), (high + 1, i32::MAX)] {
+        if from <= to {
+            close_range(from, to)?;
+        }
+    }
+    // SAFETY:
+    // * Both are open in this thread's table, which nobody else has: they were open in the one it is a copy of, and others were closed.
+    let own = |number| unsafe { OwnedFd::from_raw_fd(number) };
+    Ok(numbers.map(own))
+}
+
+/// Closes descriptors of a table that is this thread's alone.
+fn close_range(from: i32, to: i32) -> Result<(), Errno> {
+    // CAST: descriptors are not negative.
+    let (from, to) = (libc::c_long::from(from), libc::c_long::from(to));
+    // SAFETY:
+    // * Nothing of Rust's refers to descriptors of this thread's table but to those that are kept: it has just been made.
+    checked(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) }).map(drop)
+}
+
 /// Which signals a traced thread that has stopped holds off.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ impl Handles {
     ///
     /// # Errors
     /// `EBADF`: nothing is open there, or a place in the file system only; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
-    fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
+    pub(crate) fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
         let mut handles = self.by_thread.lock();
         if let Some(handle) = handles.get(&thread) {
             match fetch_with(handle, fd) {

@@ -11,13 +11,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 use wharf_linux::available_memory_bytes;
 use wharf_protocol::SetId;
 
 use super::broker::Source;
 use crate::devices::FileId;
+use crate::files::Shown;
+use crate::listener::task::open_again;
 
 /// What the name of all memory begins with, by which a supervisor knows what another one has allocated.
 pub(crate) const NAME_PREFIX: &str = "dma_heap:";
@@ -51,9 +53,28 @@ impl Drop for SetHold {
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) file: OwnedFd,
+    /// Which file the program's descriptors are.
     pub(crate) id: FileId,
+    /// The file that the program sees, where that is not the memory.
+    shown: Option<Shown>,
     set: Arc<SetHold>,
     pub(crate) size_bytes: u64,
+}
+
+impl Piece {
+    /// From now on the program's descriptors are of this file.
+    pub(crate) fn show_as(&mut self, shown: Shown) {
+        self.id = shown.id();
+        self.shown = Some(shown);
+    }
+
+    /// A descriptor for the program.
+    pub(crate) fn open(&self, mode: OFlags) -> Result<OwnedFd, Errno> {
+        match &self.shown {
+            Some(shown) => shown.open(mode),
+            None => open_again(&self.file, mode),
+        }
+    }
 }
 
 impl Drop for Piece {
@@ -158,6 +179,7 @@ impl Depot {
             Ok(Piece {
                 id: FileId::of(&file)?,
                 file,
+                shown: None,
                 set: Arc::clone(&set),
                 size_bytes,
             })

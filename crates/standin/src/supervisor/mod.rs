@@ -13,12 +13,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use rustix::io::Errno;
 use wharf_broker::Embedded;
 use wharf_protocol::transport::BlockingClient;
 
 use crate::devices::{FileId, Object, Objects};
 use crate::error::RunError;
+use crate::files::Descriptors;
 use crate::launch::{Channel, Device, Orders, Report};
 use crate::listener::Listener;
 use crate::memory::{Depot, Releases, Source};
@@ -89,9 +89,13 @@ impl Broker {
 pub(crate) fn listener(
     (fd, in_flight): (OwnedFd, InFlight),
     devices: Vec<(FileId, Device)>,
-    source: Source,
+    (source, descriptors): (
+        Source,
+        impl FnOnce(&Arc<Objects>, &Arc<Releases>) -> Result<Descriptors, RunError>,
+    ),
     inherits: bool,
-) -> Result<Listener, Errno> {
+) -> Result<Listener, RunError> {
+    let failed = |errno| RunError::setup("prepare supervision", errno);
     let devices = devices.into_iter().map(|(id, device)| {
         let object = match device {
             Device::Heap(name) => Object::Heap(name.into()),
@@ -101,6 +105,9 @@ pub(crate) fn listener(
         };
         (id, object)
     });
-    let parts = (Objects::new(devices)?, Depot::new(source), Releases::new()?);
-    Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits)
+    let objects = Arc::new(Objects::new(devices).map_err(failed)?);
+    let releases = Arc::new(Releases::new().map_err(failed)?);
+    let descriptors = descriptors(&objects, &releases)?;
+    let parts = (objects, Depot::new(source), releases, descriptors);
+    Listener::new(Arc::new(fd), parts, Arc::new(in_flight), inherits).map_err(failed)
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::conclusion::Conclusion;
 use super::{Broker, InFlight, keep, listener};
 use crate::error::{RunError, errno_of};
+use crate::files::Descriptors;
 use crate::launch::{Channel, Orders, Part, Report, StageReport, start as start_part};
 use crate::listener::Listener;
 use crate::listener::injection::WAITING;
@@ -77,8 +78,9 @@ pub(super) fn start(
         .try_clone()
         .map_err(|error| RunError::io("prepare supervision", &error))?;
     let source = Source::new(broker.socket.clone(), label(program), connection);
-    let mut listener =
-        listener((fd, InFlight::from(in_flight)), devices.clone(), source, false).map_err(failed)?;
+    let descriptors = |objects: &_, releases: &_| Descriptors::new(orders.options.fd_kind, objects, releases);
+    let fds = (fd, InFlight::from(in_flight));
+    let mut listener = listener(fds, devices.clone(), (source, descriptors), false)?;
     if orders.options.check_coherency {
         listener.check_coherency();
     }
