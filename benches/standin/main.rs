@@ -36,7 +36,7 @@ const fn row(title: &'static str, name: &'static str, budget: &'static str) -> R
     Row { title, name, budget }
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     row("SYNC", "sync", "12 µs"),
     row("ALLOC of 4 KiB, close", "alloc", "35 µs"),
     row("poll of a buffer without fences", "poll", "–"),
