@@ -110,6 +110,13 @@ pub(crate) struct RunArgs {
     /// Have /dev/udmabuf make buffers of parts of memory files, too. Each shared mapping of a file takes some microseconds more (x86-64)
     #[arg(long)]
     pub(crate) exact_udmabuf: bool,
+    /// Give the CPU and the card a view of each buffer of their own, as on a machine without coherent caches: data moves with SYNC calls only.
+    /// What is wrong with these calls is told on stderr when the program has ended. Implies --vgem
+    #[arg(long)]
+    pub(crate) check_coherency: bool,
+    /// The exit code if coherency was found to be broken and the program ended with 0
+    #[arg(long, value_name = "CODE", requires = "check_coherency", value_parser = value_parser!(u8).range(1..))]
+    pub(crate) coherency_exit: Option<u8>,
     /// The broker's socket [default: the one that answers at $WHARF_SOCKET, or else at $XDG_RUNTIME_DIR/wharf-0, or else a broker for this run
     /// alone]
     #[arg(long, value_name = "PATH")]

@@ -13,12 +13,14 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     let options = Options {
         heaps,
         sw_sync: args.sw_sync,
-        vgem: args.vgem,
+        vgem: args.vgem || args.check_coherency,
         fd_kind: match args.fd_kind {
             FdKindArg::Memfd => FdKind::Memfd,
             FdKindArg::Fuse => FdKind::Fuse,
         },
         exact_udmabuf: args.exact_udmabuf,
+        check_coherency: args.check_coherency,
+        coherency_exit: args.coherency_exit,
         socket: args.socket,
     };
     let ending = wharf_standin::run(&args.program, &options)?;

@@ -24,12 +24,14 @@
 //! | `devices/` | what the devices do: the kernel's checks in the kernel's order |
 //! | `memory/` | where buffers come from, and when they are given back |
 //! | `files/` | buffers as files of a file system of ours, with `--fd-kind fuse` |
+//! | `coherency/` | two views of each buffer, and what is wrong with how a program keeps them together |
 //!
-//! Contracts: E1 to E3, P3 (quotas are the broker's), B3, B4. Mechanisms: seccomp user notification.
+//! Contracts: E1 to E4, P3 (quotas are the broker's), B3, B4. Mechanisms: seccomp user notification.
 //!
 //! # References
 //! `seccomp_unotify(2)`.
 
+mod coherency;
 mod devices;
 mod error;
 mod files;

@@ -31,6 +31,11 @@ pub struct Options {
     pub fd_kind: FdKind,
     /// Whether `/dev/udmabuf` makes buffers of parts of memory files, too. Takes x86-64, and every shared mapping of a file more time.
     pub exact_udmabuf: bool,
+    /// Whether devices and the CPU have a view of each buffer of their own, and what is wrong with the program's brackets is told at its
+    /// end. Devices are those of the card.
+    pub check_coherency: bool,
+    /// The exit code for a program that ends well but has brackets that are wrong, not zero. Without it that changes nothing.
+    pub coherency_exit: Option<u8>,
     /// The broker's socket. Without it: the one where clients look, if a broker answers there, and else a broker of the run's own.
     pub socket: Option<PathBuf>,
 }
@@ -50,6 +55,14 @@ impl Options {
             return Err(RunError::Setup {
                 reason: "cannot have buffers of parts of memory files (--exact-udmabuf) that are files of FUSE (--fd-kind fuse): such a file passes \
                          through to one memory file only; leave out one of the two"
+                    .to_owned(),
+                errno: Errno::INVAL,
+            });
+        }
+        if self.check_coherency && self.fd_kind == FdKind::Fuse {
+            return Err(RunError::Setup {
+                reason: "cannot check the coherency (--check-coherency) of buffers that are files of FUSE (--fd-kind fuse): what processes \
+                         outside of the run do with those is not seen; leave out one of the two"
                     .to_owned(),
                 errno: Errno::INVAL,
             });
@@ -74,6 +87,8 @@ impl Default for Options {
             vgem: false,
             fd_kind: FdKind::default(),
             exact_udmabuf: false,
+            check_coherency: false,
+            coherency_exit: None,
             socket: None,
         }
     }

@@ -68,6 +68,18 @@ fn run_is_what_is_listed() {
     compare("under wharf run", &ended.stdout, |ends| ends.wharf);
 }
 
+/// Two views of each buffer are seen in what is in them only.
+#[test]
+fn run_that_checks_coherency_is_what_is_listed() {
+    let mut command = support::wharf(&["run", "--sw-sync", "--check-coherency", "--"]);
+    command.arg(program());
+    let ended = support::run(command);
+    compare("under wharf run --check-coherency", &ended.stdout, |ends| {
+        ends.wharf
+    });
+    assert!(ended.stderr.starts_with("wharf: coherency: "), "{}", ended.stderr);
+}
+
 #[test]
 fn run_with_files_is_what_is_listed() {
     if !support::files_are_possible() {

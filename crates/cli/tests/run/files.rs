@@ -385,12 +385,14 @@ fn random_calls_leave_nothing_behind() {
 }
 
 #[test]
-fn parts_of_memory_are_not_files() {
-    let mut command = crate::support::wharf(&["run"]);
-    command.args(with(&["--exact-udmabuf", "--", "true"]));
-    let ended = run(command);
-    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
-    assert!(ended.stderr.contains("leave out one of the two"), "{ended:?}");
+fn options_that_exclude_each_other_are_refused() {
+    for option in ["--exact-udmabuf", "--check-coherency"] {
+        let mut command = crate::support::wharf(&["run"]);
+        command.args(with(&[option, "--", "true"]));
+        let ended = run(command);
+        assert_eq!(ended.status.code(), Some(125), "{ended:?}");
+        assert!(ended.stderr.contains("leave out one of the two"), "{ended:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod buffers;
+mod coherency;
 mod endings;
 mod files;
 mod guardian;

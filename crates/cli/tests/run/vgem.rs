@@ -47,12 +47,22 @@ fn rest_of_the_graphics_devices_is_not_seen() {
 
 #[test]
 fn random_calls_lose_nothing_and_leave_nothing_behind() {
+    make_random_calls("--vgem");
+}
+
+/// Both files of each buffer last as long as the program has either.
+#[test]
+fn random_calls_lose_nothing_where_coherency_is_checked() {
+    make_random_calls("--check-coherency");
+}
+
+fn make_random_calls(option: &str) {
     let Some(program) = program("cards", Linked::Statically) else {
         return;
     };
     let broker = Broker::start(&[]);
     let socket = broker.socket();
-    let options = ["--vgem", "--socket", socket.to_str().expect("a path in UTF-8")];
+    let options = [option, "--socket", socket.to_str().expect("a path in UTF-8")];
     for seed in ["1", "22", "0xfeedbeef"] {
         let command = wharf_run(&options, &program, &[seed, "1500"]);
         let mut process = Process::spawn("cards", command, PATIENCE * 4).expect("it can be started");

@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
     Known(Answer),
     /// It returns 0 when this is signaled.
     After(Fence),
+    /// It brackets access to a buffer with two views, once this is signaled.
+    Bracket(u32, Option<Fence>),
 }
 
 /// What the kernel's driver remembers of a `udmabuf`.
@@ -69,6 +71,7 @@ fn sync(caller: &dyn Caller, buffer: &Buffer, address: u64) -> Result<Outcome, E
     if flags & SYNC_END != 0 {
         return match &buffer.begun {
             Some(begun) if !begun.is_noted() => Err(Errno::INVAL),
+            _ if buffer.checked.is_some() => Ok(Outcome::Bracket(flags, None)),
             _ => Ok(Outcome::Known(Answer::Value(0))),
         };
     }
@@ -76,10 +79,12 @@ fn sync(caller: &dyn Caller, buffer: &Buffer, address: u64) -> Result<Outcome, E
         begun.note();
     }
     let usage = usage_before(flags);
-    if buffer.reservation.is_signaled(usage) {
-        return Ok(Outcome::Known(Answer::Value(0)));
-    }
-    Ok(Outcome::After(pending(buffer, usage)))
+    let fence = (!buffer.reservation.is_signaled(usage)).then(|| pending(buffer, usage));
+    Ok(match fence {
+        fence if buffer.checked.is_some() => Outcome::Bracket(flags, fence),
+        Some(fence) => Outcome::After(fence),
+        None => Outcome::Known(Answer::Value(0)),
+    })
 }
 
 /// Whom an access with these flags waits for: a writer for everybody, a reader for writers.
@@ -97,7 +102,11 @@ fn pending(buffer: &Buffer, usage: Usage) -> Fence {
 }
 
 fn set_name(caller: &dyn Caller, buffer: &Buffer, address: u64) -> Result<Answer, Errno> {
-    *buffer.name.lock() = Some(text(caller, address)?);
+    let name = text(caller, address)?;
+    if let Some(checked) = &buffer.checked {
+        checked.set_name(&name);
+    }
+    *buffer.name.lock() = Some(name);
     DONE
 }
 

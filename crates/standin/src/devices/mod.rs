@@ -75,6 +75,8 @@ pub(crate) trait Caller {
     fn can_be_made_to_map(&self) -> bool;
     /// What the caller calls itself.
     fn name(&self) -> String;
+    /// Which process it is of.
+    fn process(&self) -> u32;
 }
 
 /// Reads an argument of `SIZE` bytes.

@@ -18,6 +18,7 @@ use super::sw_sync::Timeline;
 use super::sync_file::SyncFile;
 use super::vgem::Card;
 use super::{Caller, FileId};
+use crate::coherency::Checked;
 use crate::files::Shown;
 use crate::memory::{Parts, Piece};
 
@@ -27,7 +28,7 @@ pub(crate) struct Buffer {
     pub(crate) name: Mutex<Option<String>>,
     pub(crate) reservation: Arc<Reservation>,
     /// The memory, where it is ours and not the program's.
-    pub(crate) piece: Option<Piece>,
+    pub(crate) piece: Option<Arc<Piece>>,
     /// The parts of the program's memory that it shows, where it is not one whole file.
     pub(crate) parts: Option<Parts>,
     /// For memory of the program: whether it has been accessed.
@@ -36,6 +37,8 @@ pub(crate) struct Buffer {
     pub(crate) place: Option<u64>,
     /// For memory of the program: the file that it sees, where that is not the memory.
     pub(crate) shown: Option<Shown>,
+    /// In a run that checks coherency: what devices see, `piece` being what the CPU sees.
+    pub(crate) checked: Option<Arc<Checked>>,
 }
 
 impl Buffer {
@@ -44,11 +47,12 @@ impl Buffer {
         Self {
             name: Mutex::default(),
             reservation: Reservation::new(),
-            piece: Some(piece),
+            piece: Some(Arc::new(piece)),
             parts: None,
             begun: None,
             place: None,
             shown: None,
+            checked: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Buffer {
             begun,
             place: None,
             shown: None,
+            checked: None,
         }
     }
 
@@ -97,12 +102,31 @@ impl Buffer {
         }
     }
 
+    /// All files of ours that the program may have open or mapped.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &OwnedFd> {
+        let seen_by_devices = self.checked.as_ref().map(|checked| checked.ram());
+        self.file().into_iter().chain(seen_by_devices)
+    }
+
+    /// A process has it as `fd`.
+    pub(crate) fn is_known_as(&self, process: impl FnOnce() -> u32, fd: i32) {
+        if let Some(checked) = &self.checked {
+            checked.is_known_as(process(), fd);
+        }
+    }
+
     /// A buffer that shows parts of the program's memory.
     pub(crate) fn of_parts(parts: Parts) -> Self {
         Self {
             parts: Some(parts),
             ..Self::of_others(Some(Begun::default()))
         }
+    }
+
+    /// The file that the program sees, where that is not memory.
+    pub(crate) fn shown(&self) -> Option<&Shown> {
+        let of_piece = self.piece.as_ref().and_then(|piece| piece.shown.as_ref());
+        self.shown.as_ref().or(of_piece)
     }
 
     /// Whether its file is one of the program's, of which buffers can be made.

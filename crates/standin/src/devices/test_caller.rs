@@ -82,4 +82,8 @@ impl Caller for TestCaller {
     fn name(&self) -> String {
         "test".to_owned()
     }
+
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
 }

@@ -115,6 +115,10 @@ impl Caller for Outsider {
     fn name(&self) -> String {
         String::new()
     }
+
+    fn process(&self) -> u32 {
+        self.thread
+    }
 }
 
 #[cfg(test)]

@@ -171,7 +171,18 @@ impl Guardian {
             return Err(RunError::Supervisor { how });
         };
         eprintln!("wharf: the supervisor ended ({how}); its calls are answered from here on");
-        takeover::take_over(program, &self.signals, (&self.in_flight, options, command))
+        if options.check_coherency {
+            eprintln!(
+                "wharf: coherency: checking has ended with the supervisor, and with it all that moved between the CPU and the card in buffers of \
+                 before; nothing is told of this run"
+            );
+        }
+        let ending = takeover::take_over(program, &self.signals, (&self.in_flight, options, command))?;
+        // What was not checked to the end has not passed.
+        Ok(match (ending, options.coherency_exit) {
+            (Ending::Exited(0), Some(code)) => Ending::Exited(code),
+            _ => ending,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use wharf_core::fence::{CallbackOutcome, Fence};
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
+use super::brackets::Coherency;
 use super::injection;
 use super::sys::{self, Inbox, Notification, Reply};
 use super::task::{Handles, Task, interruption, open_again};
@@ -41,12 +42,16 @@ pub(crate) struct Listener {
     pub(super) memories: Memories,
     /// Whether there may be buffers that another supervisor allocated.
     inherits: bool,
+    /// In a run that checks coherency.
+    pub(super) coherency: Option<Coherency>,
 }
 
 /// What there is to do for a call now.
 pub(super) enum Next {
     Reply(Reply),
     Wait(Fence),
+    /// It waits, and what it returns is known after that.
+    WaitAnd(Fence, Box<dyn FnOnce() -> Reply + Send>),
     Nothing,
 }
 
@@ -82,6 +87,7 @@ impl Listener {
             memories: Memories::default(),
             in_flight,
             inherits,
+            coherency: None,
         })
     }
 
@@ -102,7 +108,8 @@ impl Listener {
         let id = notification.id;
         match self.decide(notification) {
             Next::Reply(reply) => self.reply(id, reply),
-            Next::Wait(fence) => self.wait(notification, &fence),
+            Next::Wait(fence) => self.wait(notification, &fence, || Reply::Value(0)),
+            Next::WaitAnd(fence, after) => self.wait(notification, &fence, after),
             Next::Nothing => {}
         }
         // Whoever found no room for a descriptor may have found cards closed.
@@ -152,6 +159,7 @@ impl Listener {
             Object::Buffer(buffer) => {
                 match crate::devices::dma_buf::call(task, (objects, &buffer), request, address) {
                     Ok(Outcome::After(fence)) => Next::Wait(fence),
+                    Ok(Outcome::Bracket(flags, fence)) => self.bracket(task, (&buffer, fd), (flags, fence)),
                     Ok(Outcome::Known(answer)) => Ok(answer).into(),
                     Err(errno) => Err(errno).into(),
                 }
@@ -180,16 +188,20 @@ impl Listener {
         let piece = self.memory(heap, size_bytes)?;
         let id = piece.id;
         let given = piece.open(asked.flags & OFlags::ACCMODE)?;
-        self.objects
-            .insert(id, Object::Buffer(Arc::new(Buffer::of_heap(piece))));
+        let buffer = Arc::new(self.finish(Buffer::of_heap(piece), heap)?);
+        self.objects.insert(id, Object::Buffer(Arc::clone(&buffer)));
         let told = install_and_tell(
             task,
             (given.as_fd(), asked.flags),
             address,
             &asked.argument,
-            |fd| asked.with_number(fd),
+            |fd| {
+                // CAST: descriptors are ints.
+                buffer.is_known_as(|| task.process(), fd as i32);
+                asked.with_number(fd)
+            },
         );
-        drop(given);
+        drop((given, buffer));
         // If it failed it is released like any other that nobody has.
         self.releases.add(&self.objects, id, size_bytes);
         told
@@ -263,8 +275,13 @@ impl Listener {
         Some(object)
     }
 
-    /// Has the call answered when `fence` is signaled.
-    fn wait(&self, notification: &Notification, fence: &Fence) {
+    /// Has the call answered when `fence` is signaled, with what `after` says then.
+    fn wait(
+        &self,
+        notification: &Notification,
+        fence: &Fence,
+        after: impl FnOnce() -> Reply + Send + 'static,
+    ) {
         let id = notification.id;
         self.waiting.lock().insert(id, notification.pid);
         self.in_flight.note_waiting(self.waiting.lock().keys().copied());
@@ -274,7 +291,7 @@ impl Listener {
         let answer = move |_: &Fence| {
             // Whoever takes it out answers.
             if waiting.lock().remove(&id).is_some() {
-                let _ = sys::reply(fd.as_fd(), id, Reply::Value(0));
+                let _ = sys::reply(fd.as_fd(), id, after());
             }
         };
         if let CallbackOutcome::AlreadySignaled(answer) = fence.add_callback(answer) {

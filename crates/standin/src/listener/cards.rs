@@ -24,10 +24,12 @@ impl Listener {
         request: Ioctl,
         address: u64,
     ) -> Result<Answer, Errno> {
+        let heap = Arc::from("vgem");
         let around = Surroundings {
             objects: &self.objects,
             releases: &self.releases,
-            allocate: &|size_bytes| self.memory(&Arc::from("vgem"), size_bytes),
+            allocate: &|size_bytes| self.memory(&heap, size_bytes),
+            finish: &|buffer| self.finish(buffer, &heap),
         };
         vgem::call(task, (&around, card), request, address)
     }

@@ -204,6 +204,10 @@ impl Caller for Task<'_> {
             .trim_end()
             .to_owned()
     }
+
+    fn process(&self) -> u32 {
+        super::site::process_of(self.notification.pid)
+    }
 }
 
 /// `ERESTARTSYS`, which no program sees: with a signal to be handled, the kernel ends the call with `EINTR` or begins it again, as the

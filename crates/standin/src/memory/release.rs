@@ -43,11 +43,11 @@ struct Young {
     size_bytes: u64,
 }
 
-/// A buffer that is watched: our own description, and the number of the watch.
+/// A buffer that is watched: our own descriptions, one for each of its files, and the numbers of the watches.
 #[derive(Debug)]
 struct Watched {
-    probe: OwnedFd,
-    watch: i32,
+    probes: Vec<OwnedFd>,
+    watches: Vec<i32>,
 }
 
 #[derive(Debug, Default)]
@@ -76,12 +76,15 @@ enum Holders {
     Unknown,
 }
 
-fn ask(probe: BorrowedFd<'_>) -> Holders {
-    match is_sole_description(probe) {
-        Ok(true) => Holders::Nobody,
-        Ok(false) => Holders::Somebody,
-        Err(_) => Holders::Unknown,
+fn ask(probes: &[OwnedFd]) -> Holders {
+    for probe in probes {
+        match is_sole_description(probe.as_fd()) {
+            Ok(true) => {}
+            Ok(false) => return Holders::Somebody,
+            Err(_) => return Holders::Unknown,
+        }
     }
+    Holders::Nobody
 }
 
 impl Releases {
@@ -169,30 +172,37 @@ impl Releases {
     /// Whether nobody has it; who has is watched from now on.
     fn is_released(&self, books: &mut Books, objects: &Objects, id: FileId) -> bool {
         if let Some(watched) = books.watched.get(&id) {
-            return ask(watched.probe.as_fd()) == Holders::Nobody;
+            return ask(&watched.probes) == Holders::Nobody;
         }
         let Some(Object::Buffer(buffer)) = objects.get(id) else {
             return false;
         };
-        let Some(probe) = buffer.file().and_then(|file| open_again(file, OFlags::RDWR).ok()) else {
+        let probes = buffer.files().map(|file| open_again(file, OFlags::RDWR));
+        let Ok(probes) = probes.collect::<Result<Vec<OwnedFd>, Errno>>() else {
             return false;
         };
-        match ask(probe.as_fd()) {
+        if probes.is_empty() {
+            return false;
+        }
+        match ask(&probes) {
             Holders::Nobody => true,
             Holders::Unknown => false,
             // Whoever closed it before it was watched is asked about once more.
-            Holders::Somebody => self.watch(books, id, probe) && ask_watched(books, id),
+            Holders::Somebody => self.watch(books, id, probes) && ask_watched(books, id),
         }
     }
 
-    fn watch(&self, books: &mut Books, id: FileId, probe: OwnedFd) -> bool {
+    fn watch(&self, books: &mut Books, id: FileId, probes: Vec<OwnedFd>) -> bool {
         use std::os::fd::AsRawFd;
-        let path = format!("/proc/self/fd/{}", probe.as_raw_fd());
         let closes = inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::CLOSE_NOWRITE;
-        match inotify::add_watch(&self.inotify, path, closes) {
-            Ok(watch) => {
-                books.by_watch.insert(watch, id);
-                books.watched.insert(id, Watched { probe, watch });
+        let watch = |probe: &OwnedFd| {
+            let path = format!("/proc/self/fd/{}", probe.as_raw_fd());
+            inotify::add_watch(&self.inotify, path, closes)
+        };
+        match probes.iter().map(watch).collect::<Result<Vec<i32>, Errno>>() {
+            Ok(watches) => {
+                books.by_watch.extend(watches.iter().map(|watch| (*watch, id)));
+                books.watched.insert(id, Watched { probes, watches });
                 true
             }
             // Too many watches: it stays young.
@@ -209,7 +219,8 @@ impl Releases {
     }
 
     fn unwatch(&self, books: &mut Books, id: FileId) {
-        if let Some(Watched { watch, .. }) = books.watched.remove(&id) {
+        let watched = books.watched.remove(&id);
+        for watch in watched.into_iter().flat_map(|watched| watched.watches) {
             books.by_watch.remove(&watch);
             let _ = inotify::remove_watch(&self.inotify, watch);
         }
@@ -233,7 +244,7 @@ impl Releases {
 
 fn ask_watched(books: &Books, id: FileId) -> bool {
     let watched = books.watched.get(&id);
-    watched.is_some_and(|watched| ask(watched.probe.as_fd()) == Holders::Nobody)
+    watched.is_some_and(|watched| ask(&watched.probes) == Holders::Nobody)
 }
 
 /// Twice: now, because usually it is released already; and again soon, because the kernel tells a moment early.

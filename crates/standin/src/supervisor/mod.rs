@@ -3,6 +3,7 @@
 //! One thread does nothing but answer. The other one waits for everything else: the program's end, buffers that were closed, fences
 //! whose waiters are interrupted, and the guardian's death.
 
+mod conclusion;
 mod in_flight;
 mod keeper;
 mod program;

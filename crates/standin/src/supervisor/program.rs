@@ -12,6 +12,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::io::Errno;
 
+use super::conclusion::Conclusion;
 use super::{Broker, InFlight, keep, listener};
 use crate::error::{RunError, errno_of};
 use crate::files::Descriptors;
@@ -28,6 +29,7 @@ pub(super) struct Running {
     child: Child,
     listener: Arc<Listener>,
     children: SignalFd,
+    conclusion: Conclusion,
     _broker: Broker,
 }
 
@@ -78,7 +80,10 @@ pub(super) fn start(
     let source = Source::new(broker.socket.clone(), label(program), connection);
     let descriptors = |objects: &_, releases: &_| Descriptors::new(orders.options.fd_kind, objects, releases);
     let fds = (fd, InFlight::from(in_flight));
-    let listener = listener(fds, devices.clone(), (source, descriptors), false)?;
+    let mut listener = listener(fds, devices.clone(), (source, descriptors), false)?;
+    if orders.options.check_coherency {
+        listener.check_coherency();
+    }
     let listener = Arc::new(listener);
     answer_in_a_thread(&listener)?;
     // Before the program begins: whatever happens to this process from then on, somebody answers.
@@ -95,6 +100,7 @@ pub(super) fn start(
     Ok(Running {
         pid,
         child,
+        conclusion: Conclusion::new(&listener, &orders.options),
         listener,
         children,
         _broker: broker,
@@ -139,6 +145,7 @@ impl Running {
             child,
             listener,
             children,
+            conclusion,
             _broker,
         } = self;
         // What is piped through the program must not wait for us.
@@ -148,7 +155,7 @@ impl Running {
         keep(&listener, &watched, |ready| {
             if ready == 0 {
                 while matches!(children.read_signal(), Ok(Some(_))) {}
-                is_over = report_changes(pid, guardian);
+                is_over = report_changes(pid, guardian, &conclusion);
             } else {
                 // The guardian is gone: its killer meant the program.
                 let _ = kill(pid, Signal::SIGKILL);
@@ -160,14 +167,14 @@ impl Running {
             // The program's children may still need answers. The guardian's end is not news any more, and would be told of for ever.
             keep(&listener, &[], |_| true);
         } else {
-            wait_for_end(pid, guardian);
+            wait_for_end(pid, guardian, &conclusion);
         }
         drop(child);
     }
 }
 
 /// Tells what became of the program; tells whether it has ended.
-fn report_changes(pid: Pid, guardian: &Channel) -> bool {
+fn report_changes(pid: Pid, guardian: &Channel, conclusion: &Conclusion) -> bool {
     let _not_of_traced = WAITING.lock();
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
     loop {
@@ -178,7 +185,7 @@ fn report_changes(pid: Pid, guardian: &Channel) -> bool {
             return false;
         };
         let is_over = !matches!(report, Report::Stopped { .. });
-        let _ = guardian.send(&report, &[]);
+        let _ = guardian.send(&conclusion.of(report), &[]);
         if is_over {
             // Nobody waits for us any more.
             redirect(&[2]);
@@ -188,10 +195,10 @@ fn report_changes(pid: Pid, guardian: &Channel) -> bool {
 }
 
 /// The program has let go of the filter, which it does on its way out.
-fn wait_for_end(pid: Pid, guardian: &Channel) {
+fn wait_for_end(pid: Pid, guardian: &Channel, conclusion: &Conclusion) {
     while let Ok(status) = waitpid(pid, None) {
         if let Some(report) = report(status) {
-            let _ = guardian.send(&report, &[]);
+            let _ = guardian.send(&conclusion.of(report), &[]);
             return;
         }
     }

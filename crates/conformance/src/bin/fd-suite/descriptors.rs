@@ -10,7 +10,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
-use wharf_uapi::dma_buf::SYNC_RW;
+use wharf_uapi::dma_buf::{SYNC_END, SYNC_RW};
 
 use crate::case::{Outcome, Stop, Suite, expect_errno, expect_of, expect_ok};
 use crate::sys::{Access, Pages, Share, fork, is_same};
@@ -67,8 +67,10 @@ fn numbers(suite: &mut Suite) {
         let buffer = buffer()?;
         let Some(process) = fork()? else {
             let mapped = Pages::of(&buffer, (0, SIZE), Access::ReadWrite, Share::SHARED);
+            let started = sync(&buffer, SYNC_RW);
             mapped.iter().for_each(|pages| pages.put(5, &[55]));
-            std::process::exit(sync(&buffer, SYNC_RW).map_or(1, |()| 0));
+            let ended = started.and_then(|()| sync(&buffer, SYNC_RW | SYNC_END));
+            std::process::exit(ended.map_or(1, |()| 0));
         };
         let ended = rustix::process::waitpid(Some(process), rustix::process::WaitOptions::empty())?;
         let code = ended.and_then(|(_, status)| status.exit_status());

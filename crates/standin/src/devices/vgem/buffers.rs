@@ -19,9 +19,12 @@ pub(super) fn create(
     let (pitch, size_bytes) = dimensions(asked)?;
     (asked.handle, asked.pitch, asked.size) = (0, 0, 0);
     let piece = (around.allocate)(size_bytes).map_err(|_| Errno::NOMEM)?;
+    let id = piece.id;
+    let buffer = Buffer::of_card(piece, around.objects.next_place());
+    let buffer = (around.finish)(buffer).map_err(|_| Errno::NOMEM)?;
     let handle = Handle {
-        id: piece.id,
-        buffer: Arc::new(Buffer::of_card(piece, around.objects.next_place())),
+        id,
+        buffer: Arc::new(buffer),
         memory: None,
     };
     let number = card.handles.lock().add(handle);
@@ -87,6 +90,7 @@ pub(super) fn export(
     // CAST: descriptors are ints.
     asked.fd = call.caller.install(std::os::fd::AsFd::as_fd(&opened), flags)? as i32;
     drop(opened);
+    handle.buffer.is_known_as(|| call.caller.process(), asked.fd);
     let size_bytes = handle.buffer.piece.as_ref().map_or(0, |piece| piece.size_bytes);
     around.releases.add(around.objects, handle.id, size_bytes);
     Ok(())

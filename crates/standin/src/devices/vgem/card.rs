@@ -26,16 +26,28 @@ pub(crate) struct Handle {
 impl Handle {
     /// Makes a descriptor of it, which from now on is known as the buffer.
     pub(super) fn open(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_file(around, flags, |buffer| buffer.files().next())
+    }
+
+    /// The same of what devices see of it.
+    fn open_for_device(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_file(around, flags, |buffer| buffer.files().last())
+    }
+
+    fn open_file(
+        &self,
+        around: (&Objects, &Releases),
+        flags: OFlags,
+        choose: fn(&Buffer) -> Option<&OwnedFd>,
+    ) -> Result<OwnedFd, Errno> {
         let (objects, releases) = around;
         // Who looks for what nobody has must see all of this or nothing.
         let _undisturbed = releases.pause();
-        let Buffer {
-            piece, parts, shown, ..
-        } = &*self.buffer;
-        let opened = match (piece, parts, shown, &self.memory) {
-            (Some(piece), ..) => piece.open(flags)?,
+        let Buffer { parts, .. } = &*self.buffer;
+        let opened = match (self.buffer.shown(), parts, choose(&self.buffer), &self.memory) {
+            (Some(shown), ..) => shown.open(flags)?,
             (None, Some(parts), ..) => parts.open()?,
-            (None, None, Some(shown), _) => shown.open(flags)?,
+            (None, None, Some(file), _) => open_again(file, flags)?,
             (None, None, None, Some(memory)) => open_again(memory, flags)?,
             (None, None, None, None) => return Err(Errno::INVAL),
         };
@@ -164,7 +176,7 @@ impl Card {
         } else {
             OFlags::RDONLY
         };
-        handle.open(around, mode)
+        handle.open_for_device(around, mode)
     }
 
     /// Signals the fences whose time is over; tells whether some are pending.

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use wharf_uapi::Ioctl;
 use wharf_uapi::drm;
 
-use super::{Answer, Caller, DONE, Objects};
+use super::{Answer, Buffer, Caller, DONE, Objects};
 use crate::memory::{Piece, Releases};
 
 pub(crate) use card::{Card, Handle};
@@ -33,6 +33,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) releases: &'a Releases,
     /// Gets memory of so many bytes.
     pub(crate) allocate: &'a dyn Fn(u64) -> Result<Piece, Errno>,
+    /// Makes it what it is in this run.
+    pub(crate) finish: &'a dyn Fn(Buffer) -> Result<Buffer, Errno>,
 }
 
 impl Surroundings<'_> {
