@@ -23,8 +23,8 @@
 //! | `listener/` | the filter, the trapped calls, the caller's memory and descriptors |
 //! | `devices/` | what the devices do: the kernel's checks in the kernel's order |
 //! | `memory/` | where buffers come from, and when they are given back |
-//! | `coherency/` | two views of each buffer, and what is wrong with how a program keeps them together |
 //! | `files/` | buffers as files of a file system of ours, with `--fd-kind fuse` |
+//! | `coherency/` | two views of each buffer, and what is wrong with how a program keeps them together |
 //!
 //! Contracts: E1 to E4, P3 (quotas are the broker's), B3, B4. Mechanisms: seccomp user notification.
 //!

@@ -61,8 +61,8 @@ impl Options {
         }
         if self.check_coherency && self.fd_kind == FdKind::Fuse {
             return Err(RunError::Setup {
-                reason: "cannot check coherency (--check-coherency) of buffers that are files of FUSE (--fd-kind fuse), because processes outside the \
-                         run can make brackets on those; leave out one of the two"
+                reason: "cannot check the coherency (--check-coherency) of buffers that are files of FUSE (--fd-kind fuse): what processes \
+                         outside of the run do with those is not seen; leave out one of the two"
                     .to_owned(),
                 errno: Errno::INVAL,
             });

@@ -385,17 +385,13 @@ fn random_calls_leave_nothing_behind() {
 }
 
 #[test]
-fn what_files_exclude_is_refused() {
+fn options_that_exclude_each_other_are_refused() {
     for option in ["--exact-udmabuf", "--check-coherency"] {
         let mut command = crate::support::wharf(&["run"]);
         command.args(with(&[option, "--", "true"]));
         let ended = run(command);
         assert_eq!(ended.status.code(), Some(125), "{ended:?}");
-        let said = &ended.stderr;
-        assert!(
-            said.contains(option) && said.contains("leave out one of the two"),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains("leave out one of the two"), "{ended:?}");
     }
 }
 

@@ -35,10 +35,10 @@ pub(crate) struct Buffer {
     pub(crate) begun: Option<Begun>,
     /// For a buffer of a card: where that can be mapped to map the buffer, in bytes.
     pub(crate) place: Option<u64>,
-    /// In a run that checks coherency: what devices see, `piece` being what the CPU sees.
-    pub(crate) checked: Option<Arc<Checked>>,
     /// For memory of the program: the file that it sees, where that is not the memory.
     pub(crate) shown: Option<Shown>,
+    /// In a run that checks coherency: what devices see, `piece` being what the CPU sees.
+    pub(crate) checked: Option<Arc<Checked>>,
 }
 
 impl Buffer {
@@ -51,8 +51,8 @@ impl Buffer {
             parts: None,
             begun: None,
             place: None,
-            checked: None,
             shown: None,
+            checked: None,
         }
     }
 
@@ -89,8 +89,8 @@ impl Buffer {
             parts: None,
             begun,
             place: None,
-            checked: None,
             shown: None,
+            checked: None,
         }
     }
 
@@ -121,6 +121,12 @@ impl Buffer {
             parts: Some(parts),
             ..Self::of_others(Some(Begun::default()))
         }
+    }
+
+    /// The file that the program sees, where that is not memory.
+    pub(crate) fn shown(&self) -> Option<&Shown> {
+        let of_piece = self.piece.as_ref().and_then(|piece| piece.shown.as_ref());
+        self.shown.as_ref().or(of_piece)
     }
 
     /// Whether its file is one of the program's, of which buffers can be made.

@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use wharf_uapi::Ioctl;
 
 use crate::devices::{Caller, FileId};
-use crate::listener::site::process_of;
 use crate::listener::task::Handles;
 
 /// The argument of a call, as the file system got it or where the caller has it.
@@ -118,7 +117,7 @@ impl Caller for Outsider {
     }
 
     fn process(&self) -> u32 {
-        process_of(self.thread)
+        self.thread
     }
 }
 

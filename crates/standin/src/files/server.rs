@@ -168,9 +168,10 @@ impl Call {
         match dma_buf::call(caller, (&self.objects, buffer), self.request, address) {
             // CAST: results of these calls are ints.
             Ok(Outcome::Known(Answer::Value(value))) => reply.ioctl(value as i32, &[]),
-            Ok(Outcome::Known(Answer::Native | Answer::Answered)) => reply.error(Refusal::ENOTTY),
-            // Files and the check of coherency exclude each other, see `Options::check`.
-            Ok(Outcome::Bracket(..)) => reply.error(Refusal::ENOTTY),
+            // Coherency is not checked of files.
+            Ok(Outcome::Known(Answer::Native | Answer::Answered) | Outcome::Bracket(..)) => {
+                reply.error(Refusal::ENOTTY)
+            }
             Ok(Outcome::After(fence)) => self.waits.wait(caller.thread, reply, &fence),
             Err(errno) => reply.error(refusal(errno)),
         }

@@ -56,7 +56,7 @@ pub(crate) struct Piece {
     /// Which file the program's descriptors are.
     pub(crate) id: FileId,
     /// The file that the program sees, where that is not the memory.
-    shown: Option<Shown>,
+    pub(crate) shown: Option<Shown>,
     set: Arc<SetHold>,
     pub(crate) size_bytes: u64,
 }

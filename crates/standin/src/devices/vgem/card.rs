@@ -26,38 +26,31 @@ pub(crate) struct Handle {
 impl Handle {
     /// Makes a descriptor of it, which from now on is known as the buffer.
     pub(super) fn open(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
-        self.known(around, || self.seen_by_cpu(flags))
+        self.open_file(around, flags, |buffer| buffer.files().next())
     }
 
     /// The same of what devices see of it.
     fn open_for_device(&self, around: (&Objects, &Releases), flags: OFlags) -> Result<OwnedFd, Errno> {
-        self.known(around, || match &self.buffer.checked {
-            Some(checked) => open_again(checked.ram(), flags),
-            None => self.seen_by_cpu(flags),
-        })
+        self.open_file(around, flags, |buffer| buffer.files().last())
     }
 
-    fn seen_by_cpu(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let Buffer {
-            piece, parts, shown, ..
-        } = &*self.buffer;
-        match (piece, parts, shown, &self.memory) {
-            (Some(piece), ..) => piece.open(flags),
-            (None, Some(parts), ..) => parts.open(),
-            (None, None, Some(shown), _) => shown.open(flags),
-            (None, None, None, Some(memory)) => open_again(memory, flags),
-            (None, None, None, None) => Err(Errno::INVAL),
-        }
-    }
-
-    fn known(
+    fn open_file(
         &self,
-        (objects, releases): (&Objects, &Releases),
-        open: impl FnOnce() -> Result<OwnedFd, Errno>,
+        around: (&Objects, &Releases),
+        flags: OFlags,
+        choose: fn(&Buffer) -> Option<&OwnedFd>,
     ) -> Result<OwnedFd, Errno> {
+        let (objects, releases) = around;
         // Who looks for what nobody has must see all of this or nothing.
         let _undisturbed = releases.pause();
-        let opened = open()?;
+        let Buffer { parts, .. } = &*self.buffer;
+        let opened = match (self.buffer.shown(), parts, choose(&self.buffer), &self.memory) {
+            (Some(shown), ..) => shown.open(flags)?,
+            (None, Some(parts), ..) => parts.open()?,
+            (None, None, Some(file), _) => open_again(file, flags)?,
+            (None, None, None, Some(memory)) => open_again(memory, flags)?,
+            (None, None, None, None) => return Err(Errno::INVAL),
+        };
         objects.insert(self.id, Object::Buffer(Arc::clone(&self.buffer)));
         Ok(opened)
     }
