@@ -6,25 +6,25 @@ use std::path::Path;
 
 use wharf_testkit::skip;
 use xtask::Trouble;
-use xtask::selftests::Selftests;
+use xtask::selftests::{Report, Selftests};
 
 mod support;
 
 #[test]
 fn kernels_own_tests_pass_under_wharf_run() {
-    pass_with(&[]);
+    pass(Selftests::under);
 }
 
 #[test]
 fn kernels_own_tests_pass_with_files() {
     if support::files_are_possible() {
-        pass_with(&["--fd-kind", "fuse"]);
+        pass(Selftests::with_files);
     }
 }
 
-fn pass_with(options: &[&str]) {
+fn pass(run: fn(&Selftests, &Path) -> Result<Vec<Report>, Trouble>) {
     let wharf = Path::new(env!("CARGO_BIN_EXE_wharf"));
-    let reports = match Selftests::get().and_then(|tests| tests.under_with(wharf, options)) {
+    let reports = match Selftests::get().and_then(|tests| run(&tests, wharf)) {
         Ok(reports) => reports,
         Err(Trouble::Unavailable(why)) => return skip(&format!("the kernel's own tests: {why}")),
         Err(error) => panic!("{error}"),

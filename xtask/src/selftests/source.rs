@@ -23,6 +23,9 @@ pub(crate) struct Program {
     pub(crate) options: &'static [&'static str],
 }
 
+/// Takes parts of memory files.
+pub(crate) const EXACT: &str = "--exact-udmabuf";
+
 /// All of them.
 pub(crate) const PROGRAMS: [Program; 3] = [
     Program {
@@ -33,7 +36,7 @@ pub(crate) const PROGRAMS: [Program; 3] = [
     Program {
         name: "udmabuf",
         directory: "drivers/dma-buf",
-        options: &["--exact-udmabuf"],
+        options: &[EXACT],
     },
     Program {
         name: "sync_test",
