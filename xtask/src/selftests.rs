@@ -70,7 +70,7 @@ pub const EXCEPTIONS: [Exception; 5] = [
         world: World::WharfRun,
         program: "udmabuf",
         case: 6,
-        reason: "parts of huge pages (hugetlb) are refused: mmap shows no small page of a huge one at another place",
+        reason: "takes 2 GiB of huge pages; where the machine has them, making the buffer is refused: no small page of a huge one can be mapped at another place",
     },
     Exception {
         world: World::Files,
