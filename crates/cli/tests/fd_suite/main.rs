@@ -60,20 +60,22 @@ fn compare(what: &str, output: &str, world: impl Fn(Ends) -> String) {
     assert_eq!(listed.that_are_none(results.keys()), Vec::<String>::new());
 }
 
+/// The suite in a run with these options besides.
+fn run(options: &[&str]) -> support::Ended {
+    let mut command = support::wharf(&["run", "--sw-sync"]);
+    command.args(options).arg("--").arg(program());
+    support::run(command)
+}
+
 #[test]
 fn run_is_what_is_listed() {
-    let mut command = support::wharf(&["run", "--sw-sync", "--"]);
-    command.arg(program());
-    let ended = support::run(command);
-    compare("under wharf run", &ended.stdout, |ends| ends.wharf);
+    compare("under wharf run", &run(&[]).stdout, |ends| ends.wharf);
 }
 
 /// Two views of each buffer are seen in what is in them only.
 #[test]
 fn run_that_checks_coherency_is_what_is_listed() {
-    let mut command = support::wharf(&["run", "--sw-sync", "--check-coherency", "--"]);
-    command.arg(program());
-    let ended = support::run(command);
+    let ended = run(&["--check-coherency"]);
     compare("under wharf run --check-coherency", &ended.stdout, |ends| {
         ends.wharf
     });
@@ -85,9 +87,7 @@ fn run_with_files_is_what_is_listed() {
     if !support::files_are_possible() {
         return;
     }
-    let mut command = support::wharf(&["run", "--sw-sync", "--fd-kind", "fuse", "--"]);
-    command.arg(program());
-    let ended = support::run(command);
+    let ended = run(&["--fd-kind", "fuse"]);
     let output: Vec<String> = ended.stdout.lines().map(without_number).collect();
     compare("under wharf run --fd-kind fuse", &output.join("\n"), |ends| {
         ends.fuse
@@ -104,9 +104,7 @@ fn without_number(line: &str) -> String {
 
 #[test]
 fn exact_run_is_what_is_listed() {
-    let mut command = support::wharf(&["run", "--sw-sync", "--exact-udmabuf", "--"]);
-    command.arg(program());
-    let ended = support::run(command);
+    let ended = run(&["--exact-udmabuf"]);
     compare("under wharf run --exact-udmabuf", &ended.stdout, |ends| {
         ends.exact
     });

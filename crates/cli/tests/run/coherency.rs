@@ -2,10 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use wharf_testkit::{Process, ProcessError};
 
 use crate::programs::{Linked, outcome, outcome_unprivileged, program, wharf_run};
+use crate::relatives::parent;
 use crate::support::{Broker, Ended, PATIENCE};
 
 const CHECK: &[&str] = &["--check-coherency"];
@@ -329,16 +330,7 @@ fn death_of_the_supervisor_ends_the_check() {
     let mut process = Process::spawn("run", wharf_run(&options, &program, &["waits"]), PATIENCE * 2).unwrap();
     let ready = process.hear(PATIENCE).unwrap();
     let pid = ready.strip_prefix("ready ").unwrap().to_owned();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let parent = status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:"))
-        .unwrap();
-    kill_process(
-        Pid::from_raw(parent.trim().parse().unwrap()).unwrap(),
-        Signal::KILL,
-    )
-    .unwrap();
+    kill_process(parent(&pid), Signal::KILL).unwrap();
     process.close_stdin();
     match process.hear(PATIENCE) {
         Err(ProcessError::Ended {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use wharf_testkit::{Process, ProcessError, eventually};
 
 use crate::programs::{Linked, outcome, program, wharf_run};
+use crate::relatives::{parent, supervisor_and_program};
 use crate::support::{Broker, PATIENCE, files_are_possible, run, run_unprivileged};
 
 const FUSE: [&str; 2] = ["--fd-kind", "fuse"];
@@ -80,13 +81,6 @@ fn pid_of(process: &mut Process) -> Pid {
     let ready = process.hear(PATIENCE).unwrap();
     let pid = ready.strip_prefix("ready ").and_then(|pid| pid.parse().ok());
     Pid::from_raw(pid.unwrap_or_else(|| panic!("{ready}"))).unwrap()
-}
-
-/// The supervisor: the parent of the program.
-fn parent(of: Pid) -> Pid {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", of.as_raw_nonzero())).unwrap();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-    Pid::from_raw(parent.unwrap().trim().parse().unwrap()).unwrap()
 }
 
 fn is_gone(process: Pid) -> bool {
@@ -232,7 +226,7 @@ fn files_of_a_dead_supervisor_say_so_and_the_rest_goes_on() {
     for who in [&mut inside, &mut outside] {
         ask(who, "map", "ok");
     }
-    let supervisor = parent(pid);
+    let supervisor = parent(&pid.as_raw_nonzero().to_string());
     kill_process(supervisor, Signal::KILL).unwrap();
     let gone = || {
         if is_gone(supervisor) {
@@ -305,7 +299,7 @@ fn deaths_leave_nothing_behind() {
         let mut process =
             Process::spawn("storm", wharf_run(&options, &storm, &["restart"]), PATIENCE * 2).unwrap();
         let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
-        let (supervisor, program) = parts(guardian);
+        let (supervisor, program) = supervisor_and_program(guardian, "storm");
         std::thread::sleep(Duration::from_millis(round * 3));
         let victim = [program, supervisor, guardian][usize::try_from(round % 3).unwrap()];
         kill_process(victim, Signal::KILL).unwrap();
@@ -326,27 +320,6 @@ fn deaths_leave_nothing_behind() {
     }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains("fuse wharf"), "{mounts}");
-}
-
-/// The supervisor and the program of a run, once that has begun.
-fn parts(guardian: Pid) -> (Pid, Pid) {
-    let first_child = |of: Pid| {
-        let of = of.as_raw_nonzero();
-        let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-        let first = children.split_whitespace().next().map(str::to_owned);
-        first
-            .and_then(|pid| Pid::from_raw(pid.parse().ok()?))
-            .ok_or("no child")
-    };
-    let begun = || {
-        let supervisor = first_child(guardian)?;
-        let program = first_child(supervisor)?;
-        let of = program.as_raw_nonzero();
-        let name = std::fs::read_to_string(format!("/proc/{of}/comm")).unwrap_or_default();
-        let is_it = name.starts_with("storm");
-        is_it.then_some((supervisor, program)).ok_or("not yet")
-    };
-    eventually(PATIENCE, begun).unwrap()
 }
 
 #[test]

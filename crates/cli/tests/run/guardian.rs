@@ -1,20 +1,11 @@
 //! When a process of ours dies.
 
 use rustix::process::{Pid, Signal, kill_process};
-use wharf_testkit::{Process, ProcessError, eventually};
+use wharf_testkit::{Process, ProcessError};
 
 use crate::programs::{Linked, program, wharf_run};
+use crate::relatives::{parent, supervisor_and_program};
 use crate::support::PATIENCE;
-
-/// The supervisor: the parent of the program.
-pub(crate) fn supervisor(program: &str) -> Pid {
-    let status = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap();
-    let parent = status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:"))
-        .unwrap();
-    Pid::from_raw(parent.trim().parse().unwrap()).unwrap()
-}
 
 struct Run {
     process: Process,
@@ -41,7 +32,7 @@ impl Run {
 
     /// Kills the supervisor. A call that it receives while it dies fails with EINTR, as if a signal had interrupted it.
     fn kill_supervisor(&mut self) {
-        kill_process(supervisor(&self.program), Signal::KILL).unwrap();
+        kill_process(parent(&self.program), Signal::KILL).unwrap();
         let first = self.ask("sync");
         assert!(first == "sync: ok" || first == "sync: EINTR", "{first}");
     }
@@ -98,27 +89,8 @@ fn calls_under_way_do_not_wait_for_ever() {
     // Whatever the supervisor is at when it is killed: the calls go on, or fail with EINTR.
     for pause in [0, 1, 5, 11, 23] {
         let mut process = Process::spawn("storm", wharf_run(&[], &storm, &[]), PATIENCE * 2).unwrap();
-        let wharf = process.pid();
-        let parts = || {
-            let children =
-                std::fs::read_to_string(format!("/proc/{wharf}/task/{wharf}/children")).unwrap_or_default();
-            let first = children
-                .split_whitespace()
-                .next()
-                .and_then(|pid| pid.parse::<i32>().ok());
-            let supervisor = first.and_then(Pid::from_raw).ok_or("no child")?;
-            let child = supervisor.as_raw_nonzero();
-            let its =
-                std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap_or_default();
-            let program = its.split_whitespace().next().ok_or("no program")?;
-            let name = std::fs::read_to_string(format!("/proc/{program}/comm")).unwrap_or_default();
-            if name.starts_with("storm") {
-                Ok(supervisor)
-            } else {
-                Err("not yet")
-            }
-        };
-        let supervisor = eventually(PATIENCE, parts).unwrap();
+        let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
+        let (supervisor, _) = supervisor_and_program(guardian, "storm");
         std::thread::sleep(std::time::Duration::from_millis(pause));
         kill_process(supervisor, Signal::KILL).unwrap();
         let heard = process.hear(PATIENCE).unwrap();

@@ -13,6 +13,7 @@ mod guardian;
 mod hostility;
 mod parts;
 mod programs;
+mod relatives;
 #[path = "../support/mod.rs"]
 mod support;
 mod surface;

@@ -7,8 +7,8 @@ use wharf_memory::{Access, Mapping};
 use wharf_testkit::{Process, ProcessError, eventually, skip};
 use xtask::{Ending, Guest, Trouble};
 
-use crate::guardian::supervisor;
 use crate::programs::{Linked, outcome, outcome_unprivileged, program, wharf_run};
+use crate::relatives::{first_child, parent};
 use crate::support::PATIENCE;
 
 const EXACT: &[&str] = &["--exact-udmabuf"];
@@ -147,7 +147,7 @@ fn closed_buffers_of_parts_are_forgotten() {
     let Some(mut obeying) = Obeying::start() else {
         return;
     };
-    let supervisor = supervisor(&obeying.pid.to_string());
+    let supervisor = parent(&obeying.pid.to_string());
     let directory = format!("/proc/{}/fd", supervisor.as_raw_nonzero());
     let open = || std::fs::read_dir(&directory).unwrap().count();
     let before = open();
@@ -172,13 +172,8 @@ fn supervisor_that_dies_leaves_no_wrong_mapping() {
         let mut process = Process::spawn("parts", command, PATIENCE * 2).unwrap();
         assert_eq!(process.hear(PATIENCE).unwrap(), "mapping");
         std::thread::sleep(std::time::Duration::from_millis(pause));
-        let child = |of: i32| -> i32 {
-            let path = format!("/proc/{of}/task/{of}/children");
-            let children = std::fs::read_to_string(path).unwrap();
-            children.split_whitespace().next().unwrap().parse().unwrap()
-        };
-        let supervisor = child(process.pid().cast_signed());
-        kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
+        let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
+        kill_process(first_child(guardian).unwrap(), Signal::KILL).unwrap();
         match process.hear(PATIENCE) {
             // Its mappings are refused from now on.
             Ok(heard) => assert_eq!(heard, "refused, wrong before: 0"),
