@@ -68,6 +68,22 @@ fn acquire<K: Kind>(producer: &mut ProducerOf<K>) -> usize {
     }
 }
 
+/// Publishes `count` frames, which the consumer receives in order.
+fn assert_frames_pass<K: Kind>(mut producer: ProducerOf<K>, mut consumer: ConsumerOf<K>, count: u64) {
+    std::thread::scope(|scope| {
+        let receiving = scope.spawn(move || {
+            (0..count)
+                .map(|_| receive::<K>(&mut consumer))
+                .collect::<Vec<_>>()
+        });
+        for _ in 0..count {
+            let buffer = acquire::<K>(&mut producer);
+            producer.publish(buffer, &Default::default()).unwrap();
+        }
+        assert_eq!(receiving.join().unwrap(), (1..=count).collect::<Vec<_>>());
+    });
+}
+
 /// A stream of one buffer, whose only consumer holds it.
 fn stalled<K: Kind>() -> (Stream<K>, ProducerOf<K>, ConsumerOf<K>, K::Page) {
     let stream = Stream::<K>::new(1);
@@ -83,16 +99,8 @@ fn stalled<K: Kind>() -> (Stream<K>, ProducerOf<K>, ConsumerOf<K>, K::Page) {
 fn consumer_sleeps_until_a_frame_is_published<K: Kind>() {
     let stream = Stream::<K>::new(2);
     let mut producer = stream.producer();
-    let mut consumer = stream.join(&mut producer, 0, 1, Policy::Block);
-    std::thread::scope(|scope| {
-        let receiving =
-            scope.spawn(move || (0..100).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
-        for _ in 0..100 {
-            let buffer = acquire::<K>(&mut producer);
-            producer.publish(buffer, &Default::default()).unwrap();
-        }
-        assert_eq!(receiving.join().unwrap(), (1..=100).collect::<Vec<_>>());
-    });
+    let consumer = stream.join(&mut producer, 0, 1, Policy::Block);
+    assert_frames_pass::<K>(producer, consumer, 100);
 }
 
 fn consumer_does_not_sleep_while_a_frame_waits<K: Kind>() {
@@ -235,15 +243,7 @@ fn frames_pass_however_both_sides_wait<K: Kind>() {
         producer.set_waiting(waiting);
         let mut consumer = stream.join(&mut producer, 0, 1, Policy::Block);
         consumer.set_waiting(waiting);
-        std::thread::scope(|scope| {
-            let receiving =
-                scope.spawn(move || (0..200).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
-            for _ in 0..200 {
-                let buffer = acquire::<K>(&mut producer);
-                producer.publish(buffer, &Default::default()).unwrap();
-            }
-            assert_eq!(receiving.join().unwrap(), (1..=200).collect::<Vec<_>>());
-        });
+        assert_frames_pass::<K>(producer, consumer, 200);
     }
 }
 
@@ -260,16 +260,7 @@ fn frames_pass_when_one_side_or_both_ask_for_fences<K: Kind>() {
         }
         let place = stream.place_on(page, (0, 1, Policy::Block));
         producer.admit(place.member);
-        let mut consumer = place.consumer;
-        std::thread::scope(|scope| {
-            let receiving =
-                scope.spawn(move || (0..2000).map(|_| receive::<K>(&mut consumer)).collect::<Vec<_>>());
-            for _ in 0..2000 {
-                let buffer = acquire::<K>(&mut producer);
-                producer.publish(buffer, &Default::default()).unwrap();
-            }
-            assert_eq!(receiving.join().unwrap(), (1..=2000).collect::<Vec<_>>());
-        });
+        assert_frames_pass::<K>(producer, place.consumer, 2000);
     }
 }
 

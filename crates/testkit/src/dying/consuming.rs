@@ -27,6 +27,24 @@ pub struct Received {
     pub skipped: u64,
 }
 
+impl Received {
+    /// Counts a frame, which must be the next one that the policy gives.
+    pub(super) fn count(&mut self, claim: &Claim, policy: Policy) -> Result<(), Failure> {
+        let is_next = claim.seq == self.last + 1 + claim.skipped;
+        // Who joins late is not told of the frames before it.
+        if self.frames > 0 && !is_next || claim.seq <= self.last {
+            return Err(format!("frame {} follows {}: {claim:?}", claim.seq, self.last).into());
+        }
+        if policy == Policy::Block && claim.skipped > 0 {
+            return Err(format!("{} frames are lost before {}", claim.skipped, claim.seq).into());
+        }
+        self.frames += 1;
+        self.last = claim.seq;
+        self.skipped += claim.skipped;
+        Ok(())
+    }
+}
+
 struct Taker {
     consumer: Consumer<FusedWords<OwnedWords>, ReadOnlyWords>,
     policy: Policy,
@@ -100,18 +118,7 @@ impl Taker {
     }
 
     fn take(&mut self, claim: Claim) -> Result<(), Failure> {
-        let received = &mut self.received;
-        let is_next = claim.seq == received.last + 1 + claim.skipped;
-        // Who joins late is not told of the frames before it.
-        if received.frames > 0 && !is_next || claim.seq <= received.last {
-            return Err(format!("frame {} follows {}: {claim:?}", claim.seq, received.last).into());
-        }
-        if self.policy == Policy::Block && claim.skipped > 0 {
-            return Err(format!("{} frames are lost before {}", claim.skipped, claim.seq).into());
-        }
-        received.frames += 1;
-        received.last = claim.seq;
-        received.skipped += claim.skipped;
+        self.received.count(&claim, self.policy)?;
         self.consumer.count_received(&claim, now_ns());
         self.consumer.disarm_after(claim.seq);
         self.verify(&claim)?;

@@ -47,19 +47,12 @@ fn live_of_producer(fuse: FuseTerms, orphaned: &AtomicU64) -> bool {
             let (stage, never) = (&stage, &never);
             scope.spawn(move || read(stage, seat, never, None))
         });
-        let (is_met, end) = match Victim::start(part, fuse).meet() {
-            Course::Finished => (false, StreamState::Ended),
-            Course::Died => (true, StreamState::ProducerDied),
-            Course::Stopped(victim) => {
-                victim.resume();
-                (true, StreamState::Ended)
-            }
-        };
+        let (is_met, end) = Victim::start(part, fuse).meet().of_producer();
         broker.set_stream_state(end);
         stage.ring_all().unwrap();
         let read = consumers.map(|one| one.join().unwrap().unwrap());
         let is_dead = end == StreamState::ProducerDied;
-        assert!(is_dead || read[0].last == FRAMES && read[0].orphaned.is_empty());
+        assert!(is_dead || read[0].received.last == FRAMES && read[0].orphaned.is_empty());
         check(&read, &stage);
         orphaned.fetch_add(read[0].orphaned.len() as u64, SeqCst);
         is_met
@@ -70,7 +63,7 @@ fn live_of_producer(fuse: FuseTerms, orphaned: &AtomicU64) -> bool {
 fn check(read: &[Read; 3], stage: &Stage) {
     let [one, other, newest] = read;
     assert_eq!(one, other);
-    assert_eq!(one.frames, one.last);
+    assert_eq!(one.received.frames, one.received.last);
     assert!(one.orphaned.len() <= UNFINISHED, "{one:?}");
     let page = stage.ring.other().unwrap();
     for (buffer, seq) in &one.orphaned {
@@ -80,7 +73,8 @@ fn check(read: &[Read; 3], stage: &Stage) {
     let is_known = |frame: &(usize, u64)| one.orphaned.contains(frame);
     assert!(newest.orphaned.iter().all(is_known), "{newest:?}, {one:?}");
     // The last may be in its slot and not be the newest yet.
-    assert!(newest.last <= one.last, "{newest:?}, {one:?}");
+    assert!(newest.received.last <= one.received.last, "{newest:?}, {one:?}");
+    let newest = &newest.received;
     assert_eq!(newest.frames + newest.skipped, newest.last);
 }
 
@@ -124,7 +118,10 @@ fn live_of_consumer(policy: Policy, fuse: FuseTerms, orphaned: &AtomicU64) -> bo
         let filled = producer.join().unwrap().unwrap();
         broker.set_stream_state(StreamState::Ended);
         let read = survivor.join().unwrap().unwrap();
-        assert_eq!((read.frames, read.last), (filled.last, filled.last));
+        assert_eq!(
+            (read.received.frames, read.received.last),
+            (filled.last, filled.last)
+        );
         assert_eq!((filled.departed, read.orphaned.len()), (1, 0));
         assert!(filled.lent > 0, "{filled:?}");
         orphaned.fetch_add(filled.orphaned, SeqCst);

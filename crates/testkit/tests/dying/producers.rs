@@ -8,7 +8,7 @@ use wharf_stream::layout::ring;
 use wharf_stream::status::{SlotState, StatusWriter, StreamState};
 use wharf_testkit::dying::{Fuse, FuseTerms, GENERATION_CHANGE, Part, Received, Stage, consume};
 
-use crate::sweep::{Course, Victim, sweep};
+use crate::sweep::{Victim, sweep};
 
 const FRAMES: u64 = GENERATION_CHANGE + 8;
 const SEATS: [(Policy, bool); 3] = [
@@ -39,14 +39,7 @@ fn live(fuse: FuseTerms) -> bool {
             })
         });
         let consumers: Vec<_> = consumers.collect();
-        let (is_met, end) = match Victim::start(part, fuse).meet() {
-            Course::Finished => (false, StreamState::Ended),
-            Course::Died => (true, StreamState::ProducerDied),
-            Course::Stopped(victim) => {
-                victim.resume();
-                (true, StreamState::Ended)
-            }
-        };
+        let (is_met, end) = Victim::start(part, fuse).meet().of_producer();
         broker.set_stream_state(end);
         stage.ring_all().unwrap();
         let received: Vec<_> = consumers

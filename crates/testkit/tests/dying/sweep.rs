@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use wharf_stream::status::StreamState;
 use wharf_testkit::dying::{End, Fate, FuseTerms, Moment, Part};
 use wharf_testkit::{Process, ProcessError, await_state};
 
@@ -20,6 +21,20 @@ pub(crate) enum Course {
     Stopped(Stopped),
     /// It came to the end of its part.
     Finished,
+}
+
+impl Course {
+    /// Whether a producer met its end, and the state in which it leaves its stream; one that stands still goes on to the end first.
+    pub(crate) fn of_producer(self) -> (bool, StreamState) {
+        match self {
+            Self::Finished => (false, StreamState::Ended),
+            Self::Died => (true, StreamState::ProducerDied),
+            Self::Stopped(victim) => {
+                victim.resume();
+                (true, StreamState::Ended)
+            }
+        }
+    }
 }
 
 /// A victim that stands still.

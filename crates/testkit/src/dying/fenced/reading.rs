@@ -2,7 +2,7 @@
 
 use super::{Other, Own, PATTERN, errno_of};
 use crate::dying::pages::{BUFFERS, Bell, DEPTH, FRAME_BYTES, Stage};
-use crate::dying::{Failure, Fuse, STUCK};
+use crate::dying::{Failure, Fuse, Received, STUCK};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,8 @@ use wharf_stream::{Claim, Consumer, Points, PointsWriter, Policy, Sleepers, leav
 /// What a consumer got.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Read {
-    /// How many frames, each later than the one before, and whole if it has contents.
-    pub frames: u64,
-    /// The number of the last.
-    pub last: u64,
-    /// How many it was not given.
-    pub skipped: u64,
+    /// How many, each whole if it has contents.
+    pub received: Received,
     /// Those whose contents died with the producer: buffer and number.
     pub orphaned: Vec<(usize, u64)>,
 }
@@ -62,7 +58,7 @@ struct Taker {
 /// wait for within [`STUCK`].
 pub fn read(stage: &Stage, number: usize, fuse: &Fuse, frames: Option<u64>) -> Result<Read, Failure> {
     let mut taker = Taker::new(stage, number, fuse)?;
-    while frames.is_none_or(|frames| taker.read.frames < frames) {
+    while frames.is_none_or(|frames| taker.read.received.frames < frames) {
         let state = taker.consumer.stream_state();
         if let Some(claim) = taker.consumer.try_claim()? {
             taker.take(claim)?;
@@ -106,18 +102,7 @@ impl Taker {
     }
 
     fn take(&mut self, claim: Claim) -> Result<(), Failure> {
-        let read = &mut self.read;
-        let is_next = claim.seq == read.last + 1 + claim.skipped;
-        // Who joins late is not told of the frames before it.
-        if read.frames > 0 && !is_next || claim.seq <= read.last {
-            return Err(format!("frame {} follows {}: {claim:?}", claim.seq, read.last).into());
-        }
-        if self.policy == Policy::Block && claim.skipped > 0 {
-            return Err(format!("{} frames are lost before {}", claim.skipped, claim.seq).into());
-        }
-        read.frames += 1;
-        read.last = claim.seq;
-        read.skipped += claim.skipped;
+        self.read.received.count(&claim, self.policy)?;
         self.consumer.count_received(&claim, now_ns());
         let place = usize::try_from(self.consumer.generation(&claim))? * BUFFERS + claim.buffer;
         let is_whole = self.await_contents(&claim)?;
@@ -186,7 +171,9 @@ impl Taker {
 
     fn await_frame(&mut self) -> Result<(), Failure> {
         match self.consumer.wait(Some(Deadline::after(STUCK))) {
-            WaitOutcome::TimedOut => Err(format!("nothing came after frame {}", self.read.last).into()),
+            WaitOutcome::TimedOut => {
+                Err(format!("nothing came after frame {}", self.read.received.last).into())
+            }
             WaitOutcome::Retry => Ok(()),
         }
     }
