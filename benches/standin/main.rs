@@ -1,5 +1,5 @@
-//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem`, with `--exact-udmabuf`, and
-//! with `--fd-kind fuse` where that is possible, all on CPU 0 with the supervisor.
+//! What `wharf run` costs a program: `measure.c`, compiled here, by itself, in a run, and in runs with `--vgem`, with `--exact-udmabuf`, with
+//! `--check-coherency`, and with `--fd-kind fuse` where that is possible, all on CPU 0 with the supervisor.
 //!
 //! They take turns within each repetition, so that a noisy machine hits them alike; the table gives medians over the repetitions, and
 //! medians of ratios and differences within one repetition. A plain `ioctl` is `FIONREAD` on a pipe. Run with
@@ -25,6 +25,9 @@ const RUN: &str = "run";
 /// The argument by which a run starts its own parts.
 const PART: &str = "run-part";
 
+/// Ways to run the program.
+const KINDS: usize = 6;
+
 /// A row: what it is called, by which name it is measured, and what may be.
 struct Row {
     title: &'static str,
@@ -36,8 +39,10 @@ const fn row(title: &'static str, name: &'static str, budget: &'static str) -> R
     Row { title, name, budget }
 }
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 13] = [
     row("SYNC", "sync", "12 µs"),
+    row("START, a store in each line of 4 KiB, END", "pair 4096", "–"),
+    row("the same of 8 MiB", "pair 8388608", "–"),
     row("ALLOC of 4 KiB, close", "alloc", "35 µs"),
     row("poll of a buffer without fences", "poll", "–"),
     row("a number that is emulated, on another file", "unknown", "–"),
@@ -73,8 +78,9 @@ fn play(arguments: &[OsString]) -> Outcome<ExitCode> {
 fn run(arguments: &[OsString]) -> Outcome<ExitCode> {
     let (option, program) = arguments.split_first().ok_or("nothing to run")?;
     let options = Options {
-        vgem: option == "vgem",
+        vgem: option == "vgem" || option == "coherency",
         exact_udmabuf: option == "exact",
+        check_coherency: option == "coherency",
         fd_kind: if option == "fuse" {
             FdKind::Fuse
         } else {
@@ -99,6 +105,7 @@ fn bench() -> Outcome<()> {
             measured(&program, Some("plain"))?,
             measured(&program, Some("vgem"))?,
             measured(&program, Some("exact"))?,
+            measured(&program, Some("coherency"))?,
             // Dashes where it is not possible; the reason is told.
             measured(&program, Some("fuse")).unwrap_or_else(|error| {
                 eprintln!("{error}");
@@ -150,16 +157,17 @@ fn measured(program: &Path, supervised: Option<&str>) -> Outcome<Figures> {
         .collect())
 }
 
-fn print(turns: &[[Figures; 5]]) {
+fn print(turns: &[[Figures; KINDS]]) {
     println!(
-        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | with --fd-kind fuse µs | budget |"
+        "| call | by itself µs | in a run µs | more µs | in a run / plain ioctl by itself | with --vgem, more µs | with --exact-udmabuf, more µs | with --check-coherency µs | with --fd-kind fuse µs | budget |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for Row { title, name, budget } in ROWS {
-        let of = |kind: usize| move |turn: &[Figures; 5]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
-        let more = |kind: usize| move |turn: &[Figures; 5]| of(kind)(turn) - of(0)(turn);
+        let of =
+            |kind: usize| move |turn: &[Figures; KINDS]| turn[kind].get(name).copied().unwrap_or(f64::NAN);
+        let more = |kind: usize| move |turn: &[Figures; KINDS]| of(kind)(turn) - of(0)(turn);
         println!(
-            "| {title} | {} | {} | {} | {:.0} | {} | {} | {} | {budget} |",
+            "| {title} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {budget} |",
             us(median(turns, of(0))),
             us(median(turns, of(1))),
             us(median(turns, more(1))),
@@ -168,6 +176,7 @@ fn print(turns: &[[Figures; 5]]) {
             us(median(turns, more(2))),
             us(median(turns, more(3))),
             us(median(turns, of(4))),
+            us(median(turns, of(5))),
         );
     }
     let alone = |kind: usize, name: &'static str| {
@@ -195,7 +204,7 @@ fn us(nanoseconds: f64) -> String {
     format!("{:.2}", nanoseconds / 1e3)
 }
 
-fn median(turns: &[[Figures; 5]], figure: impl Fn(&[Figures; 5]) -> f64) -> f64 {
+fn median(turns: &[[Figures; KINDS]], figure: impl Fn(&[Figures; KINDS]) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(figure).collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

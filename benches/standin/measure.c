@@ -28,6 +28,17 @@ static struct map_dumb placed;
 
 static void plain(void) { int count; ioctl(pipes[0], FIONREAD, &count); }
 static void bracket(void) { uint64_t flags = 3; if (ioctl(buffer, SYNC, &flags)) exit(2); }
+static int paired;
+static char *touched;
+static size_t paired_bytes;
+static void pair(void) {
+	uint64_t flags = 3 /* START, READ and WRITE */;
+	int failed = ioctl(paired, SYNC, &flags);
+	for (size_t i = 0; i < paired_bytes; i += 64)
+		touched[i]++;
+	flags |= 4 /* END */;
+	if (failed || ioctl(paired, SYNC, &flags)) exit(8);
+}
 static void polled(void) { struct pollfd ready = {buffer, POLLIN, 0}; if (poll(&ready, 1, 0) != 1) exit(7); }
 static void unknown(void) { uint64_t flags = 3; ioctl(memory, SYNC, &flags); }
 static void allocate(void) {
@@ -106,9 +117,23 @@ int main(int argc, char **argv) {
 	if (heap >= 0 && !ioctl(heap, ALLOC, &data)) {
 		buffer = data.fd;
 		measure("sync", bracket, turn, 10);
+		uint64_t flags = 7;
+		ioctl(buffer, SYNC, &flags);
 		measure("poll", polled, turn, 10);
 		/* As many as it takes until what was closed is looked for, which counts, too. */
 		measure("alloc", allocate, turn, 128);
+	}
+	for (paired_bytes = PAGE; paired_bytes <= 8 << 20; paired_bytes *= 2048) {
+		struct alloc_data asked = {.len = paired_bytes, .fd_flags = O_RDWR | O_CLOEXEC};
+		if (heap < 0 || ioctl(heap, ALLOC, &asked))
+			break;
+		paired = asked.fd;
+		touched = mmap(0, paired_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, paired, 0);
+		if (touched == MAP_FAILED)
+			return 1;
+		char name[24];
+		snprintf(name, sizeof name, "pair %zu", paired_bytes);
+		measure(name, pair, turn, 2);
 	}
 	for (int count = 1; count <= 256; count *= count == 1 ? 4 : 64) {
 		char name[16];
