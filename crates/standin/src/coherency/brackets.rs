@@ -48,6 +48,15 @@ fn writer(open: &[Arc<Call>]) -> Option<&Arc<Call>> {
     open.iter().rev().find(|call| call.writes())
 }
 
+/// What was wrong with the CPU's writing while these brackets were `open`, after the call `last`; and which call says otherwise.
+fn fault<'a>(open: &'a [Arc<Call>], last: Option<&'a Arc<Call>>) -> Option<(Kind, Option<&'a Arc<Call>>)> {
+    match (writer(open), open.last()) {
+        (Some(_), _) => None,
+        (None, None) => Some((Kind::WrittenOutside, last)),
+        (None, reader) => Some((Kind::WrittenWhileReading, reader)),
+    }
+}
+
 impl Brackets {
     /// Puts a call among the others.
     pub(super) fn meet(&mut self, call: Call) -> Met {
@@ -107,15 +116,7 @@ impl Brackets {
     /// What is wrong at the end, when nothing will follow. `has_readers`: whether the CPU could have read what a device wrote.
     pub(super) fn judge_end(&self, seen: Seen, has_readers: HasReaders) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut find = |kind, bytes: Bytes, other: Option<&Arc<Call>>| {
-            findings.push(Finding {
-                kind,
-                bytes,
-                noticed: None,
-                other: other.cloned(),
-                times: 1,
-            });
-        };
+        let mut find = |kind, bytes: Bytes, other| findings.push(Finding::new(kind, bytes, other));
         for open in &self.open {
             let bytes = if open.writes() {
                 seen.dirty.clone()
@@ -124,11 +125,9 @@ impl Brackets {
             };
             find(Kind::NeverEnded, bytes, Some(open));
         }
-        if !seen.by_cpu.is_empty() && writer(&self.open).is_none() {
-            match self.open.last() {
-                None => find(Kind::WrittenOutside, seen.by_cpu, self.last.as_ref()),
-                reader => find(Kind::WrittenWhileReading, seen.by_cpu, reader),
-            }
+        let fault = fault(&self.open, self.last.as_ref());
+        if let Some((kind, other)) = fault.filter(|_| !seen.by_cpu.is_empty()) {
+            find(kind, seen.by_cpu, other);
         }
         if !seen.unseen.is_empty() && has_readers == HasReaders::Yes {
             find(Kind::NeverBroughtIn, seen.unseen, self.last.as_ref());
@@ -148,11 +147,9 @@ impl Met {
     /// What is wrong, now that it is known what has changed since the call before.
     pub(super) fn judge(self, mut seen: Seen) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self.judge_pairing(&mut seen).into_iter().collect();
-        if !seen.by_cpu.is_empty() && writer(&self.open).is_none() {
-            findings.push(match self.open.last() {
-                None => self.find(Kind::WrittenOutside, seen.by_cpu, self.before.as_ref()),
-                reader => self.find(Kind::WrittenWhileReading, seen.by_cpu, reader),
-            });
+        let fault = fault(&self.open, self.before.as_ref());
+        if let Some((kind, other)) = fault.filter(|_| !seen.by_cpu.is_empty()) {
+            findings.push(self.find(kind, seen.by_cpu, other));
         }
         if let Some(open) = self.open.first().filter(|_| !seen.by_device.is_empty()) {
             findings.push(self.find(Kind::DeviceWrote, seen.by_device, Some(open)));
@@ -162,11 +159,8 @@ impl Met {
 
     fn find(&self, kind: Kind, bytes: Bytes, other: Option<&Arc<Call>>) -> Finding {
         Finding {
-            kind,
-            bytes,
             noticed: Some(Arc::clone(&self.call)),
-            other: other.cloned(),
-            times: 1,
+            ..Finding::new(kind, bytes, other)
         }
     }
 

@@ -43,6 +43,17 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
+    /// One that was noticed at the end.
+    pub(super) fn new(kind: Kind, bytes: Bytes, other: Option<&Arc<Call>>) -> Self {
+        Self {
+            kind,
+            bytes,
+            noticed: None,
+            other: other.cloned(),
+            times: 1,
+        }
+    }
+
     /// Whether both are the same mistake, made again.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let are_like = |one: &Option<Arc<Call>>, other: &Option<Arc<Call>>| match (one, other) {

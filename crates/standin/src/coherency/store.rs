@@ -15,33 +15,34 @@ pub(super) trait Store {
     fn next_data(&self, at: u64) -> u64;
 }
 
+/// Has `step` go on from where it got to until all of `length` bytes is done.
+fn complete(length: usize, mut step: impl FnMut(usize) -> Result<usize, Errno>) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < length {
+        match step(done) {
+            // A piece's size is sealed.
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => done += count,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
 impl Store for Piece {
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), Errno> {
-        let mut done = 0;
-        while done < into.len() {
-            match pread(&self.file, &mut into[done..], at + done as u64) {
-                // Its size is sealed.
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => done += count,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+        complete(into.len(), |done| {
+            pread(&self.file, &mut into[done..], at + done as u64)
+        })
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Errno> {
-        let mut done = 0;
-        while done < bytes.len() {
-            match pwrite(&self.file, &bytes[done..], at + done as u64) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => done += count,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+        complete(bytes.len(), |done| {
+            pwrite(&self.file, &bytes[done..], at + done as u64)
+        })
     }
+
     fn next_data(&self, at: u64) -> u64 {
         // Nobody uses the place that this sets.
         match seek(&self.file, SeekFrom::Data(at)) {
