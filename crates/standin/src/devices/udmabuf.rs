@@ -181,16 +181,21 @@ mod tests {
         Objects::new([]).unwrap()
     }
 
-    fn ask(size: u64, seals: SealFlags, change: impl FnOnce(&mut Create)) -> Result<Request, Errno> {
-        let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
-        ftruncate(&memory, size).unwrap();
-        fcntl_add_seals(&memory, seals).unwrap();
-        let mut asked = Create {
+    /// The beginning of the file that the caller has open as 0.
+    fn asked(size: u64) -> Create {
+        Create {
             memfd: 0,
             flags: 0,
             offset: 0,
             size,
-        };
+        }
+    }
+
+    fn ask(size: u64, seals: SealFlags, change: impl FnOnce(&mut Create)) -> Result<Request, Errno> {
+        let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&memory, size).unwrap();
+        fcntl_add_seals(&memory, seals).unwrap();
+        let mut asked = asked(size);
         change(&mut asked);
         let caller = TestCaller::with_memory(&asked.to_bytes());
         caller.installed.borrow_mut().push(memory);
@@ -239,12 +244,7 @@ mod tests {
     fn other_files_and_nothing_are_no_memory() {
         let none = ask(8192, SealFlags::SHRINK, |asked| asked.memfd = 9);
         assert_eq!(none.unwrap_err(), Errno::BADFD);
-        let asked = Create {
-            memfd: 0,
-            flags: 0,
-            offset: 0,
-            size: 4096,
-        };
+        let asked = asked(4096);
         let caller = TestCaller::with_memory(&asked.to_bytes());
         caller
             .installed
@@ -312,12 +312,7 @@ mod tests {
         let objects = nothing();
         let id = FileId::of(&given).unwrap();
         objects.insert(id, Object::Buffer(Arc::new(Buffer::of_parts(made))));
-        let asked = Create {
-            memfd: 0,
-            flags: 0,
-            offset: 0,
-            size: 4096,
-        };
+        let asked = asked(4096);
         let caller = TestCaller::with_memory(&asked.to_bytes());
         caller.installed.borrow_mut().push(given);
         assert_eq!(check(&caller, &objects, 0).unwrap_err(), Errno::BADFD);
