@@ -14,7 +14,6 @@
 //! | `table` | the files that there are |
 //! | `server` | what the kernel asks |
 //! | `outsider` | callers that are not trapped: their memory and descriptors |
-//! | `waits` | calls that wait for a fence |
 //! | `pollers` | who polls and is to be told |
 //!
 //! # Threads and deadlocks
@@ -38,7 +37,6 @@ mod outsider;
 mod pollers;
 mod server;
 mod table;
-mod waits;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -48,11 +46,11 @@ use rustix::io::Errno;
 
 use crate::devices::{Buffer, FileId, Object, Objects};
 use crate::error::RunError;
+use crate::listener::waits::Waits;
 use crate::memory::Releases;
 use crate::options::FdKind;
 use opener::Opener;
 use table::Table;
-use waits::Waits;
 
 /// What the descriptors of buffers are.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use super::Files;
 use super::opener::Opener;
 use super::pollers::Pollers;
 use super::server::Server;
-use super::waits::Waits;
 use crate::devices::{FileId, Objects};
 use crate::error::RunError;
+use crate::listener::waits::Waits;
 use crate::memory::Releases;
 
 /// What failed.
@@ -70,11 +70,12 @@ fn try_to_start(objects: &Arc<Objects>, releases: &Arc<Releases>) -> Result<Arc<
         .map_err(at("looking at the file system"))?
         .device;
     let opener = Opener::start(root).map_err(at("starting the thread that opens files"))?;
-    let (table, waits) = (Arc::default(), Arc::new(Waits::new(Arc::clone(releases))));
+    let (table, waits) = (Arc::default(), Arc::<Waits>::default());
     let server = Server {
         objects: Arc::clone(objects),
         table: Arc::clone(&table),
         waits: Arc::clone(&waits),
+        releases: Arc::clone(releases),
         pollers: Arc::new(Pollers::default()),
         handles: Arc::default(),
         device,

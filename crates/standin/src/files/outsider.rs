@@ -4,13 +4,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wharf_uapi::Ioctl;
 
 use crate::devices::{Caller, FileId};
-use crate::listener::task::Handles;
+use crate::listener::status::process_of;
+use crate::listener::task::{Handles, read_memory};
 
 /// The argument of a call, as the file system got it or where the caller has it.
 #[derive(Debug)]
@@ -62,23 +62,14 @@ const NO_DESCRIPTORS: Errno = Errno::NOTTY;
 
 impl Caller for Outsider {
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), Errno> {
-        let base = usize::try_from(address).map_err(|_| Errno::FAULT)?;
         match &self.argument {
             Argument::Copy(copy) => {
+                let base = usize::try_from(address).map_err(|_| Errno::FAULT)?;
                 let end = base.checked_add(bytes.len()).ok_or(Errno::FAULT)?;
                 bytes.copy_from_slice(copy.get(base..end).ok_or(Errno::FAULT)?);
                 Ok(())
             }
-            Argument::Remote => {
-                // CAST: process numbers are positive ints.
-                let thread = nix::unistd::Pid::from_raw(self.thread as i32);
-                let len = bytes.len();
-                let remote = [RemoteIoVec { base, len }];
-                match process_vm_readv(thread, &mut [std::io::IoSliceMut::new(bytes)], &remote) {
-                    Ok(moved) if moved == len => Ok(()),
-                    _ => Err(Errno::FAULT),
-                }
-            }
+            Argument::Remote => read_memory(self.thread, address, bytes),
         }
     }
 
@@ -87,9 +78,7 @@ impl Caller for Outsider {
     }
 
     fn file(&self, fd: i32) -> Result<(OwnedFd, FileId), Errno> {
-        let file = self.handles.fetch(self.thread, fd)?;
-        let id = FileId::of(&file)?;
-        Ok((file, id))
+        self.handles.file(self.thread, fd)
     }
 
     fn is_closed_on_exec(&self, _fd: i32) -> bool {
@@ -117,7 +106,7 @@ impl Caller for Outsider {
     }
 
     fn process(&self) -> u32 {
-        self.thread
+        process_of(self.thread)
     }
 }
 

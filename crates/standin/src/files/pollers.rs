@@ -6,6 +6,7 @@
 //! References: `dma_buf_poll` (drivers/dma-buf/dma-buf.c, v6.12).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use fuser::PollEvents;
@@ -47,10 +48,12 @@ impl Pollers {
     ) {
         for (event, usage) in directions(asked) {
             let key = (handle, event == PollEvents::POLLOUT);
-            if self.armed.lock().contains_key(&key) {
-                continue;
+            match self.armed.lock().entry(key) {
+                Entry::Occupied(_) => continue,
+                Entry::Vacant(place) => {
+                    place.insert(None);
+                }
             }
-            self.armed.lock().insert(key, None);
             let fence = merge(reservation.fences(usage).map(|(fence, _)| fence));
             let (pollers, notify) = (Arc::clone(self), notify.clone());
             let callback = move |_: &Fence| {

@@ -11,6 +11,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use rustix::io::Errno;
+use wharf_core::fence::Fence;
 use wharf_uapi::Ioctl;
 use wharf_uapi::dma_buf::{IMPORT_SYNC_FILE, NAME_LEN, SET_NAME_A, SET_NAME_B, SYNC};
 
@@ -18,10 +19,11 @@ use super::opener::inode;
 use super::outsider::{Argument, Outsider};
 use super::pollers::{Pollers, ready};
 use super::table::{ROOT, Table};
-use super::waits::Waits;
 use crate::devices::dma_buf::{self, Outcome};
 use crate::devices::{Answer, Buffer, FileId, Object, Objects};
 use crate::listener::task::Handles;
+use crate::listener::waits::Waits;
+use crate::memory::Releases;
 
 /// How long the kernel may remember what a file is: it does not change.
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
@@ -36,6 +38,8 @@ pub(super) struct Server {
     pub(super) objects: Arc<Objects>,
     pub(super) table: Arc<Table>,
     pub(super) waits: Arc<Waits>,
+    /// Has whoever looks for signals wake up.
+    pub(super) releases: Arc<Releases>,
     pub(super) pollers: Arc<Pollers>,
     pub(super) handles: Arc<Handles>,
     /// The file system's number.
@@ -101,9 +105,9 @@ impl Server {
     /// Answers a call of somebody who is not trapped.
     fn call(
         &self,
-        (thread, mut argument): (u32, Vec<u8>),
+        call: &Request,
+        (request, mut argument): (Ioctl, Vec<u8>),
         buffer: Arc<Buffer>,
-        request: Ioctl,
         reply: ReplyIoctl,
     ) {
         let is_text = matches!(request, SET_NAME_A | SET_NAME_B);
@@ -114,13 +118,15 @@ impl Server {
             argument.resize(NAME_LEN, 0);
         }
         let caller = Outsider {
-            thread,
+            thread: call.pid(),
             handles: Arc::clone(&self.handles),
             argument: Argument::Copy(argument),
         };
         let call = Call {
+            number: call.unique().0,
             objects: Arc::clone(&self.objects),
             waits: Arc::clone(&self.waits),
+            releases: Arc::clone(&self.releases),
             caller,
             buffer,
             request,
@@ -137,8 +143,11 @@ impl Server {
 
 /// A call of somebody who is not trapped.
 struct Call {
+    /// Different from that of any other call until this one is answered.
+    number: u64,
     objects: Arc<Objects>,
     waits: Arc<Waits>,
+    releases: Arc<Releases>,
     caller: Outsider,
     buffer: Arc<Buffer>,
     request: Ioctl,
@@ -172,9 +181,21 @@ impl Call {
             Ok(Outcome::Known(Answer::Native | Answer::Answered) | Outcome::Bracket(..)) => {
                 reply.error(Refusal::ENOTTY)
             }
-            Ok(Outcome::After(fence)) => self.waits.wait(caller.thread, reply, &fence),
+            Ok(Outcome::After(fence)) => self.answer_after(&fence, reply),
             Err(errno) => reply.error(refusal(errno)),
         }
+    }
+
+    /// The kernel would say of each signal that ends the wait, but `fuser` does not pass that on; and of a call that has been read only the
+    /// answer sets a thread free, even if it is to be killed.
+    fn answer_after(&self, fence: &Fence, reply: ReplyIoctl) {
+        let answer = |how: Result<(), Errno>| match how {
+            Ok(()) => reply.ioctl(0, &[]),
+            Err(_) => reply.error(Refusal::EINTR),
+        };
+        self.waits.add(self.number, self.caller.thread, Box::new(answer));
+        self.releases.ring();
+        self.waits.end_with(fence, self.number);
     }
 }
 
@@ -343,10 +364,9 @@ impl Filesystem for Server {
         let Some(buffer) = self.buffer(inode) else {
             return reply.error(Refusal::ENOTTY);
         };
-        let caller = (request.pid(), argument.to_vec());
         match Ioctl::from_raw(number) {
             known @ (SYNC | SET_NAME_A | SET_NAME_B | IMPORT_SYNC_FILE) => {
-                self.call(caller, buffer, known, reply);
+                self.call(request, (known, argument.to_vec()), buffer, reply);
             }
             // DIFFERENCE: EXPORT_SYNC_FILE, too: a file system cannot give its caller a descriptor.
             _ => reply.error(Refusal::ENOTTY),

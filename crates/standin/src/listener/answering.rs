@@ -1,19 +1,18 @@
 //! The loop that answers.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use wharf_core::fence::{CallbackOutcome, Fence};
+use wharf_core::fence::Fence;
 use wharf_uapi::{Ioctl, dma_buf, udmabuf as uapi_udmabuf};
 
 use super::brackets::Coherency;
 use super::injection;
 use super::sys::{self, Inbox, Notification, Reply};
-use super::task::{Handles, Task, interruption, open_again};
+use super::task::{Handles, Task, open_again};
+use super::waits::Waits;
 use crate::devices::dma_buf::{Begun, Outcome};
 use crate::devices::sw_sync::Timeline;
 use crate::devices::vgem::Card;
@@ -34,8 +33,7 @@ pub(crate) struct Listener {
     pub(crate) depot: Depot,
     pub(crate) releases: Arc<Releases>,
     descriptors: Descriptors,
-    /// Calls that wait for a fence, and whose they are.
-    waiting: Arc<Mutex<HashMap<u64, u32>>>,
+    waits: Arc<Waits>,
     in_flight: Arc<InFlight>,
     inbox: Inbox,
     /// The memory that buffers show parts of.
@@ -49,9 +47,8 @@ pub(crate) struct Listener {
 /// What there is to do for a call now.
 pub(super) enum Next {
     Reply(Reply),
-    Wait(Fence),
     /// It waits, and what it returns is known after that.
-    WaitAnd(Fence, Box<dyn FnOnce() -> Reply + Send>),
+    Wait(Fence, Box<dyn FnOnce() -> Reply + Send>),
     Nothing,
 }
 
@@ -82,7 +79,7 @@ impl Listener {
             depot,
             releases,
             descriptors,
-            waiting: Arc::default(),
+            waits: Arc::default(),
             inbox: in_flight.inbox()?,
             memories: Memories::default(),
             in_flight,
@@ -108,8 +105,7 @@ impl Listener {
         let id = notification.id;
         match self.decide(notification) {
             Next::Reply(reply) => self.reply(id, reply),
-            Next::Wait(fence) => self.wait(notification, &fence, || Reply::Value(0)),
-            Next::WaitAnd(fence, after) => self.wait(notification, &fence, after),
+            Next::Wait(fence, after) => self.wait(notification, &fence, after),
             Next::Nothing => {}
         }
         // Whoever found no room for a descriptor may have found cards closed.
@@ -158,7 +154,7 @@ impl Listener {
             Object::Udmabuf(exactness) => self.make_udmabuf(task, exactness, request, address).into(),
             Object::Buffer(buffer) => {
                 match crate::devices::dma_buf::call(task, (objects, &buffer), request, address) {
-                    Ok(Outcome::After(fence)) => Next::Wait(fence),
+                    Ok(Outcome::After(fence)) => Next::Wait(fence, Box::new(|| Reply::Value(0))),
                     Ok(Outcome::Bracket(flags, fence)) => self.bracket(task, (&buffer, fd), (flags, fence)),
                     Ok(Outcome::Known(answer)) => Ok(answer).into(),
                     Err(errno) => Err(errno).into(),
@@ -276,47 +272,26 @@ impl Listener {
     }
 
     /// Has the call answered when `fence` is signaled, with what `after` says then.
-    fn wait(
-        &self,
-        notification: &Notification,
-        fence: &Fence,
-        after: impl FnOnce() -> Reply + Send + 'static,
-    ) {
+    fn wait(&self, notification: &Notification, fence: &Fence, after: Box<dyn FnOnce() -> Reply + Send>) {
         let id = notification.id;
-        self.waiting.lock().insert(id, notification.pid);
-        self.in_flight.note_waiting(self.waiting.lock().keys().copied());
+        let fd = Arc::clone(&self.fd);
+        let answer = move |how: Result<(), Errno>| {
+            let reply = how.map_or_else(Reply::Error, |()| after());
+            // Fails only when the caller was killed.
+            let _ = sys::reply(fd.as_fd(), id, reply);
+        };
+        self.waits.add(id, notification.pid, Box::new(answer));
+        self.in_flight.note_waiting(self.waits.numbers().into_iter());
         // Whoever looks for signals may be asleep.
         self.releases.ring();
-        let (fd, waiting) = (Arc::clone(&self.fd), Arc::clone(&self.waiting));
-        let answer = move |_: &Fence| {
-            // Whoever takes it out answers.
-            if waiting.lock().remove(&id).is_some() {
-                let _ = sys::reply(fd.as_fd(), id, after());
-            }
-        };
-        if let CallbackOutcome::AlreadySignaled(answer) = fence.add_callback(answer) {
-            answer(fence);
-        }
+        self.waits.end_with(fence, id);
     }
 
     /// Ends the waits that a signal interrupts; tells whether some go on.
     pub(crate) fn interrupt_waits(&self) -> bool {
-        let waiting: Vec<(u64, u32)> = self
-            .waiting
-            .lock()
-            .iter()
-            .map(|(id, thread)| (*id, *thread))
-            .collect();
-        for (id, thread) in &waiting {
-            let Some(errno) = interruption(*thread) else {
-                continue;
-            };
-            if self.waiting.lock().remove(id).is_some() {
-                self.reply(*id, Reply::Error(errno));
-            }
-        }
-        self.in_flight.note_waiting(self.waiting.lock().keys().copied());
-        self.descriptors.interrupt_waits() || !waiting.is_empty()
+        let some_go_on = self.waits.interrupt();
+        self.in_flight.note_waiting(self.waits.numbers().into_iter());
+        self.descriptors.interrupt_waits() || some_go_on
     }
 
     /// The kernel's side: hangs up when no program is left.

@@ -66,7 +66,7 @@ impl Listener {
         };
         match fence {
             None => Next::Reply(answer()),
-            Some(fence) => Next::WaitAnd(fence, Box::new(answer)),
+            Some(fence) => Next::Wait(fence, Box::new(answer)),
         }
     }
 

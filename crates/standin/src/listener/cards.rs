@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use wharf_uapi::Ioctl;
 
 use super::answering::{Listener, Next};
-use super::injection::{Call, Seized};
+use super::injection::{Call, Seized, failure};
 use super::mapping::marked;
 use super::sys::Reply;
 use super::task::Task;
@@ -42,28 +42,19 @@ impl Listener {
         let how = (is(flags, libc::MAP_SHARED), is(protection, libc::PROT_WRITE));
         let buffer = card.to_map((&self.objects, &self.releases), (place, length), how)?;
         let seized = Seized::seize(task.notification.pid).map_err(|_| Errno::PERM)?;
-        let number = match task.install(buffer.as_fd(), OFlags::CLOEXEC) {
-            Ok(number) => number,
-            Err(errno) => {
-                self.reply(task.notification.id, Reply::Error(errno));
-                seized.release();
-                return Ok(Next::Nothing);
-            }
-        };
+        let lent = task.install(buffer.as_fd(), OFlags::CLOEXEC);
         drop(buffer);
         self.reply(task.notification.id, Reply::Value(0));
-        // CAST: numbers of calls are small and positive.
-        let call = |number: i64, arguments| Call {
-            number: number as u64,
-            arguments,
-        };
-        seized.call_instead(&[
-            call(
-                libc::SYS_mmap,
-                [address, length, protection, flags, marked(number), 0],
-            ),
-            call(libc::SYS_close, [number.into(), 0, 0, 0, 0, 0]),
-        ]);
+        seized.act(|stopped| {
+            let number = match lent {
+                Ok(number) => number,
+                Err(errno) => return Some(failure(errno)),
+            };
+            let arguments = [address, length, protection, flags, marked(number), 0];
+            let result = stopped.call(&Call::new(libc::SYS_mmap, arguments))?;
+            stopped.call(&Call::new(libc::SYS_close, [number.into(), 0, 0, 0, 0, 0]))?;
+            Some(result)
+        });
         Ok(Next::Nothing)
     }
 

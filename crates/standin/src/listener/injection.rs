@@ -2,7 +2,7 @@
 //!
 //! A supervisor can answer a call but not make it in the caller's place, and what a program maps must be mapped by itself. So the
 //! caller is traced for that moment: it is seized while it waits for its answer, stops on its way back, makes the calls it is given
-//! with all signals held off, and goes on as if the first of them was its own. Nobody is traced before or after that, so that nothing
+//! with all signals held off, and goes on with a result as if they were its own one. Nobody is traced before or after that, so that nothing
 //! else gets slower and debuggers work, but for programs under a debugger at that moment, whose call fails.
 //!
 //! A supervisor that dies meanwhile takes the program along, which would go on with a wrong result.
@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use super::status::Status;
 use super::sys::{self, Notification};
 use crate::error::errno_of;
 
@@ -34,6 +35,27 @@ pub(crate) struct Call {
     pub(crate) arguments: [u64; 6],
 }
 
+impl Call {
+    pub(crate) fn new(number: i64, arguments: [u64; 6]) -> Self {
+        Self {
+            // CAST: numbers of calls are small and positive.
+            number: number as u64,
+            arguments,
+        }
+    }
+}
+
+/// What a call returns that fails.
+pub(crate) fn failure(errno: Errno) -> u64 {
+    // CAST: errors are small and negative there.
+    i64::from(-errno.raw_os_error()) as u64
+}
+
+/// Whether a call failed that returned this.
+pub(crate) fn is_failure(result: u64) -> bool {
+    result > u64::MAX - 4095
+}
+
 /// Whether the caller of this can be made to make other calls.
 pub(crate) fn is_possible(notification: &Notification) -> bool {
     cfg!(target_arch = "x86_64") && notification.data.arch == KNOWN_ENTRY
@@ -46,8 +68,7 @@ pub(crate) struct Seized {
 }
 
 impl Seized {
-    /// Seizes the caller. It must be answered after this, and then be [released](Seized::release) or made to
-    /// [call](Seized::call_instead).
+    /// Seizes the caller. It must be answered after this, and then be made to [act](Seized::act).
     ///
     /// # Errors
     /// `EPERM`: somebody else traces it; `ESRCH`: it is gone.
@@ -64,13 +85,6 @@ impl Seized {
         // Fails only if it is dying, which is found out when it is waited for.
         let _ = ptrace::interrupt(thread);
         Ok(seized)
-    }
-
-    /// Lets it go on with the answer it got.
-    pub(crate) fn release(self) {
-        if self.wait().is_some() {
-            let _ = ptrace::detach(self.thread, None);
-        }
     }
 
     /// Waits until it has stopped; `None` when it has died.
@@ -96,31 +110,14 @@ impl Seized {
 
     /// A thread that dies while it is traced waits for its tracer; if it is a process of ours somebody else waits for it.
     fn bury(&self) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().parse::<i32>().ok()
-        };
-        // CAST: process numbers are positive ints.
-        let ours = std::process::id() as i32;
-        let is_child = field("PPid:") == Some(ours) && field("Tgid:") == Some(self.thread.as_raw());
+        let thread = self.thread.as_raw().unsigned_abs();
+        let is_child = Status::of(thread).is_some_and(|status| {
+            status.number("PPid") == Some(std::process::id()) && status.number("Tgid") == Some(thread)
+        });
         if !is_child {
             let dead = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
             let _ = waitid(Id::Pid(self.thread), dead);
         }
-    }
-}
-
-impl Seized {
-    /// Has it make `calls` after the answer 0 it got, and go on with what the first of them returned.
-    pub(crate) fn call_instead(self, calls: &[Call]) {
-        self.act(|stopped| {
-            let mut results = Vec::new();
-            for call in calls {
-                results.push(stopped.call(call)?);
-            }
-            results.first().copied()
-        });
     }
 }
 
@@ -189,7 +186,9 @@ impl Stopped<'_> {
 impl Seized {
     /// Is not asked for where [`is_possible`] says no.
     pub(crate) fn act(self, _script: impl FnOnce(&Stopped<'_>) -> Option<u64>) {
-        self.release();
+        if self.wait().is_some() {
+            let _ = ptrace::detach(self.thread, None);
+        }
     }
 }
 
@@ -198,5 +197,17 @@ impl Stopped<'_> {
     /// As above.
     pub(crate) fn call(&self, _call: &Call) -> Option<u64> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_the_last_numbers() {
+        assert!(is_failure(failure(Errno::NOMEM)));
+        assert!(is_failure(u64::MAX - 4094));
+        assert!(!is_failure(u64::MAX - 4095) && !is_failure(0x7fff_ffff_f000));
     }
 }

@@ -5,6 +5,8 @@
 //! | `filter` | which calls are trapped |
 //! | `sys` | the system calls of it, and all `unsafe` |
 //! | `task` | the caller's memory and descriptors |
+//! | `status` | what `/proc` tells of it |
+//! | `waits` | calls that wait for a fence |
 //! | `injection` | having the caller make another call than it did |
 //! | `mapping` | which mappings are trapped, and what they are of |
 //! | `cards` | calls on cards, and mappings of their buffers |
@@ -20,8 +22,10 @@ pub(crate) mod filter;
 pub(crate) mod injection;
 mod mapping;
 mod parts;
-pub(crate) mod site;
+mod site;
+pub(crate) mod status;
 pub(crate) mod sys;
 pub(crate) mod task;
+pub(crate) mod waits;
 
 pub(crate) use answering::Listener;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use wharf_core::PAGE_BYTES;
 
 use super::answering::{Listener, Next};
-use super::injection::{Call, Seized, Stopped};
+use super::injection::{Call, Seized, Stopped, failure, is_failure};
 use super::mapping::marked;
 use super::sys::Reply;
 use super::task::Task;
@@ -88,24 +88,6 @@ impl Listener {
     }
 }
 
-/// What a call returns that fails.
-fn failure(errno: Errno) -> u64 {
-    // CAST: errors are small and negative there.
-    i64::from(-errno.raw_os_error()) as u64
-}
-
-fn is_failure(result: u64) -> bool {
-    result > u64::MAX - 4095
-}
-
-fn call(number: i64, arguments: [u64; 6]) -> Call {
-    Call {
-        // CAST: numbers of calls are small and positive.
-        number: number as u64,
-        arguments,
-    }
-}
-
 /// Descriptors that the caller has for a moment: one for each memory, by its place among the buffer's.
 #[derive(Default)]
 struct Lent(BTreeMap<usize, u32>);
@@ -125,7 +107,7 @@ impl Lent {
 
     fn close(&self, stopped: &Stopped<'_>) -> Option<()> {
         for number in self.0.values() {
-            stopped.call(&call(libc::SYS_close, [u64::from(*number), 0, 0, 0, 0, 0]))?;
+            stopped.call(&Call::new(libc::SYS_close, [u64::from(*number), 0, 0, 0, 0, 0]))?;
         }
         Some(())
     }
@@ -182,7 +164,7 @@ impl Asked {
             let result = stopped.call(&self.stretch(place, over, stretch, lent))?;
             if is_failure(result) {
                 let all = [start, self.length_bytes, 0, 0, 0, 0];
-                stopped.call(&call(libc::SYS_munmap, all))?;
+                stopped.call(&Call::new(libc::SYS_munmap, all))?;
                 return Some(result);
             }
             place += stretch.length_bytes;
@@ -195,7 +177,7 @@ impl Asked {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | self.flags & PLACING;
         // CAST: flags are small and positive; no descriptor is -1.
         let arguments = [self.address, self.length_bytes, 0, flags as u64, u64::MAX, 0];
-        call(libc::SYS_mmap, arguments)
+        Call::new(libc::SYS_mmap, arguments)
     }
 
     fn stretch(&self, place: u64, flags: i32, stretch: &Stretch, lent: &Lent) -> Call {
@@ -211,7 +193,7 @@ impl Asked {
             marked(number),
             stretch.offset_bytes,
         ];
-        call(libc::SYS_mmap, arguments)
+        Call::new(libc::SYS_mmap, arguments)
     }
 }
 
@@ -271,12 +253,5 @@ mod tests {
         assert_eq!((address, length, protection), (0x10000, 8192, 0));
         let none = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         assert_eq!(flags as i32, none | libc::MAP_FIXED_NOREPLACE);
-    }
-
-    #[test]
-    fn failures_are_the_last_numbers() {
-        assert!(is_failure(failure(Errno::NOMEM)));
-        assert!(is_failure(u64::MAX - 4094));
-        assert!(!is_failure(u64::MAX - 4095) && !is_failure(0x7fff_ffff_f000));
     }
 }

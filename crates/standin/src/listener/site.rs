@@ -22,14 +22,6 @@ const MAX_CALLERS: usize = 3;
 /// The longest instruction for a call that is known here, in bytes.
 const CALL: usize = 6;
 
-/// Which process a thread is of.
-pub(crate) fn process_of(thread: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    line.and_then(|number| number.trim().parse().ok())
-        .unwrap_or(thread)
-}
-
 /// A part of a file that is mapped to be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Module {

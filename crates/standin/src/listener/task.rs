@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use super::status::{Status, process_of};
 use super::sys::{self, Notification, Place};
 use crate::devices::{Caller, FileId};
 
@@ -37,7 +38,7 @@ impl Handles {
     ///
     /// # Errors
     /// `EBADF`: nothing is open there, or a place in the file system only; `ESRCH`: the thread is gone; `EPERM`: it may not be looked at.
-    pub(crate) fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
+    fn fetch(&self, thread: u32, fd: i32) -> Result<OwnedFd, Errno> {
         let mut handles = self.by_thread.lock();
         if let Some(handle) = handles.get(&thread) {
             match fetch_with(handle, fd) {
@@ -58,6 +59,19 @@ impl Handles {
             Err(Errno::INVAL) => reopen(thread, fd),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// The same, and which file it is of.
+    ///
+    /// # Errors
+    /// As [`Handles::fetch`].
+    pub(crate) fn file(&self, thread: u32, fd: i32) -> Result<(OwnedFd, FileId), Errno> {
+        if fd < 0 {
+            return Err(Errno::BADF);
+        }
+        let file = self.fetch(thread, fd)?;
+        let id = FileId::of(&file)?;
+        Ok((file, id))
     }
 }
 
@@ -137,18 +151,24 @@ fn remote(address: u64, len: usize) -> Result<[RemoteIoVec; 1], Errno> {
     Ok([RemoteIoVec { base, len }])
 }
 
+/// Reads a thread's memory.
+///
+/// # Errors
+/// `EFAULT`: not all of it is there, or it may not be looked at.
+pub(crate) fn read_memory(thread: u32, address: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+    let length = bytes.len();
+    if length == 0 {
+        return Ok(());
+    }
+    // CAST: process numbers are positive ints.
+    let thread = nix::unistd::Pid::from_raw(thread as i32);
+    let moved = process_vm_readv(thread, &mut [IoSliceMut::new(bytes)], &remote(address, length)?);
+    complete(moved, length)
+}
+
 impl Caller for Task<'_> {
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), Errno> {
-        let length = bytes.len();
-        if length == 0 {
-            return Ok(());
-        }
-        let moved = process_vm_readv(
-            self.thread(),
-            &mut [IoSliceMut::new(bytes)],
-            &remote(address, length)?,
-        );
-        complete(moved, length)
+        read_memory(self.notification.pid, address, bytes)
     }
 
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
@@ -164,12 +184,7 @@ impl Caller for Task<'_> {
     }
 
     fn file(&self, fd: i32) -> Result<(OwnedFd, FileId), Errno> {
-        if fd < 0 {
-            return Err(Errno::BADF);
-        }
-        let file = self.handles.fetch(self.notification.pid, fd)?;
-        let id = FileId::of(&file)?;
-        Ok((file, id))
+        self.handles.file(self.notification.pid, fd)
     }
 
     fn is_closed_on_exec(&self, fd: i32) -> bool {
@@ -206,7 +221,7 @@ impl Caller for Task<'_> {
     }
 
     fn process(&self) -> u32 {
-        super::site::process_of(self.notification.pid)
+        process_of(self.notification.pid)
     }
 }
 
@@ -219,21 +234,14 @@ const RESTART: Errno = Errno::from_raw_os_error(512);
 /// A signal to a process of several threads may be another one's to handle. Then nothing would turn the error that no program sees into one
 /// that it may, so that the call ends with `EINTR` whatever the program chose.
 pub(crate) fn interruption(thread: u32) -> Option<Errno> {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(str::trim)
-    };
+    let status = Status::of(thread)?;
     // What is ignored is never pending.
-    let set = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
-    let unblocked = !set("SigBlk:")?;
-    if set("SigPnd:")? & unblocked != 0 {
+    let unblocked = !status.signals("SigBlk")?;
+    if status.signals("SigPnd")? & unblocked != 0 {
         return Some(RESTART);
     }
-    let is_alone = field("Threads:")? == "1";
-    (set("ShdPnd:")? & unblocked != 0).then_some(if is_alone { RESTART } else { Errno::INTR })
+    let is_alone = status.number("Threads")? == 1;
+    (status.signals("ShdPnd")? & unblocked != 0).then_some(if is_alone { RESTART } else { Errno::INTR })
 }
 
 /// Opens the file anew: another description of it.
