@@ -13,13 +13,12 @@ use wharf::{
 };
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
-/// Bytes that are copied out at a time: frames are read through copies, and these stay in the nearest cache.
-const CHUNK_BYTES: usize = 16 << 10;
+/// Bytes that do not fill a block are fewer.
+const CHUNK_BYTES: usize = 64;
 
 pub(crate) struct Streams {
     outgoing: Option<Producer>,
     incoming: Option<Consumer>,
-    chunk: Vec<u8>,
     yields: bool,
     info: FrameInfo,
 }
@@ -60,7 +59,6 @@ pub(crate) fn open(
     Ok(Streams {
         outgoing,
         incoming,
-        chunk: vec![0; CHUNK_BYTES],
         yields: wait == Wait::Poll && terms.crowded(),
         info: FrameInfo {
             used_bytes: terms.frame_bytes as u64,
@@ -117,14 +115,14 @@ impl Channel for Streams {
         bytes.copy_to(0, &mut header)?;
         let stamp = Stamp::from_bytes(header);
         if content == Content::Full {
-            let (mut offset, mut sum) = (STAMP_BYTES, 0u64);
-            while offset < bytes.len_bytes() {
-                let len = CHUNK_BYTES.min(bytes.len_bytes() - offset);
-                bytes.copy_to(offset, &mut self.chunk[..len])?;
-                sum = sum.wrapping_add(frame::sum(&self.chunk[..len]));
-                offset += len;
-            }
-            frame::check(sum, bytes.len_bytes() - STAMP_BYTES, stamp)?;
+            let body = bytes.subview(STAMP_BYTES, bytes.len_bytes() - STAMP_BYTES)?;
+            let mut blocks = body.blocks();
+            let sums = blocks.by_ref().map(|block| frame::sum(&block));
+            let sum = sums.fold(0, u64::wrapping_add);
+            let mut rest = [0; CHUNK_BYTES];
+            let rest = &mut rest[..blocks.rest().len_bytes()];
+            blocks.rest().copy_to(0, rest)?;
+            frame::check(sum.wrapping_add(frame::sum(rest)), body.len_bytes(), stamp)?;
         }
         Ok(stamp)
     }

@@ -2,7 +2,8 @@
 //!
 //! Such memory must not be touched by ordinary Rust accesses: the compiler may assume that nobody else changes it. On
 //! x86-64 the copy is one string instruction in an `asm!` block, which the compiler cannot look into and which the
-//! processor runs at full memory speed; for a few bytes, elsewhere, and under Miri, it is a loop of volatile accesses.
+//! processor runs at full memory speed; for a few bytes, elsewhere, and under Miri, it is a loop of volatile accesses. A block that is
+//! only looked at is loaded into registers in the same way.
 
 /// Copies `len` bytes from shared memory at `src` to private memory at `dst`.
 ///
@@ -59,6 +60,50 @@ unsafe fn move_bytes(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY:
     // * The caller's promise is exactly what `move_by_words` asks for.
     unsafe { move_by_words(dst, src, len) }
+}
+
+/// The 64 bytes of shared memory at `src`, at any alignment.
+///
+/// # Safety
+///
+/// `src` must be readable for 64 bytes.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+pub(crate) unsafe fn block_of_shared(src: *const u8) -> [u8; 64] {
+    use std::arch::x86_64::__m128i;
+    let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
+    // SAFETY:
+    // * The caller says that 64 bytes can be read.
+    // * The instruction belongs to SSE2, which every x86-64 processor has, takes any alignment and changes only the registers named here.
+    unsafe {
+        std::arch::asm!(
+            "movdqu {a}, xmmword ptr [{src}]",
+            "movdqu {b}, xmmword ptr [{src} + 16]",
+            "movdqu {c}, xmmword ptr [{src} + 32]",
+            "movdqu {d}, xmmword ptr [{src} + 48]",
+            src = in(reg) src,
+            a = out(xmm_reg) a, b = out(xmm_reg) b, c = out(xmm_reg) c, d = out(xmm_reg) d,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    // SAFETY:
+    // * Both are 64 bytes without padding, and any bits are valid for bytes.
+    unsafe { std::mem::transmute([a, b, c, d]) }
+}
+
+/// The 64 bytes of shared memory at `src`, at any alignment.
+///
+/// # Safety
+///
+/// `src` must be readable for 64 bytes.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
+pub(crate) unsafe fn block_of_shared(src: *const u8) -> [u8; 64] {
+    let mut block = [0; 64];
+    // SAFETY:
+    // * The caller says that 64 bytes can be read, and `block` has as many.
+    unsafe { move_by_words(block.as_mut_ptr(), src, block.len()) };
+    block
 }
 
 /// Copies `len` bytes in volatile accesses of a word each, the rest byte by byte.

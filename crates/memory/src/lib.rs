@@ -27,6 +27,8 @@
 //! Built with `--cfg loom` or `--cfg shuttle`, the words are those of that checker and the futex is a model of the kernel's, so that the
 //! code above this crate is model-checked unchanged; mappings and views do not exist in such a build.
 
+#[cfg(not(any(loom, shuttle)))]
+mod blocks;
 mod clock;
 #[cfg(not(any(loom, shuttle)))]
 #[allow(unsafe_code, reason = "copies to and from memory that other processes write")]
@@ -67,6 +69,8 @@ mod words;
 #[allow(unsafe_code, reason = "atomics at addresses inside a mapping")]
 mod words_mapped;
 
+#[cfg(not(any(loom, shuttle)))]
+pub use blocks::Blocks;
 pub use clock::{Deadline, now_ns};
 #[cfg(any(loom, shuttle))]
 pub use fences::forbid_asymmetric_fences;

@@ -32,6 +32,8 @@ pub trait ReadWords {
 ///
 /// As [`ReadWords`].
 pub trait WriteWords: ReadWords {
+    /// Has the cache line of `cell` fetched, which is going to be stored to soon. A hint.
+    fn prefetch_to_store(&self, _cell: usize) {}
     /// Stores the 64-bit word of `cell`.
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering);
     /// Stores the 32-bit word of `cell`.
@@ -64,6 +66,10 @@ impl<W: ReadWords + ?Sized> ReadWords for std::sync::Arc<W> {
 }
 
 impl<W: WriteWords + ?Sized> WriteWords for std::sync::Arc<W> {
+    #[inline]
+    fn prefetch_to_store(&self, cell: usize) {
+        (**self).prefetch_to_store(cell);
+    }
     #[inline]
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         (**self).store_u64(cell, value, ordering);

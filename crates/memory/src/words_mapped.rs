@@ -3,7 +3,7 @@
 use crate::CELL_BYTES;
 use crate::futex::FutexWord;
 use crate::mapping::{Access, Mapping};
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_to_store};
 use crate::sync::{AtomicU64, Ordering, load};
 use crate::words::{ReadWords, WriteWords, low_half};
 
@@ -137,6 +137,10 @@ impl ReadWords for OwnedWords {
 }
 
 impl WriteWords for OwnedWords {
+    #[inline]
+    fn prefetch_to_store(&self, cell: usize) {
+        prefetch_to_store(self.page.address(cell));
+    }
     #[inline]
     fn store_u64(&self, cell: usize, value: u64, ordering: Ordering) {
         self.page.word(cell).store(value, ordering);

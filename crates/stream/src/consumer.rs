@@ -79,6 +79,8 @@ pub struct Consumer<O, R> {
     cursor: Option<u64>,
     /// Frames passed over since the last one claimed.
     skipped: u64,
+    /// The head is to be looked at even if the slot of the next frame says that it has not come: it said something else, or was not looked at yet.
+    doubts_slots: bool,
     spinner: Spinner,
     /// The producer makes a full fence before it looks whether this consumer waits.
     producer_fences: bool,
@@ -115,6 +117,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             news: GenerationNews::default(),
             cursor: None,
             skipped: 0,
+            doubts_slots: true,
             spinner: Spinner::new(Waiting::Sleep),
             producers_bell: None,
             armed_at: None,
@@ -212,7 +215,12 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         let seen_version = self.status.version();
         match self.look(next, seen_version, deadline) {
             Looked::Found => return WaitOutcome::Retry,
-            Looked::TimedOut => return WaitOutcome::TimedOut,
+            Looked::TimedOut => {
+                if let Some(next) = next {
+                    self.is_promised(next);
+                }
+                return WaitOutcome::TimedOut;
+            }
             Looked::InVain => {}
         }
         self.spinner.sleeps();
@@ -238,14 +246,18 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// Whether there is nothing to do for who waits for frame `next`, or to be let in.
     fn is_idle(&mut self, next: Option<u64>) -> bool {
         let is_there = match next {
-            // ORDERING: Acquire, both: what is seen is seen with all that led to it.
-            Some(next) => {
-                is_published(&self.ring, next) || self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next
-            }
+            Some(next) => is_published(&self.ring, next) || self.is_promised(next),
             None => self.admitted_cursor().is_some(),
         };
         let knows_all = self.status.news_for_consumers() == self.news;
         !is_there && knows_all && self.stream_state() == StreamState::Running && self.is_member()
+    }
+
+    /// Whether the head says that there is frame `next`: then its slot, which is written before, must say so, too.
+    fn is_promised(&mut self, next: u64) -> bool {
+        // ORDERING: Acquire: with the head come the slots up to it.
+        self.doubts_slots = self.ring.load_u64(at::HEAD, Ordering::Acquire) >= next;
+        self.doubts_slots
     }
 
     /// Looks for frame `next`, in whose slot all there is to know of it is going to be, and for news of the broker.

@@ -2,7 +2,7 @@
 
 use crate::layout::ring as at;
 use wharf_core::layout::{Fourcc, FrameLayout, LayoutError, MAX_PLANES, Modifier, Plane};
-use wharf_memory::{CELL_BYTES, Ordering, ReadWords, WriteWords, now_ns};
+use wharf_memory::{CELL_BYTES, Ordering, ReadWords, WriteWords};
 
 /// Most bytes of user data a frame carries.
 pub const MAX_USER_BYTES: usize = 64;
@@ -224,19 +224,19 @@ fn unpack(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// Writes a description, stamped with the time of publication; `generation` counts, not that in `info`. A frame without layout and user data is one cache line.
+/// Writes a description, with the time of publication; `generation` counts, not that in `info`. A frame without layout and user data is one cache line.
 ///
 /// ORDERING: relaxed throughout; the store that makes the frame valid publishes them.
 pub(crate) fn store<W: WriteWords>(
     words: &W,
     places: Places,
-    generation: u64,
+    (generation, published_ns): (u64, u64),
     info: &FrameInfo,
     contents: Contents,
 ) {
     let put = |cell: usize, value: u64| words.store_u64(places.slot + cell, value, Ordering::Relaxed);
     put(TIMESTAMP, info.timestamp_ns);
-    put(PUBLISHED, now_ns());
+    put(PUBLISHED, published_ns);
     put(GENERATION, generation);
     put(USED_BYTES, info.used_bytes);
     let has_layout = if info.layout.is_some() { HAS_LAYOUT } else { 0 };

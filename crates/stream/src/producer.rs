@@ -15,7 +15,7 @@ use crate::layout::{MAGIC, MAGIC_CELL, MAX_BUFFERS, MAX_CONSUMERS, ring as at};
 use crate::member::{Departure, Member};
 use crate::status::StatusPage;
 use crate::waiting::{Spinner, Waiting};
-use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_light, lighten_fences, wake};
+use wharf_memory::{Ordering, ReadWords, WriteWords, fence, fence_light, lighten_fences, now_ns, wake};
 
 /// The producer of a stream: the only writer of its ring page.
 ///
@@ -226,8 +226,10 @@ impl<O: WriteWords, R: ReadWords> Producer<O, R> {
 
     fn publish_as(&mut self, buffer: usize, info: &FrameInfo, contents: Contents) -> Option<u64> {
         let generation = self.generation_in_hand(buffer)?;
+        // Before the slot is written: those who wait for it would fetch its line in the middle of that.
+        let published_ns = now_ns();
         self.publish_with(buffer, |ring, places| {
-            store(ring, places, generation, info, contents)
+            store(ring, places, (generation, published_ns), info, contents)
         })
     }
 

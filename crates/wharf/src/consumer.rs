@@ -123,7 +123,7 @@ impl Consumer {
     }
 
     fn receive_counted(&mut self, timeout: Option<Duration>) -> Result<Frame, ReceiveError> {
-        let (claim, reading) = match self.try_claim()? {
+        let (claim, reading) = match self.try_find()? {
             Some(claimed) => claimed,
             None => self.wait_for_claim(timeout)?,
         };
@@ -148,14 +148,14 @@ impl Consumer {
                 }
                 self.port.wait(Some(self.liveness.until(deadline)));
             }
-            if let Some(claim) = self.try_claim()? {
+            if let Some(claim) = self.try_find()? {
                 return Ok(claim);
             }
         }
     }
 
-    /// Claims the next frame, if there is one. Fails if none can come.
-    fn try_claim(&mut self) -> Result<Option<Claimed>, ReceiveError> {
+    /// Finds the next frame, if there is one. Fails if none can come.
+    fn try_find(&mut self) -> Result<Option<Claimed>, ReceiveError> {
         self.follow_moves();
         // The state is read before looking for a frame: what was published before the end is still received.
         let state = self.port.stream_state();
@@ -164,7 +164,7 @@ impl Consumer {
             .port
             .glimpse_next()
             .and_then(|buffer| self.memory.share_of(buffer));
-        match self.port.try_claim() {
+        match self.port.find() {
             Ok(Some(claim)) => Ok(Some((claim, reading))),
             Ok(None) => self.check_alive(state).map(|()| None),
             Err(error) => Err(self.claim_error(error)),
@@ -209,53 +209,50 @@ impl Consumer {
         }
     }
 
-    /// Describes a claimed frame; one whose description makes no sense is released at once.
+    /// Describes a frame that was found, and keeps it; one whose description makes no sense is released at once.
     #[inline]
     fn frame(&mut self, claim: &Claim, expected: Option<Arc<Reading>>) -> Result<Frame, ReceiveError> {
-        self.fetch_next();
         let received_ns = now_ns();
         self.stats.skipped += claim.skipped;
-        match self.look_up(claim, expected) {
-            Ok((reading, info, published_ns)) => {
+        let described = self.look_up(claim, expected);
+        let frame = described.map(|(reading, info, published_ns)| Frame {
+            seq: claim.seq,
+            skipped: claim.skipped,
+            info,
+            published_ns,
+            received_ns,
+            index: claim.buffer,
+            acquire_fence: match claim.has_point() {
+                true => acquire_fence(claim, &reading),
+                false => None,
+            },
+            is_lent: false,
+            reading,
+        });
+        self.port.keep(claim);
+        self.fetch_next();
+        match &frame {
+            Ok(frame) => {
                 self.stats.received += 1;
                 self.port.count_received(claim, received_ns);
-                self.memory.saw_frame(info.generation);
-                let acquire_fence = match claim.has_point() {
-                    true => self.acquire_fence(claim, &reading),
-                    false => None,
-                };
-                Ok(Frame {
-                    seq: claim.seq,
-                    skipped: claim.skipped,
-                    info,
-                    published_ns,
-                    received_ns,
-                    index: claim.buffer,
-                    acquire_fence,
-                    is_lent: false,
-                    reading,
-                })
+                self.memory.saw_frame(frame.info.generation);
             }
-            Err(corrupt) => {
-                self.port.release(claim.buffer);
-                Err(corrupt.into())
-            }
+            Err(_) => self.port.release(claim.buffer),
         }
+        Ok(frame?)
     }
 }
 
-impl Consumer {
-    /// The fence of contents that are not there, or that are bad; noted on the buffer.
-    #[cold]
-    fn acquire_fence(&self, claim: &Claim, reading: &Reading) -> Option<Fence> {
-        let contents = &reading.membership.contents;
-        if contents.status(claim.buffer, claim.seq) == FenceStatus::Signaled {
-            return None;
-        }
-        let fence = contents.fence(claim.buffer, claim.seq);
-        note(&reading.buffer, &fence, Usage::Write);
-        Some(fence)
+/// The fence of contents that are not there, or that are bad; noted on the buffer.
+#[cold]
+fn acquire_fence(claim: &Claim, reading: &Reading) -> Option<Fence> {
+    let contents = &reading.membership.contents;
+    if contents.status(claim.buffer, claim.seq) == FenceStatus::Signaled {
+        return None;
     }
+    let fence = contents.fence(claim.buffer, claim.seq);
+    note(&reading.buffer, &fence, Usage::Write);
+    Some(fence)
 }
 
 /// Iterator over the frames of a stream, made by [`Consumer::frames`].

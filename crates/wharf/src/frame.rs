@@ -48,7 +48,8 @@ pub struct FrameMut {
     pub(crate) returned: Arc<Returned>,
     /// Work on the buffer that was not over when it was acquired.
     pub(crate) fences: Vec<Fence>,
-    pub(crate) published: bool,
+    /// It does not go back when it is dropped.
+    pub(crate) is_published: bool,
 }
 
 impl FrameMut {
@@ -90,6 +91,11 @@ impl FrameMut {
         self.fences.iter().all(|fence| fence.wait(&wait).is_ok())
     }
 
+    /// Drops a frame that was published.
+    pub(crate) fn forget(mut self) {
+        self.is_published = true;
+    }
+
     /// How many of the fences are not signaled.
     pub(crate) fn pending(&self) -> usize {
         self.fences.iter().filter(|fence| !fence.is_signaled()).count()
@@ -98,7 +104,7 @@ impl FrameMut {
 
 impl Drop for FrameMut {
     fn drop(&mut self) {
-        if !self.published {
+        if !self.is_published {
             // As long as somebody works on it, it is in hand.
             let (returned, index) = (Arc::clone(&self.returned), self.index);
             when_all_signaled(std::mem::take(&mut self.fences), move || returned.put(index));
@@ -250,6 +256,7 @@ impl Frame {
     }
 
     /// The bytes the frame uses. Where there is an [acquire fence](Frame::acquire_fence) they mean nothing before [`Frame::wait_ready`].
+    /// [`View::copy_to`] copies of them, [`View::blocks`] shows them all in place.
     ///
     /// # Errors
     ///

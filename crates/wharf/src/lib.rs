@@ -113,7 +113,7 @@ pub use timeline::{FenceEvent, ImportedTimeline, PointError, Timeline};
 pub use wharf_core as core;
 pub use wharf_core::layout;
 pub use wharf_core::{AccessMode, DmaBuf};
-pub use wharf_memory::{NotWritable, OutOfBounds, View, ViewMut, now_ns};
+pub use wharf_memory::{Blocks, NotWritable, OutOfBounds, View, ViewMut, now_ns};
 pub use wharf_protocol::transport::{CallError, ConnectError};
 pub use wharf_protocol::{
     BrokerError, BufferPlan, GetStateReply, Hindrance, MoveBlocker, MoveContract, Role, Rotation, SeatRight,

@@ -7,6 +7,7 @@ mod fenced;
 mod members;
 mod moving;
 mod polled;
+mod spent;
 
 use crate::connection::Connection;
 use crate::error::{AcquireError, PublishError, SessionError};
@@ -21,6 +22,7 @@ use fenced::Fences;
 pub use members::ConsumerInfo;
 use members::Roster;
 pub use polled::PolledProducer;
+use spent::Spent;
 use std::sync::Arc;
 use std::time::Duration;
 use wharf_core::DmaBuf;
@@ -53,9 +55,7 @@ pub struct Producer {
     ring: wharf_stream::Producer<Arc<OwnedWords>, Arc<ReadOnlyWords>>,
     fences: Fences,
     memory: Generation,
-    /// Frames published, by their index: each is handed out again with the next frame in its buffer. So no references are counted, which
-    /// would wait for the publication to reach the cache.
-    spent: Vec<Option<FrameMut>>,
+    spent: Spent,
     /// Buffers in use before, in which frames still lie.
     older: Vec<Generation>,
     mover: Mover,
@@ -191,28 +191,22 @@ impl Producer {
 
     fn frame(&mut self, index: usize) -> FrameMut {
         self.mover.saw_frame(self.memory.number);
-        if let Some(mut frame) = self.spent.get_mut(index).and_then(Option::take) {
-            frame.published = false;
-            return frame;
-        }
-        FrameMut {
+        self.spent.take(index).unwrap_or_else(|| FrameMut {
             buffer: self.memory.buffers[index].clone(),
             generation: self.memory.number,
             index,
             returned: Arc::clone(&self.returned),
             fences: Vec::new(),
-            published: false,
-        }
+            is_published: false,
+        })
     }
 
     /// Keeps a frame that was published for the next one in its buffer, unless the stream has moved to other buffers since.
-    fn keep(&mut self, mut frame: FrameMut) {
-        if frame.published
-            && frame.generation == self.memory.number
-            && let Some(place) = self.spent.get_mut(frame.index)
-        {
-            frame.fences.clear();
-            *place = Some(frame);
+    #[inline]
+    fn keep(&mut self, frame: FrameMut) {
+        match frame.generation == self.memory.number {
+            true => self.spent.put(frame),
+            false => frame.forget(),
         }
     }
 
@@ -228,25 +222,24 @@ impl Producer {
     ///
     /// [`PublishError`] when the frame is of another stream or `info` does not fit the buffer (`EINVAL`), or fences of the frame are not signaled
     /// (`EBUSY`); the buffer goes back unseen.
-    pub fn publish(&mut self, mut frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
+    pub fn publish(&mut self, frame: FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         let copied_before = bytes_moved();
-        let published = self.publish_checked(&mut frame, info);
+        let published = self.publish_checked(&frame, info);
         self.stats.bytes_copied += bytes_moved().wrapping_sub(copied_before);
-        self.stats.published += u64::from(published.is_ok());
+        let seq = published?;
+        self.stats.published += 1;
         self.keep(frame);
-        published
+        Ok(seq)
     }
 
-    fn publish_checked(&mut self, frame: &mut FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
+    fn publish_checked(&mut self, frame: &FrameMut, info: &FrameInfo) -> Result<u64, PublishError> {
         self.check(frame, info)?;
         match frame.pending() {
             0 => {}
             pending => return Err(PublishError::NotIdle { pending }),
         }
         self.refresh();
-        let seq = self.ring.publish(frame.index, info);
-        frame.published = seq.is_some();
-        seq.ok_or_else(|| self.foreign())
+        self.ring.publish(frame.index, info).ok_or_else(|| self.foreign())
     }
 
     fn foreign(&self) -> PublishError {

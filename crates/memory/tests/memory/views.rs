@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rustix::io::Errno;
-use wharf_memory::{Mapping, OutOfBounds, ViewMut};
+use wharf_memory::{Mapping, OutOfBounds, View, ViewMut};
 
 use crate::support::{contents, mapping};
 
@@ -44,6 +44,18 @@ fn window(model: &mut [u8], offset: usize, len: usize) -> Option<&mut [u8]> {
     model.get_mut(offset..offset.checked_add(len)?)
 }
 
+/// The bytes of a sub-view, read in blocks, and what fills none.
+fn in_blocks(view: &View<'_>, offset: usize, len: usize) -> Option<Vec<u8>> {
+    let mut blocks = view.subview(offset, len).ok()?.blocks();
+    assert_eq!(blocks.len(), len / 64);
+    let mut bytes = blocks.by_ref().collect::<Vec<_>>().concat();
+    assert_eq!(blocks.next(), None, "it stays at the end");
+    let mut rest = vec![0; len - bytes.len()];
+    blocks.rest().copy_to(0, &mut rest).unwrap();
+    bytes.extend(rest);
+    Some(bytes)
+}
+
 /// Applies an operation to a view and to its model and compares what they say.
 fn apply(view: &ViewMut<'_>, model: &mut [u8], operation: &Operation) {
     match operation {
@@ -54,6 +66,7 @@ fn apply(view: &ViewMut<'_>, model: &mut [u8], operation: &Operation) {
         Operation::Read { offset, len } => {
             let mut read = vec![0xa5; *len];
             let expected = window(model, *offset, *len).map(|bytes| bytes.to_vec());
+            assert_eq!(in_blocks(&view.as_view(), *offset, *len), expected);
             let outcome = view.as_view().copy_to(*offset, &mut read);
             assert_eq!(outcome.is_ok(), expected.is_some());
             assert_eq!(read, expected.unwrap_or(vec![0xa5; *len]));

@@ -18,7 +18,25 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     /// # Blocking
     ///
     /// Never; see [`Consumer::wait`].
+    #[inline]
     pub fn try_claim(&mut self) -> Result<Option<Claim>, ClaimError> {
+        let found = self.find()?;
+        if let Some(claim) = &found {
+            self.keep(claim);
+        }
+        Ok(found)
+    }
+
+    /// The first half of [`Consumer::try_claim`]. Every claim that is found is to be [kept](Consumer::keep) before anything else is asked.
+    ///
+    /// Under `Block` nothing is stored yet: nobody takes that frame back, and whoever goes on to copy what was found would wait until
+    /// stores before have fetched their line from the producer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Consumer::try_claim`].
+    #[inline]
+    pub fn find(&mut self) -> Result<Option<Claim>, ClaimError> {
         let Some(cursor) = self.admitted_cursor() else {
             return Ok(None);
         };
@@ -30,13 +48,26 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             return Err(ClaimError::HoldsTooMany { depth: self.depth });
         }
         match self.policy {
-            Policy::Block => self.claim_next(cursor),
+            Policy::Block => self.find_next(cursor),
             Policy::Latest => self.claim_newest(cursor),
         }
     }
 
+    /// The second half of [`Consumer::try_claim`]: announces the hold on what was found.
+    #[inline]
+    pub fn keep(&mut self, claim: &Claim) {
+        // Under `Latest` it was announced, and looked whether the frame was still there.
+        if self.policy == Policy::Block && claim.buffer < self.buffer_count {
+            // Nobody takes the frame back: the hold need not be looked at again, only be there when the cursor moves.
+            // ORDERING: relaxed; the Release store of the cursor publishes it.
+            self.page
+                .store_u64(own::HOLDS + claim.buffer, claim.seq, Ordering::Relaxed);
+            self.pass(claim.seq);
+        }
+    }
+
     /// The buffer of the frame after the last one claimed, if it is there already: the producer's word, to be believed in nothing but what to
-    /// fetch into the cache. Has the slot after that fetched. Who is behind thus finds both at hand.
+    /// fetch into the cache. Has the slot after that fetched, for who is behind, and the line in which the claim is going to be stored.
     #[inline]
     pub fn glimpse_next(&self) -> Option<usize> {
         let next = self.cursor?.saturating_add(1);
@@ -46,6 +77,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             return None;
         }
         self.ring.prefetch(at::slot(next.saturating_add(1)));
+        self.page.prefetch_to_store(own::CURSOR);
         // CAST: eight bits are left.
         Some((word >> at::SEQ_BITS) as usize)
     }
@@ -56,6 +88,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     /// The cursor, once the producer has said which frame is the first.
+    #[inline]
     pub(super) fn admitted_cursor(&mut self) -> Option<u64> {
         if self.cursor.is_none() && self.slot < MAX_CONSUMERS {
             let cell = self.admission_cell();
@@ -78,15 +111,17 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.holding.count() >= self.depth
     }
 
-    /// Claims the frame after the last. The line of its slot is the only one of the producer's that is looked at.
-    fn claim_next(&mut self, cursor: u64) -> Result<Option<Claim>, ClaimError> {
+    /// Finds the frame after the last. The line of its slot is the only one of the producer's that is looked at.
+    #[inline]
+    fn find_next(&mut self, cursor: u64) -> Result<Option<Claim>, ClaimError> {
         let Some(seq) = cursor.checked_add(1) else {
             return Ok(None);
         };
         let found = match self.buffer_of(seq) {
             Some(buffer) => Some(buffer),
-            // ORDERING: Acquire: with the head come the slots up to it.
-            None if self.ring.load_u64(at::HEAD, Ordering::Acquire) <= cursor => return Ok(None),
+            // The head's line is left where it is.
+            None if !self.doubts_slots && self.is_still_before(seq) => return Ok(None),
+            None if !self.is_promised(seq) => return Ok(None),
             // It may have come this moment.
             None => self.buffer_of(seq),
         };
@@ -99,11 +134,15 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
             return Err(Corrupt::MissingFrame { seq }.into());
         };
         let common = Common::copy(&self.ring, at::slot(seq));
-        // Nobody takes the frame back: the hold need not be looked at again, only be there when the cursor moves.
-        // ORDERING: relaxed; the Release store of the cursor publishes it.
-        self.page.store_u64(own::HOLDS + buffer, seq, Ordering::Relaxed);
-        self.pass(seq);
         Ok(Some(self.claimed(seq, buffer, common)))
+    }
+
+    /// Whether the slot of frame `seq` says what it does before that comes.
+    fn is_still_before(&self, seq: u64) -> bool {
+        // ORDERING: relaxed; nothing follows from it.
+        let word = self.ring.load_u64(at::slot(seq), Ordering::Relaxed);
+        // CAST: SLOT_COUNT fits any integer.
+        at::seq_of(word) == at::seq_of(seq.saturating_sub(at::SLOT_COUNT as u64))
     }
 
     fn claim_newest(&mut self, cursor: u64) -> Result<Option<Claim>, ClaimError> {
@@ -140,6 +179,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
         self.ring.load_u64(at::HEAD, Ordering::Acquire)
     }
 
+    #[inline]
     fn claimed(&mut self, seq: u64, buffer: usize, common: Common) -> Claim {
         self.holding.insert(buffer);
         if let Some(waited_ns) = self.spinner.done() {
@@ -158,6 +198,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     /// The buffer the ring names for a frame, if it still does and the number makes sense.
+    #[inline]
     fn buffer_of(&self, seq: u64) -> Option<usize> {
         // ORDERING: Acquire pairs with the Release store at publication: contents and description are there.
         let word = self.ring.load_u64(at::slot(seq), Ordering::Acquire);
@@ -209,6 +250,7 @@ impl<O: WriteWords, R: ReadWords> Consumer<O, R> {
     }
 
     /// Moves the cursor. Called after the hold is stored, so that the producer never sees a frame as claimed but not held.
+    #[inline]
     fn pass(&mut self, seq: u64) {
         self.cursor = Some(seq);
         // ORDERING: Release: who sees the cursor sees the hold stored before.

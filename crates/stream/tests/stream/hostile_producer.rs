@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use wharf_memory::{Deadline, Ordering, ReadWords, WriteWords};
 use wharf_stream::layout::{points, ring};
-use wharf_stream::{Claim, ClaimError, Corrupt, MAX_BUFFERS, Policy, RING_PAGE_CELLS};
+use wharf_stream::{Claim, ClaimError, Corrupt, MAX_BUFFERS, Policy, RING_PAGE_CELLS, Waiting};
 
 use crate::support::{ConsumerOf, Heap, Kind, Place, Stream};
 
@@ -194,6 +194,20 @@ fn missing_frames_are_reported_one_by_one_and_counted() {
     }
     let claim = victim.consumer.try_claim().unwrap().unwrap();
     assert_eq!((claim.seq, claim.buffer, claim.skipped), (3, 1, 2));
+}
+
+#[test]
+fn frame_that_is_promised_and_does_not_come_is_reported_to_who_waits_for_it() {
+    for waiting in [Waiting::Spin, Waiting::Sleep] {
+        let mut victim = Victim::new(2, Policy::Block);
+        victim.consumer.set_waiting(waiting);
+        victim.run(&Step::Admit { first: 1 });
+        assert_eq!(victim.consumer.try_claim(), Ok(None));
+        victim.store(ring::HEAD, 1);
+        victim.run(&Step::Wait);
+        let missing = ClaimError::Corrupt(Corrupt::MissingFrame { seq: 1 });
+        assert_eq!(victim.consumer.try_claim(), Err(missing), "{waiting:?}");
+    }
 }
 
 #[test]

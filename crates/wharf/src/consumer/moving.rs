@@ -60,10 +60,14 @@ impl Memory {
         &self.newest
     }
 
-    /// What a frame in this buffer of the newest generation is going to share with others there.
+    /// What a frame in this buffer of the newest generation is going to share with others there. Has its beginning fetched into the cache.
     #[inline]
     pub(super) fn share_of(&self, buffer: usize) -> Option<Arc<Reading>> {
-        self.newest.reading.get(buffer).map(Arc::clone)
+        let reading = self.newest.reading.get(buffer)?;
+        if let Some(mapping) = mapping(&reading.buffer) {
+            mapping.prefetch();
+        }
+        Some(Arc::clone(reading))
     }
 
     pub(super) fn stats(&self) -> MoveStats {

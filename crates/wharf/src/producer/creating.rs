@@ -3,11 +3,11 @@
 use super::changes::News;
 use super::fenced::Fences;
 use super::members::Roster;
+use super::spent::Spent;
 use super::{Producer, ProducerStats};
 use crate::buffers::BufferSet;
 use crate::connection::Connection;
 use crate::error::SessionError;
-use crate::frame::FrameMut;
 use crate::generation::{Generation, stale};
 use crate::liveness::Liveness;
 use crate::moving::Mover;
@@ -21,14 +21,18 @@ use wharf_linux::BellEnd;
 use wharf_protocol::{CreateStream, CreateStreamReply, EndReason, EndStream, Incarnation, Rotation};
 use wharf_stream::{RING_PAGE_BYTES, RING_PAGE_CELLS, STATUS_PAGE_BYTES, STATUS_PAGE_CELLS, Waiting};
 
-/// Buffers up to this many bytes are small: the caches have room for one more of them.
-const SMALL_BYTES: u64 = 64 << 10;
+/// So many bytes of buffers in turn stay in the nearest caches.
+const NEAR_BYTES: u64 = 256 << 10;
+/// The most acquisitions without a look.
+const MOST: u64 = 8;
 
 /// At how many acquisitions producers look once what consumers have released since. Each look moves a cache line from the other processor; without
 /// one the buffers in turn are one more. For small buffers the lines cost more, for large ones their contents.
 pub(super) fn looks_every(memory: &Generation) -> u32 {
     let largest = memory.buffers.iter().map(DmaBuf::size_bytes).max();
-    if largest.unwrap_or(0) <= SMALL_BYTES { 2 } else { 1 }
+    let near = NEAR_BYTES / largest.unwrap_or(NEAR_BYTES).max(1);
+    // CAST: at most eight.
+    near.clamp(1, MOST) as u32
 }
 
 /// On which terms a stream is made.
@@ -80,11 +84,6 @@ impl StreamTerms {
     pub(super) fn polled(self) -> Self {
         Self { polled: true, ..self }
     }
-}
-
-/// Places for the frames in these buffers.
-pub(super) fn none_spent(memory: &Generation) -> Vec<Option<FrameMut>> {
-    memory.buffers.iter().map(|_| None).collect()
 }
 
 impl Producer {
@@ -142,7 +141,7 @@ impl Producer {
             name: name.to_owned(),
             ring,
             fences,
-            spent: none_spent(&memory),
+            spent: Spent::places(&memory),
             memory,
             older: Vec::new(),
             mover: Mover::new(share),

@@ -119,7 +119,7 @@ impl Producer {
     /// As [`Producer::publish`], but fences of the frame need not be signaled.
     pub fn publish_when(
         &mut self,
-        mut frame: FrameMut,
+        frame: FrameMut,
         info: &FrameInfo,
         fence: &Fence,
     ) -> Result<u64, PublishError> {
@@ -132,7 +132,6 @@ impl Producer {
         note(&frame.buffer, &contents.fence(), Usage::Write);
         let seq = self.ring.publish_unfinished(frame.index, info);
         let seq = seq.ok_or_else(|| self.foreign())?;
-        frame.published = true;
         self.stats.published += 1;
         self.fences
             .contents

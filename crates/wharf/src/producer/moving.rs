@@ -1,7 +1,8 @@
 //! How a producer moves to other buffers while frames flow. Contract: N5.
 
 use super::Producer;
-use super::creating::{looks_every, none_spent};
+use super::creating::looks_every;
+use super::spent::Spent;
 use crate::buffers::Reallocation;
 use crate::error::SessionError;
 use crate::generation::Generation;
@@ -73,7 +74,7 @@ impl Producer {
         if let Some(next) = self.mover.follow(self.ring.news()) {
             self.ring.switch(next.number, next.buffers.len());
             self.ring.look_every(looks_every(&next));
-            self.spent = none_spent(&next);
+            self.spent = Spent::places(&next);
             self.older.push(std::mem::replace(&mut self.memory, next));
         }
         self.mover.give_up_without_broker(|| self.ring.news());
