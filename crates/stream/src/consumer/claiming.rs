@@ -1,6 +1,7 @@
 //! How a consumer claims frames.
 
-use super::{Claim, ClaimError, Consumer, held};
+use super::page::held;
+use super::{Claim, ClaimError, Consumer};
 use crate::descriptor::{Common, Corrupt};
 use crate::layout::{MAX_CONSUMERS, consumer as own, points, ring as at};
 use crate::member::Policy;
