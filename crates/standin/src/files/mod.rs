@@ -13,6 +13,7 @@
 //! | `opener` | the thread that opens files |
 //! | `table` | the files that there are |
 //! | `server` | what the kernel asks |
+//! | `call` | calls of processes that are not trapped |
 //! | `outsider` | callers that are not trapped: their memory and descriptors |
 //! | `pollers` | who polls and is to be told |
 //!
@@ -31,6 +32,7 @@
 //! # References
 //! `Documentation/filesystems/fuse/fuse-passthrough.rst` (v6.18), `fuse(4)`.
 
+mod call;
 mod mount;
 mod opener;
 mod outsider;

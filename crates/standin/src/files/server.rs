@@ -11,16 +11,15 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use rustix::io::Errno;
-use wharf_core::fence::Fence;
 use wharf_uapi::Ioctl;
 use wharf_uapi::dma_buf::{IMPORT_SYNC_FILE, NAME_LEN, SET_NAME_A, SET_NAME_B, SYNC};
 
+use super::call::{Call, refusal};
 use super::opener::inode;
 use super::outsider::{Argument, Outsider};
 use super::pollers::{Pollers, ready};
 use super::table::{ROOT, Table};
-use crate::devices::dma_buf::{self, Outcome};
-use crate::devices::{Answer, Buffer, FileId, Object, Objects};
+use crate::devices::{Buffer, FileId, Object, Objects};
 use crate::listener::task::Handles;
 use crate::listener::waits::Waits;
 use crate::memory::Releases;
@@ -46,11 +45,6 @@ pub(super) struct Server {
     pub(super) device: u64,
     /// The only thread that opens anything.
     pub(super) opener: u32,
-}
-
-/// An error number as this file system's library has it.
-fn refusal(errno: Errno) -> Refusal {
-    Refusal::from_i32(errno.raw_os_error())
 }
 
 fn status(inode: u64, size_bytes: u64) -> FileAttr {
@@ -138,64 +132,6 @@ impl Server {
         let elsewhere = std::thread::Builder::new().name("answers one".to_owned());
         // Where there is no thread for it, dropping the reply fails the call with EIO.
         let _ = elsewhere.spawn(move || call.look_and_answer(is_text, reply));
-    }
-}
-
-/// A call of somebody who is not trapped.
-struct Call {
-    /// Different from that of any other call until this one is answered.
-    number: u64,
-    objects: Arc<Objects>,
-    waits: Arc<Waits>,
-    releases: Arc<Releases>,
-    caller: Outsider,
-    buffer: Arc<Buffer>,
-    request: Ioctl,
-}
-
-impl Call {
-    fn answer(self, reply: ReplyIoctl) {
-        self.answer_at(0, reply);
-    }
-
-    /// The same where the argument may be in the caller's memory.
-    fn look_and_answer(mut self, is_text: bool, reply: ReplyIoctl) {
-        if !is_text {
-            return self.answer_at(0, reply);
-        }
-        match self.caller.address_of(self.request) {
-            Ok(address) => {
-                self.caller.argument = Argument::Remote;
-                self.answer_at(address, reply);
-            }
-            Err(errno) => reply.error(refusal(errno)),
-        }
-    }
-
-    fn answer_at(self, address: u64, reply: ReplyIoctl) {
-        let (caller, buffer) = (&self.caller, &*self.buffer);
-        match dma_buf::call(caller, (&self.objects, buffer), self.request, address) {
-            // CAST: results of these calls are ints.
-            Ok(Outcome::Known(Answer::Value(value))) => reply.ioctl(value as i32, &[]),
-            // Coherency is not checked of files.
-            Ok(Outcome::Known(Answer::Native | Answer::Answered) | Outcome::Bracket(..)) => {
-                reply.error(Refusal::ENOTTY)
-            }
-            Ok(Outcome::After(fence)) => self.answer_after(&fence, reply),
-            Err(errno) => reply.error(refusal(errno)),
-        }
-    }
-
-    /// The kernel would say of each signal that ends the wait, but `fuser` does not pass that on; and of a call that has been read only the
-    /// answer sets a thread free, even if it is to be killed.
-    fn answer_after(&self, fence: &Fence, reply: ReplyIoctl) {
-        let answer = |how: Result<(), Errno>| match how {
-            Ok(()) => reply.ioctl(0, &[]),
-            Err(_) => reply.error(Refusal::EINTR),
-        };
-        self.waits.add(self.number, self.caller.thread, Box::new(answer));
-        self.releases.ring();
-        self.waits.end_with(fence, self.number);
     }
 }
 
