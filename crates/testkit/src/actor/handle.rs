@@ -13,7 +13,7 @@ use wharf_protocol::Token;
 
 /// How long an actor may take to carry out an order. Only a hang takes that long.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How long an actor may live.
+/// How long an actor may live, unless its test says otherwise.
 const LIFETIME: Duration = Duration::from_secs(200);
 
 /// The part an actor plays.
@@ -76,7 +76,16 @@ impl Actor {
     ///
     /// [`ActorError`] when it cannot be started, or ends.
     pub fn spawn(executable: &str, role: &Role) -> Result<Self, ActorError> {
-        Self::spawn_through(&[], executable, role)
+        Self::start(&[], executable, role, LIFETIME)
+    }
+
+    /// As [`Actor::spawn`], for a test that takes as long as `lifetime`: after that the actor is killed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Actor::spawn`].
+    pub fn spawn_for(executable: &str, role: &Role, lifetime: Duration) -> Result<Self, ActorError> {
+        Self::start(&[], executable, role, lifetime)
     }
 
     /// Starts the actor program as the last arguments of another one, such as `strace`.
@@ -85,12 +94,21 @@ impl Actor {
     ///
     /// As [`Actor::spawn`].
     pub fn spawn_through(wrapper: &[&OsStr], executable: &str, role: &Role) -> Result<Self, ActorError> {
+        Self::start(wrapper, executable, role, LIFETIME)
+    }
+
+    fn start(
+        wrapper: &[&OsStr],
+        executable: &str,
+        role: &Role,
+        lifetime: Duration,
+    ) -> Result<Self, ActorError> {
         let words = wrapper.iter().copied().chain([OsStr::new(executable)]);
         let mut words = words.chain(role.arguments());
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         let name = role.name().to_owned();
-        let process = Process::spawn(role.name(), command, LIFETIME)
+        let process = Process::spawn(role.name(), command, lifetime)
             .map_err(|source| ActorError::Start { name, source })?;
         let mut actor = Self { process };
         match actor.hear("its start")? {

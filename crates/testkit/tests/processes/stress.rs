@@ -238,12 +238,13 @@ impl<'a> Show<'a> {
 fn whatever_happens_no_frame_is_torn_lost_or_doubled_and_nobody_is_stuck() {
     let seconds = std::env::var(SECONDS_ENV).map_or(SMOKE_SECONDS, |given| given.parse().unwrap());
     let mut rng = Rng::from_env("stress");
-    let (world, mut summary) = (World::new(), Summary::default());
+    let time = Duration::from_secs(seconds);
+    let (world, mut summary) = (World::lasting(time), Summary::default());
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(seconds) {
+    while started.elapsed() < time {
         let mut show = Show::begin(&world, &mut rng, &mut summary);
         for _ in 0..STEPS {
-            if started.elapsed() < Duration::from_secs(seconds) {
+            if started.elapsed() < time {
                 show.step();
             }
         }

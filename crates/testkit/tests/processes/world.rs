@@ -34,9 +34,7 @@ pub(crate) struct Idle {
 }
 
 pub(crate) fn spawn(role: Role) -> Idle {
-    let actor = Actor::spawn(EXECUTABLE, &role).unwrap();
-    let before = Snapshot::of(actor.pid()).unwrap();
-    Idle { actor, before }
+    Idle::of(Actor::spawn(EXECUTABLE, &role).unwrap())
 }
 
 pub(crate) fn spawn_through(wrapper: &[&std::ffi::OsStr], role: &Role) -> Actor {
@@ -48,6 +46,14 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let broker = spawn(Role::Broker(directory.path().join("wharf")));
         Self::around(broker, directory)
+    }
+
+    /// A world for a test that takes as long as this.
+    pub(crate) fn lasting(lifetime: Duration) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let role = Role::Broker(directory.path().join("wharf"));
+        let broker = Actor::spawn_for(EXECUTABLE, &role, lifetime + PATIENCE * 2).unwrap();
+        Self::around(Idle::of(broker), directory)
     }
 
     /// A world where memory for negotiated sets is to be had while the gate is open.
@@ -151,6 +157,11 @@ impl World {
 }
 
 impl Idle {
+    fn of(actor: Actor) -> Self {
+        let before = Snapshot::of(actor.pid()).unwrap();
+        Self { actor, before }
+    }
+
     /// Shows that a process that has given up everything has nothing left over. It may take a moment to close things.
     pub(crate) fn assert_nothing_left_over(&self) {
         eventually(PATIENCE, || {
