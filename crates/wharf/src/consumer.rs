@@ -163,7 +163,8 @@ impl Consumer {
         let reading = self
             .port
             .glimpse_next()
-            .and_then(|buffer| self.memory.share_of(buffer));
+            .and_then(|buffer| self.memory.fetched(buffer))
+            .map(Arc::clone);
         match self.port.find() {
             Ok(Some(claim)) => Ok(Some((claim, reading))),
             Ok(None) => self.check_alive(state).map(|()| None),

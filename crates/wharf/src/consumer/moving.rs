@@ -60,14 +60,14 @@ impl Memory {
         &self.newest
     }
 
-    /// What a frame in this buffer of the newest generation is going to share with others there. Has its beginning fetched into the cache.
+    /// What frames in this buffer of the newest generation share. Has its beginning fetched into the cache.
     #[inline]
-    pub(super) fn share_of(&self, buffer: usize) -> Option<Arc<Reading>> {
+    pub(super) fn fetched(&self, buffer: usize) -> Option<&Arc<Reading>> {
         let reading = self.newest.reading.get(buffer)?;
         if let Some(mapping) = mapping(&reading.buffer) {
             mapping.prefetch();
         }
-        Some(Arc::clone(reading))
+        Some(reading)
     }
 
     pub(super) fn stats(&self) -> MoveStats {
@@ -174,11 +174,8 @@ impl Consumer {
     /// Has the beginning of the frame after the last one claimed fetched into the cache, if that is there already.
     #[inline]
     pub(super) fn fetch_next(&self) {
-        let next = self.port.glimpse_next();
-        if let Some(reading) = next.and_then(|buffer| self.memory.newest.reading.get(buffer))
-            && let Some(mapping) = mapping(&reading.buffer)
-        {
-            mapping.prefetch();
+        if let Some(buffer) = self.port.glimpse_next() {
+            self.memory.fetched(buffer);
         }
     }
 
