@@ -329,8 +329,8 @@ fn death_of_the_supervisor_ends_the_check() {
     let options = ["--check-coherency", "--coherency-exit", "123"];
     let mut process = Process::spawn("run", wharf_run(&options, &program, &["waits"]), PATIENCE * 2).unwrap();
     let ready = process.hear(PATIENCE).unwrap();
-    let pid = ready.strip_prefix("ready ").unwrap().to_owned();
-    kill_process(parent(&pid), Signal::KILL).unwrap();
+    let pid = ready.strip_prefix("ready ").unwrap();
+    kill_process(parent(pid), Signal::KILL).unwrap();
     process.close_stdin();
     match process.hear(PATIENCE) {
         Err(ProcessError::Ended {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use wharf_testkit::{Process, ProcessError, eventually};
 
 use crate::programs::{Linked, outcome, program, wharf_run};
-use crate::relatives::{parent, supervisor_and_program};
+use crate::relatives::{guardian, parent, supervisor_and_program};
 use crate::support::{Broker, PATIENCE, files_are_possible, run, run_unprivileged};
 
 const FUSE: [&str; 2] = ["--fd-kind", "fuse"];
@@ -226,7 +226,7 @@ fn files_of_a_dead_supervisor_say_so_and_the_rest_goes_on() {
     for who in [&mut inside, &mut outside] {
         ask(who, "map", "ok");
     }
-    let supervisor = parent(&pid.as_raw_nonzero().to_string());
+    let supervisor = parent(pid.as_raw_nonzero());
     kill_process(supervisor, Signal::KILL).unwrap();
     let gone = || {
         if is_gone(supervisor) {
@@ -298,7 +298,7 @@ fn deaths_leave_nothing_behind() {
     for round in 0..24 {
         let mut process =
             Process::spawn("storm", wharf_run(&options, &storm, &["restart"]), PATIENCE * 2).unwrap();
-        let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
+        let guardian = guardian(&process);
         let (supervisor, program) = supervisor_and_program(guardian, "storm");
         std::thread::sleep(Duration::from_millis(round * 3));
         let victim = [program, supervisor, guardian][usize::try_from(round % 3).unwrap()];

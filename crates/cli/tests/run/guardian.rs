@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use wharf_testkit::{Process, ProcessError};
 
 use crate::programs::{Linked, program, wharf_run};
-use crate::relatives::{parent, supervisor_and_program};
+use crate::relatives::{guardian, parent, supervisor_and_program};
 use crate::support::PATIENCE;
 
 struct Run {
@@ -89,8 +89,7 @@ fn calls_under_way_do_not_wait_for_ever() {
     // Whatever the supervisor is at when it is killed: the calls go on, or fail with EINTR.
     for pause in [0, 1, 5, 11, 23] {
         let mut process = Process::spawn("storm", wharf_run(&[], &storm, &[]), PATIENCE * 2).unwrap();
-        let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
-        let (supervisor, _) = supervisor_and_program(guardian, "storm");
+        let (supervisor, _) = supervisor_and_program(guardian(&process), "storm");
         std::thread::sleep(std::time::Duration::from_millis(pause));
         kill_process(supervisor, Signal::KILL).unwrap();
         let heard = process.hear(PATIENCE).unwrap();

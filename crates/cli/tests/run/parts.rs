@@ -8,7 +8,7 @@ use wharf_testkit::{Process, ProcessError, eventually, skip};
 use xtask::{Ending, Guest, Trouble};
 
 use crate::programs::{Linked, outcome, outcome_unprivileged, program, wharf_run};
-use crate::relatives::{first_child, parent};
+use crate::relatives::{first_child, guardian, parent};
 use crate::support::PATIENCE;
 
 const EXACT: &[&str] = &["--exact-udmabuf"];
@@ -147,7 +147,7 @@ fn closed_buffers_of_parts_are_forgotten() {
     let Some(mut obeying) = Obeying::start() else {
         return;
     };
-    let supervisor = parent(&obeying.pid.to_string());
+    let supervisor = parent(obeying.pid);
     let directory = format!("/proc/{}/fd", supervisor.as_raw_nonzero());
     let open = || std::fs::read_dir(&directory).unwrap().count();
     let before = open();
@@ -172,8 +172,7 @@ fn supervisor_that_dies_leaves_no_wrong_mapping() {
         let mut process = Process::spawn("parts", command, PATIENCE * 2).unwrap();
         assert_eq!(process.hear(PATIENCE).unwrap(), "mapping");
         std::thread::sleep(std::time::Duration::from_millis(pause));
-        let guardian = Pid::from_raw(process.pid().cast_signed()).unwrap();
-        kill_process(first_child(guardian).unwrap(), Signal::KILL).unwrap();
+        kill_process(first_child(guardian(&process)).unwrap(), Signal::KILL).unwrap();
         match process.hear(PATIENCE) {
             // Its mappings are refused from now on.
             Ok(heard) => assert_eq!(heard, "refused, wrong before: 0"),

@@ -1,12 +1,19 @@
 //! The processes of a run: the guardian's child is the supervisor, whose child is the program.
 
+use std::fmt::Display;
+
 use rustix::process::Pid;
-use wharf_testkit::eventually;
+use wharf_testkit::{Process, eventually};
 
 use crate::support::PATIENCE;
 
+/// The guardian: the process that was started.
+pub(crate) fn guardian(run: &Process) -> Pid {
+    Pid::from_raw(run.pid().cast_signed()).unwrap()
+}
+
 /// The parent of a process, in whichever namespace: the supervisor of a program.
-pub(crate) fn parent(of: &str) -> Pid {
+pub(crate) fn parent(of: impl Display) -> Pid {
     let status = std::fs::read_to_string(format!("/proc/{of}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
     Pid::from_raw(parent.unwrap().trim().parse().unwrap()).unwrap()
