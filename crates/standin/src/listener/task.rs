@@ -125,11 +125,6 @@ pub(crate) struct Task<'a> {
 }
 
 impl Task<'_> {
-    fn thread(&self) -> nix::unistd::Pid {
-        // CAST: process numbers are positive ints.
-        nix::unistd::Pid::from_raw(self.notification.pid as i32)
-    }
-
     /// Gives the caller a descriptor; of `flags` only whether it is closed on exec is its own.
     fn add(&self, fd: BorrowedFd<'_>, place: Place, flags: OFlags) -> Result<u32, Errno> {
         let flags = (flags & OFlags::CLOEXEC).bits();
@@ -143,6 +138,12 @@ fn complete(moved: nix::Result<usize>, length: usize) -> Result<(), Errno> {
         Ok(moved) if moved == length => Ok(()),
         _ => Err(Errno::FAULT),
     }
+}
+
+/// A thread as those calls name whose memory it is.
+fn owner(thread: u32) -> nix::unistd::Pid {
+    // CAST: process numbers are positive ints.
+    nix::unistd::Pid::from_raw(thread as i32)
 }
 
 /// The address in this process's type for addresses; no address of a program is larger.
@@ -160,9 +161,11 @@ pub(crate) fn read_memory(thread: u32, address: u64, bytes: &mut [u8]) -> Result
     if length == 0 {
         return Ok(());
     }
-    // CAST: process numbers are positive ints.
-    let thread = nix::unistd::Pid::from_raw(thread as i32);
-    let moved = process_vm_readv(thread, &mut [IoSliceMut::new(bytes)], &remote(address, length)?);
+    let moved = process_vm_readv(
+        owner(thread),
+        &mut [IoSliceMut::new(bytes)],
+        &remote(address, length)?,
+    );
     complete(moved, length)
 }
 
@@ -176,7 +179,7 @@ impl Caller for Task<'_> {
             return Ok(());
         }
         let moved = process_vm_writev(
-            self.thread(),
+            owner(self.notification.pid),
             &[IoSlice::new(bytes)],
             &remote(address, bytes.len())?,
         );
