@@ -13,8 +13,8 @@ use wharf::{
 };
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
-/// Bytes that do not fill a block are fewer.
-const CHUNK_BYTES: usize = 64;
+/// Frames are read in blocks of so many bytes; what is left at the end is less.
+const BLOCK_BYTES: usize = 64;
 
 pub(crate) struct Streams {
     outgoing: Option<Producer>,
@@ -119,7 +119,7 @@ impl Channel for Streams {
             let mut blocks = body.blocks();
             let sums = blocks.by_ref().map(|block| frame::sum(&block));
             let sum = sums.fold(0, u64::wrapping_add);
-            let mut rest = [0; CHUNK_BYTES];
+            let mut rest = [0; BLOCK_BYTES];
             let rest = &mut rest[..blocks.rest().len_bytes()];
             blocks.rest().copy_to(0, rest)?;
             frame::check(sum.wrapping_add(frame::sum(rest)), body.len_bytes(), stamp)?;
